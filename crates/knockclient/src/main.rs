@@ -1,0 +1,5 @@
+//! The `knockclient` program.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! The `knockdaemon` program.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! Chores of the project: generated documents, tidiness checks.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
