@@ -3,3 +3,5 @@
 //! Reads the files it is told to and the files named in them; logs nothing, opens no device.
 
 #![forbid(unsafe_code)]
+
+pub mod keys;
