@@ -5,3 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod keys;
+mod place;
+mod problem;
+pub mod report;
+mod search;
+mod suggest;
+mod syntax;
+mod tree;
+
+pub use place::{Place, SourceText, Spot};
+pub use problem::{Problem, Reading, Severity};
+pub use search::{NotFound, Program, find, places};
+pub use suggest::nearest;
+pub use syntax::{Syntax, parse, parse_all};
+pub use tree::{Block, Blocks, Entry, Found, Item, List, Node, Scalar, Table, Tree, to_json};
