@@ -1,0 +1,72 @@
+//! What one full window costs: the work that a stranger can make the daemon do per packet.
+//! `cargo bench -p knock-wire`
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use divan::{Bencher, black_box};
+use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
+
+const SPANS: [&str; 3] = ["745-1000", "1024-33791", "1024-5000,6000-25000,26000-35789"];
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = SPANS)]
+fn refused_encrypted(bencher: Bencher<'_, '_>, span: &str) {
+    refused(bencher, &codec(span, blowfish()));
+}
+
+#[divan::bench(args = SPANS)]
+fn refused_plain(bencher: Bencher<'_, '_>, span: &str) {
+    refused(bencher, &codec(span, Cipher::none()));
+}
+
+#[divan::bench(args = SPANS)]
+fn accepted_encrypted(bencher: Bencher<'_, '_>, span: &str) {
+    accepted(bencher, &codec(span, blowfish()));
+}
+
+#[divan::bench(args = SPANS)]
+fn accepted_plain(bencher: Bencher<'_, '_>, span: &str) {
+    accepted(bencher, &codec(span, Cipher::none()));
+}
+
+/// Most packets end here: is the port ours, and which number has it?
+#[divan::bench(args = SPANS)]
+fn port_to_symbol(bencher: Bencher<'_, '_>, span: &str) {
+    let span = PortSpan::parse(span).unwrap();
+    bencher.bench(|| black_box(&span).symbol(black_box(800)));
+}
+
+fn refused(bencher: Bencher<'_, '_>, codec: &Codec) {
+    let mut window = window(codec);
+    window.rotate_left(1);
+    assert!(codec.decode(&window, CLIENT).is_err());
+    bencher.bench(|| black_box(codec).decode(black_box(&window), CLIENT));
+}
+
+fn accepted(bencher: Bencher<'_, '_>, codec: &Codec) {
+    let window = window(codec);
+    assert!(codec.decode(&window, CLIENT).is_ok());
+    bencher.bench(|| black_box(codec).decode(black_box(&window), CLIENT));
+}
+
+fn codec(span: &str, cipher: Cipher) -> Codec {
+    let shape = Shape::parse("IP,PORT,TIME,CHECKSUM").unwrap();
+    Codec::new(shape, PortSpan::parse(span).unwrap(), cipher, AddressRule::MustMatch).unwrap()
+}
+
+fn blowfish() -> Cipher {
+    Cipher::blowfish(&Secret::new(b"knock".to_vec()), Iv::default()).unwrap()
+}
+
+fn window(codec: &Codec) -> Vec<u16> {
+    let mut knock = Knock::new();
+    knock.set(Field::Ip, Value::Address(CLIENT));
+    knock.set(Field::Port, Value::Number(22));
+    knock.set(Field::Time, Value::Number(15));
+    let ports = codec.encode(&knock, || [0; 8]).unwrap();
+    ports.iter().map(|port| codec.span().symbol(*port).unwrap()).collect()
+}

@@ -1,0 +1,285 @@
+//! The codec by itself: what it refuses and why, and that encode and decode are inverse.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cipher::Iv;
+use crate::secret::Secret;
+
+fn blowfish(iv: Iv) -> Cipher {
+    Cipher::blowfish(&Secret::new(b"knock".to_vec()), iv).unwrap()
+}
+
+fn codec(shape: &str, span: &str, cipher: Cipher) -> Codec {
+    let (shape, span) = (Shape::parse(shape).unwrap(), PortSpan::parse(span).unwrap());
+    Codec::new(shape, span, cipher, AddressRule::MustMatch).unwrap()
+}
+
+fn knock(values: &[(Field, &str)]) -> Knock {
+    let mut knock = Knock::new();
+    for (field, text) in values {
+        let value = match text.parse::<u64>() {
+            Ok(number) => Value::Number(number),
+            Err(_) => Value::Address(text.parse().unwrap()),
+        };
+        knock.set(*field, value);
+    }
+    knock
+}
+
+fn symbols(codec: &Codec, ports: &[u16]) -> Vec<u16> {
+    ports.iter().map(|port| codec.span().symbol(*port).unwrap()).collect()
+}
+
+/// Encodes for an address, decodes for a client, and tells the outcome in a line.
+#[track_caller]
+fn check_address(shape: &str, inside: &str, client: &str, rule: AddressRule, expected: &str) {
+    let mut codec = codec(shape, "745-1000", Cipher::none());
+    codec.address = rule;
+    let knock = knock(&[(Field::Ip, inside), (Field::Ip6, inside)]);
+    let ports = codec.encode(&knock, || [0; 8]).unwrap();
+    let got = match codec.decode(&symbols(&codec, &ports), client.parse().unwrap()) {
+        Ok(knock) => format!("accepted {}", knock.get("IP").unwrap()),
+        Err(refusal) => format!("{} {refusal}", refusal.code()),
+    };
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn the_address_inside_is_the_clients() {
+    use AddressRule::{Any, MustMatch};
+    let no = |inside| {
+        format!("address the address inside it is {inside}, not the one that it came from")
+    };
+    check_address("IP", "10.0.0.1", "10.0.0.1", MustMatch, "accepted 10.0.0.1");
+    check_address("IP", "10.0.0.1", "::ffff:10.0.0.1", MustMatch, "accepted 10.0.0.1");
+    check_address("IP", "::ffff:10.0.0.1", "10.0.0.1", MustMatch, "accepted 10.0.0.1");
+    check_address("IP", "10.0.0.1", "10.0.0.2", MustMatch, &no("10.0.0.1"));
+    check_address("IP", "10.0.0.1", "2001:db8::1", MustMatch, &no("10.0.0.1"));
+    check_address("IP", "10.0.0.1", "10.0.0.2", Any, "accepted 10.0.0.1");
+    check_address("IP6", "2001:db8::1", "2001:db8::1", MustMatch, "accepted 2001:db8::1");
+    check_address("IP6", "2001:db8::1", "2001:db8::2", MustMatch, &no("2001:db8::1"));
+    check_address("IP6", "10.0.0.1", "10.0.0.1", MustMatch, "accepted 10.0.0.1");
+    check_address("IP6", "10.0.0.1", "10.0.0.2", MustMatch, &no("10.0.0.1"));
+}
+
+#[test]
+fn every_refusal_has_a_window_that_earns_it() {
+    let client: IpAddr = "10.0.0.1".parse().unwrap();
+    let values = knock(&[(Field::Ip, "10.0.0.1"), (Field::Port, "22"), (Field::Time, "15")]);
+    let shape = "IP,PORT,TIME,CHECKSUM";
+
+    let plain = codec(shape, "745-1000", Cipher::none());
+    let good = symbols(&plain, &plain.encode(&values, || [0; 8]).unwrap());
+    assert_eq!(good, [10, 0, 0, 1, 22, 15, 48]);
+    assert!(plain.decode(&good, client).is_ok());
+    assert_eq!(plain.decode(&good[1..], client), Err(Refusal::Length));
+    assert_eq!(plain.decode(&[10, 0, 0, 1, 22, 15, 256], client), Err(Refusal::Length));
+    assert_eq!(plain.decode(&[10, 0, 0, 1, 22, 15, 49], client), Err(Refusal::Checksum));
+    assert_eq!(plain.decode(&[10, 0, 0, 1, 22, 16, 48], client), Err(Refusal::Checksum));
+    let inside = "10.0.0.2".parse().unwrap();
+    assert_eq!(plain.decode(&[10, 0, 0, 2, 22, 15, 49], client), Err(Refusal::Address { inside }));
+
+    // 56 bits on ports of 15 bits: the fourth has four bits to spare.
+    let wide = codec(shape, "1-32768", Cipher::none());
+    let mut window = symbols(&wide, &wide.encode(&values, || [0; 8]).unwrap());
+    assert!(wide.decode(&window, client).is_ok());
+    *window.last_mut().unwrap() |= 1;
+    assert_eq!(wide.decode(&window, client), Err(Refusal::Fill));
+
+    let random = codec(shape, "745-1000", blowfish(Iv::Random));
+    let mut window = symbols(&random, &random.encode(&values, || [9; 8]).unwrap());
+    assert!(random.decode(&window, client).is_ok());
+    window[3] ^= 1;
+    assert_eq!(random.decode(&window, client), Err(Refusal::Header));
+
+    let fixed = codec(shape, "745-1000", blowfish(Iv::default()));
+    let window = symbols(&fixed, &fixed.encode(&values, || [0; 8]).unwrap());
+    let mut noise = window.clone();
+    noise.rotate_left(1);
+    assert_eq!(fixed.decode(&noise, client), Err(Refusal::Padding));
+
+    // Right padding at the wrong place: six bytes enciphered where seven are expected.
+    let short = codec("IP,PORT,TIME", "745-1000", blowfish(Iv::default()));
+    let window = symbols(&short, &short.encode(&values, || [0; 8]).unwrap());
+    assert_eq!(fixed.decode(&window, client), Err(Refusal::Length));
+}
+
+#[test]
+fn a_knock_that_does_not_fit_is_told_why() {
+    let message = |shape, values: &[(Field, &str)]| {
+        let codec = codec(shape, "745-1000", Cipher::none());
+        codec.encode(&knock(values), || [0; 8]).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message("PORT", &[(Field::Port, "8080")]),
+        "8080 does not fit: PORT is one byte: 0-255; use PORT16 in the knock format of both sides"
+    );
+    assert_eq!(
+        message("FLAG3", &[(Field::Flag(3), "256")]),
+        "256 does not fit: FLAG3 is one byte: 0-255"
+    );
+    assert_eq!(
+        message("PORT16", &[(Field::Port16, "65536")]),
+        "65536 does not fit: PORT16 is two bytes: 0-65535"
+    );
+    assert_eq!(
+        message("IP,TIME", &[(Field::Ip, "10.0.0.1")]),
+        "the knock format has a field TIME, and no value was given for it"
+    );
+    assert_eq!(
+        message("IP", &[(Field::Ip, "2001:db8::1")]),
+        "2001:db8::1 does not fit: IP is an IPv4 address; use IP6 in the knock format of both \
+         sides, or knock over IPv4"
+    );
+    assert_eq!(message("IP", &[(Field::Ip, "17")]), "IP holds an address, not a number");
+    assert_eq!(message("TIME", &[(Field::Time, "::1")]), "TIME holds a number, not an address");
+}
+
+#[test]
+fn bits_between_a_guess_and_a_knock() {
+    let bits = |shape, span, cipher| codec(shape, span, cipher).guess_bits();
+    let classic = "IP,PORT,TIME,CHECKSUM";
+    assert_eq!(bits(classic, "745-1000", Cipher::none()), 40.0);
+    assert_eq!(bits(classic, "745-1000", blowfish(Iv::default())), 48.0);
+    assert_eq!(bits(classic, "745-1000", blowfish(Iv::Random)), 112.0);
+    assert_eq!(bits(classic, "1-32768", Cipher::none()), 44.0);
+    assert_eq!(bits("IP6", "1-256", Cipher::none()), 128.0);
+    assert_eq!(bits("PORT", "1-256", Cipher::none()), 0.0);
+    assert_eq!(bits("PORT", "1-256", blowfish(Iv::default())), 56.0);
+}
+
+#[test]
+fn the_longest_knock_that_can_be_written_fits() {
+    let all =
+        "IP6,PORT16,TIME,FLAG0,FLAG1,FLAG2,FLAG3,FLAG4,FLAG5,FLAG6,FLAG7,FLAG8,FLAG9,CHECKSUM";
+    assert_eq!(codec(all, "1-2", blowfish(Iv::Random)).slots(), 8 * 48);
+}
+
+/// Spans of every size, of one piece or many, in any order.
+fn any_span() -> impl Strategy<Value = PortSpan> {
+    (1_u32..=15, 1_usize..6, any::<u64>()).prop_map(|(bits, pieces, seed)| {
+        let size = 1_u32 << bits;
+        let pieces = u32::try_from(pieces).unwrap().min(size);
+        let (mut items, mut next, mut left) =
+            (Vec::new(), 1 + u32::try_from(seed % 900).unwrap(), size);
+        for piece in (1..=pieces).rev() {
+            let count = if piece == 1 { left } else { (left / piece).max(1) };
+            items.push(format!("{next}-{}", next + count - 1));
+            next += count + 1 + u32::try_from((seed >> (8 + piece)) % 500).unwrap();
+            left -= count;
+        }
+        let turn = usize::try_from(seed >> 32).unwrap() % items.len();
+        items.rotate_left(turn);
+        PortSpan::parse(&items.join(",")).unwrap()
+    })
+}
+
+/// Any fields in any order, but never two of one name.
+fn any_shape() -> impl Strategy<Value = Shape> {
+    Just(Field::ALL.to_vec())
+        .prop_shuffle()
+        .prop_flat_map(|fields| (Just(fields), 1_usize..=16))
+        .prop_map(|(fields, count)| {
+            let mut names: Vec<Field> = Vec::new();
+            for field in fields.into_iter().take(count) {
+                if names.iter().all(|known| known.rule_name() != field.rule_name()) {
+                    names.push(field);
+                }
+            }
+            let names: Vec<String> = names.iter().map(Field::to_string).collect();
+            Shape::parse(&names.join(",")).unwrap()
+        })
+}
+
+fn any_cipher() -> impl Strategy<Value = (Cipher, String)> {
+    let key = proptest::collection::vec(any::<u8>(), 1..80);
+    (0..3, key, any::<[u8; 8]>()).prop_map(|(kind, key, iv)| {
+        let key = Secret::new(key);
+        let cipher = match kind {
+            0 => Cipher::none(),
+            1 => Cipher::blowfish(&key, Iv::Fixed(iv)).unwrap(),
+            _ => Cipher::blowfish(&key, Iv::Random).unwrap(),
+        };
+        let name = format!("{cipher:?}");
+        (cipher, name)
+    })
+}
+
+fn fill(shape: &Shape, client: IpAddr, seed: u64) -> Knock {
+    let mut knock = Knock::new();
+    for (place, field) in shape.fields().iter().enumerate() {
+        let noise = seed.rotate_left(u32::try_from(place * 7).unwrap());
+        match field {
+            Field::Ip | Field::Ip6 => knock.set(*field, Value::Address(client)),
+            Field::Port16 => knock.set(*field, Value::Number(noise % 65_536)),
+            Field::Port | Field::Time | Field::Flag(_) => {
+                knock.set(*field, Value::Number(noise % 256));
+            }
+            Field::Checksum => (),
+        }
+    }
+    knock
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(
+        span in any_span(),
+        shape in any_shape(),
+        (cipher, _) in any_cipher(),
+        v4 in any::<u32>(),
+        v6 in any::<u128>(),
+        seed in any::<u64>(),
+        iv in any::<[u8; 8]>(),
+    ) {
+        let client = match shape.fields().contains(&Field::Ip) {
+            true => IpAddr::V4(Ipv4Addr::from_bits(v4)),
+            false => IpAddr::V6(Ipv6Addr::from_bits(v6)).to_canonical(),
+        };
+        let codec = Codec::new(shape, span, cipher, AddressRule::MustMatch).unwrap();
+        let knock = fill(codec.shape(), client, seed);
+        let ports = codec.encode(&knock, || iv).unwrap();
+        prop_assert_eq!(ports.len(), codec.slots());
+        let back = codec.decode(&symbols(&codec, &ports), client).unwrap();
+        prop_assert_eq!(back.iter().count(), codec.shape().fields().len());
+        for (field, value) in back.iter() {
+            if field != Field::Checksum {
+                prop_assert_eq!(knock.field(field), Some(value), "{}", field);
+            }
+        }
+    }
+
+    #[test]
+    fn no_window_makes_it_panic(
+        span in any_span(),
+        shape in any_shape(),
+        (cipher, _) in any_cipher(),
+        window in proptest::collection::vec(any::<u16>(), 0..500),
+        v4 in any::<u32>(),
+    ) {
+        let codec = Codec::new(shape, span, cipher, AddressRule::MustMatch).unwrap();
+        let client = IpAddr::V4(Ipv4Addr::from_bits(v4));
+        let _ = codec.decode(&window, client);
+        let mask = u16::try_from(codec.span().size() - 1).unwrap();
+        let right: Vec<u16> =
+            window.iter().cycle().take(codec.slots()).map(|symbol| symbol & mask).collect();
+        if let Ok(knock) = codec.decode(&right, client) {
+            // What is taken for a knock is one: written again, it gives the same window, unless
+            // the IV is drawn anew.
+            prop_assert_eq!(knock.iter().count(), codec.shape().fields().len());
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in "[0-9,\\- A-Z]{0,40}", any in any::<String>()) {
+        for text in [text, any] {
+            for at in [
+                PortSpan::parse(&text).err().map(|error| (error.at(), error.to_string())),
+                Shape::parse(&text).err().map(|error| (error.at(), error.to_string())),
+            ].into_iter().flatten() {
+                prop_assert!(text.get(at.0).is_some(), "{}", at.1);
+            }
+        }
+    }
+}

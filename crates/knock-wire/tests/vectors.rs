@@ -1,0 +1,80 @@
+//! The format against what Perl's Crypt::CBC made: every ciphertext and port list in `data/` comes
+//! from that module (`Crypt::CBC` 3.04 with `pbkdf => 'randomiv'`, Crypt::Blowfish 2.14), which the
+//! first knockdaemon used. Nothing here is computed by us.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
+use serde_json::Value as Json;
+
+#[test]
+fn ciphertexts_both_ways() {
+    for_each(include_str!("data/cipher.json"), 38, |vector| {
+        let (cipher, iv) = cipher(vector);
+        let (plain, wire) = (bytes(vector, "plaintext_hex"), bytes(vector, "ciphertext_hex"));
+        assert_eq!(cipher.encrypt(&plain, || iv), wire);
+        assert_eq!(cipher.decrypt(&wire).unwrap(), plain);
+        assert_eq!(cipher.wire_len(plain.len()), wire.len());
+    });
+}
+
+#[test]
+fn knocks_both_ways() {
+    for_each(include_str!("data/knock.json"), 50, |vector| {
+        let (cipher, iv) = cipher(vector);
+        let shape = Shape::parse("IP,PORT,TIME,CHECKSUM").unwrap();
+        let span = PortSpan::parse(vector["span"].as_str().unwrap()).unwrap();
+        assert_eq!(Some(u64::from(span.size())), vector["span_ports"].as_u64());
+        let codec = Codec::new(shape, span, cipher, AddressRule::MustMatch).unwrap();
+
+        let fields = &vector["fields"];
+        let client: Ipv4Addr = fields["ip"].as_str().unwrap().parse().unwrap();
+        let number = |name: &str| Value::Number(fields[name].as_u64().unwrap());
+        let mut knock = Knock::new();
+        knock.set(Field::Ip, client.into());
+        knock.set(Field::Port, number("port"));
+        knock.set(Field::Time, number("time"));
+
+        let ports: Vec<u64> =
+            codec.encode(&knock, || iv).unwrap().iter().map(|p| (*p).into()).collect();
+        let expected: Vec<u64> =
+            vector["ports"].as_array().unwrap().iter().map(|port| port.as_u64().unwrap()).collect();
+        assert_eq!(ports, expected);
+        assert_eq!(codec.slots(), expected.len());
+
+        let symbols: Vec<u16> = expected
+            .iter()
+            .map(|port| codec.span().symbol(u16::try_from(*port).unwrap()).unwrap())
+            .collect();
+        knock.set(Field::Checksum, number("checksum"));
+        assert_eq!(codec.decode(&symbols, IpAddr::V4(client)).unwrap(), knock);
+    });
+}
+
+/// Runs `check` on each of `count` vectors; a failure tells which one.
+fn for_each(json: &str, count: usize, check: impl Fn(&Json) + std::panic::RefUnwindSafe) {
+    let vectors: Vec<Json> = serde_json::from_str(json).unwrap();
+    assert_eq!(vectors.len(), count);
+    for vector in &vectors {
+        if std::panic::catch_unwind(|| check(vector)).is_err() {
+            panic!("vector {}", serde_json::to_string_pretty(vector).unwrap());
+        }
+    }
+}
+
+/// The cipher of a vector, and the IV that it was made with.
+fn cipher(vector: &Json) -> (Cipher, [u8; 8]) {
+    let iv: [u8; 8] = bytes(vector, "iv_hex").try_into().unwrap();
+    let source = match vector["header"].as_str().unwrap() {
+        "none" => Iv::Fixed(iv),
+        "randomiv" => Iv::Random,
+        other => panic!("{other}"),
+    };
+    (Cipher::blowfish(&Secret::new(bytes(vector, "key_hex")), source).unwrap(), iv)
+}
+
+fn bytes(vector: &Json, name: &str) -> Vec<u8> {
+    let hex = vector[name].as_str().unwrap();
+    let pairs = (0..hex.len()).step_by(2);
+    pairs.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
