@@ -1,0 +1,62 @@
+//! Log lines: a format turns one into a hit, several formats take turns, an extractor expands what
+//! syslog folded. Where lines come from is not known here.
+
+mod error;
+mod extract;
+mod format;
+mod lint;
+mod nohit;
+mod render;
+mod samples;
+mod spec;
+
+use knock_wire::Hit;
+
+pub use error::{ErrorKind, FormatError};
+pub use extract::{Extractor, MAX_REPEATS};
+pub use format::LogFormat;
+pub use lint::{FormatLint, Lint};
+pub use nohit::{Excerpt, NoHit};
+pub use render::RenderError;
+pub use samples::{SampleError, SampleErrorKind};
+pub use spec::{FieldName, FormatSpec, Sample, SampleYield};
+
+/// The longest line looked at; a longer one is no hit.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// The longest expression taken, in bytes.
+pub const MAX_EXPRESSION: usize = 8 * 1024;
+
+/// The formats in use, in the order of `uselogformat`.
+#[derive(Debug, Default)]
+pub struct Formats {
+    formats: Vec<LogFormat>,
+}
+
+impl Formats {
+    /// These, tried in this order.
+    #[must_use]
+    pub fn new(formats: Vec<LogFormat>) -> Self {
+        Self { formats }
+    }
+
+    /// The hit of the first format that finds one.
+    #[must_use]
+    pub fn hit(&self, line: &[u8]) -> Option<Hit> {
+        self.formats.iter().find_map(|format| format.hit(line))
+    }
+
+    /// As [`Formats::hit`], with the reason of the format that got furthest.
+    pub fn examine(&self, line: &[u8]) -> Result<Hit, NoHit> {
+        let mut furthest = NoHit::NotRequired;
+        for format in &self.formats {
+            match format.examine(line) {
+                Ok(hit) => return Ok(hit),
+                Err(reason) if reason.progress() > furthest.progress() => furthest = reason,
+                Err(NoHit::TooLong) => return Err(NoHit::TooLong),
+                Err(_) => (),
+            }
+        }
+        Err(furthest)
+    }
+}
