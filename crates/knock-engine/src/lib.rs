@@ -1,6 +1,23 @@
 //! What a hit means and what should happen: queues, decoding, deciding, the agenda as plain data.
 //!
 //! Reads no clock, does no I/O, starts no thread: time comes in as [`Now`], and what is to be done
-//! goes out as orders and changes.
+//! goes out as orders and changes. [`Engine`] is the entrance; its file tells the story.
 
 #![forbid(unsafe_code)]
+
+mod clients;
+mod engine;
+mod judge;
+mod ledger;
+mod now;
+mod order;
+mod plan;
+mod queue;
+mod verdict;
+
+pub use engine::{Counters, Engine};
+pub use ledger::{Change, Ledger};
+pub use now::Now;
+pub use order::{Order, OrderId, Outcome};
+pub use plan::{Action, Plan, QueuePolicy};
+pub use verdict::{Accepted, Verdict};

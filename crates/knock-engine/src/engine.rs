@@ -1,0 +1,212 @@
+//! The engine: one hit in, one verdict out; and the agenda of what accepted knocks asked for.
+//! Reads no clock, touches no file, runs nothing. Only an accepted knock makes it answer with
+//! anything that is to be written or run, so a stranger causes neither.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use knock_rules::Command;
+use knock_wire::{Hit, Refusal};
+
+use crate::clients::Clients;
+use crate::judge::judge;
+use crate::ledger::{Change, Ledger};
+use crate::now::Now;
+use crate::order::{Order, OrderId, Outcome};
+use crate::plan::Plan;
+use crate::queue::{Pushed, Rules, Stamp};
+use crate::verdict::{Accepted, Verdict};
+
+/// An order that fails is tried so often, then given up.
+const MAX_ATTEMPTS: u32 = 20;
+/// The pause before the second try; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Queues, decoding, deciding, and the agenda.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Plan,
+    clients: Clients,
+    ledger: Ledger,
+    /// The greatest id handed out, committed or not.
+    last_id: OrderId,
+    /// The window under judgement; kept so that a refusal costs no allocation.
+    window: Vec<u16>,
+    counters: Counters,
+}
+
+/// What became of all hits since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Hits seen.
+    pub hits: u64,
+    /// Those on ports that carry no knock.
+    pub outside_span: u64,
+    /// Those that were an earlier packet again.
+    pub repeated: u64,
+    /// Windows that spelled no knock, by [`Refusal::code`].
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Knocks.
+    pub accepted: u64,
+    /// Clients forgotten to make room for others.
+    pub evicted: u64,
+}
+
+impl Engine {
+    /// An engine that goes by this plan and continues from this ledger.
+    #[must_use]
+    pub fn new(plan: Plan, ledger: Ledger) -> Self {
+        Self {
+            clients: Clients::new(plan.queue.max_clients),
+            last_id: ledger.greatest_id(),
+            ledger,
+            plan,
+            window: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes in one hit. An accepted knock's changes are not applied: the caller makes them durable
+    /// and then calls [`commit`](Self::commit); if that fails, nothing has happened.
+    pub fn hit(&mut self, now: &Now, hit: &Hit) -> Verdict {
+        self.counters.hits += 1;
+        let Some(symbol) = self.plan.codec.span().symbol(hit.port) else {
+            self.counters.outside_span += 1;
+            return Verdict::OutsideSpan;
+        };
+        let client = hit.client.to_canonical();
+        let rules = Rules::of(&self.plan);
+        let queue = self.clients.queue(client);
+        let filled = match queue.push(symbol, hit.source_port, Stamp::of(now.uptime), rules) {
+            Pushed::Repeated => {
+                self.counters.repeated += 1;
+                return Verdict::Repeated;
+            }
+            Pushed::Filled(filled) => filled,
+        };
+        if filled < rules.slots {
+            return Verdict::Queued { filled, of: rules.slots };
+        }
+        self.window.clear();
+        self.window.extend(queue.window());
+        match self.plan.codec.decode(&self.window, client) {
+            Err(refusal) => {
+                queue.slide();
+                self.count(refusal);
+                Verdict::Refused(refusal)
+            }
+            Ok(knock) => {
+                queue.empty();
+                self.counters.accepted += 1;
+                let memory = self.ledger.memory_mut();
+                let judgement =
+                    judge(&self.plan.actions, &knock, client, now, memory, self.last_id);
+                if let Some(last) = judgement.orders.last() {
+                    self.last_id = last.id;
+                }
+                Verdict::Accepted(Accepted {
+                    knock,
+                    client,
+                    orders: judgement.orders,
+                    changes: judgement.changes,
+                    faults: judgement.faults,
+                })
+            }
+        }
+    }
+
+    /// Applies changes that are durable now. Applying them again changes nothing.
+    pub fn commit(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.ledger.apply(change);
+        }
+    }
+
+    /// Hands out what is due, by (due, id): never two orders of one client at a time, and none
+    /// twice before it was put back or finished.
+    pub fn due(&mut self, now: &Now) -> Vec<Order> {
+        self.ledger.agenda.hand_out(now.wall)
+    }
+
+    /// When to call [`due`](Self::due) next, if nothing else happens before. It does not count
+    /// orders that wait for another of their client, and names no time while orders that were put
+    /// back wait for a worker: [`finished`](Self::finished) comes first then.
+    #[must_use]
+    pub fn next_due(&self) -> Option<SystemTime> {
+        self.ledger.agenda.next_due()
+    }
+
+    /// An order that found no free worker; it stays due.
+    pub fn put_back(&mut self, id: OrderId) {
+        self.ledger.agenda.put_back(id);
+    }
+
+    /// Takes in what came of an order. The changes that follow from it are applied already, since
+    /// the world is so whatever the disk says, and are returned to be made durable. An id that is
+    /// not in the agenda is ignored.
+    pub fn finished(&mut self, now: &Now, id: OrderId, outcome: &Outcome) -> Vec<Change> {
+        let Some(order) = self.ledger.agenda.get(id) else { return Vec::new() };
+        let attempts = order.attempts + 1;
+        // Our own rules may be put in twice without harm; of other commands nobody knows.
+        let repeatable = matches!(order.command, Command::Iptables { .. });
+        let again = match outcome {
+            Outcome::Done | Outcome::AlreadySo => false,
+            Outcome::Failed { again, .. } => *again,
+            Outcome::TimedOut => true,
+        };
+        let change = if again && repeatable && attempts < MAX_ATTEMPTS {
+            let due = now.wall.checked_add(pause_after(attempts)).unwrap_or(now.wall);
+            Change::Rescheduled { id, due, attempts }
+        } else {
+            Change::Finished(id)
+        };
+        self.ledger.apply(&change);
+        vec![change]
+    }
+
+    /// Goes by another plan from now on. Agenda and memory stay as they are; queues stay where the
+    /// slots and the span are the same, else what they hold means nothing any more.
+    pub fn replace_plan(&mut self, plan: Plan) {
+        let (old, new) = (&self.plan.codec, &plan.codec);
+        let keep = old.slots() == new.slots() && old.span() == new.span();
+        let max = plan.queue.max_clients;
+        let clients = std::mem::replace(&mut self.clients, Clients::new(max));
+        if keep {
+            self.clients = clients.bounded_by(max);
+        } else {
+            self.counters.evicted += clients.evicted();
+        }
+        self.plan = plan;
+    }
+
+    /// What has to survive a restart.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What became of all hits so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        counters.evicted += self.clients.evicted();
+        counters
+    }
+
+    /// How many clients are remembered.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn count(&mut self, refusal: Refusal) {
+        *self.counters.refused.entry(refusal.code()).or_default() += 1;
+    }
+}
+
+fn pause_after(attempts: u32) -> Duration {
+    let doubled = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_PAUSE.saturating_mul(doubled.max(1)).min(LONGEST_PAUSE)
+}

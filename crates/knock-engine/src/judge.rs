@@ -1,0 +1,147 @@
+//! Which actions answer a knock, and what they ask for.
+//! Decides only: carries nothing out, and leaves the memory as it found it.
+
+use std::net::IpAddr;
+
+use knock_rules::{EvalError, Memory, MemoryChange, Scope, environment};
+use knock_wire::Knock;
+
+use crate::ledger::Change;
+use crate::now::Now;
+use crate::order::{Order, OrderId};
+use crate::plan::Action;
+
+/// What all matching actions together ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    pub(crate) orders: Vec<Order>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) faults: Vec<(String, EvalError)>,
+}
+
+/// Judges one knock by every action, in their order. What an action writes to the state variable is
+/// seen by the actions behind it, as in the original, which ran one after the other.
+///
+/// A condition without result counts as not holding. An action whose command or state has no result
+/// is left out as a whole. A delay without result leaves out everything: an opening must not go out
+/// without the closing that was to follow it.
+pub(crate) fn judge(
+    actions: &[Action],
+    knock: &Knock,
+    client: IpAddr,
+    now: &Now,
+    memory: &mut Memory,
+    ids_after: OrderId,
+) -> Judgement {
+    let mut trial = Trial { knock, client, now, memory, written: Vec::new(), undo: Vec::new() };
+    let mut judgement = Judgement::default();
+    for action in actions {
+        let (written, undone) = (trial.written.len(), trial.undo.len());
+        debug_assert_eq!(written, undone, "each change has its way back");
+        let Err(fault) = trial.answer(action).map(|order| judgement.orders.extend(order)) else {
+            continue;
+        };
+        let (Fault::Action(why) | Fault::Knock(why)) = fault.clone();
+        judgement.faults.push((action.name.clone(), why));
+        match fault {
+            Fault::Action(_) => trial.take_back_to(written),
+            Fault::Knock(_) => {
+                trial.take_back_to(0);
+                judgement.orders.clear();
+                break;
+            }
+        }
+    }
+    for (order, id) in judgement.orders.iter_mut().zip(ids_after.0 + 1..) {
+        order.id = OrderId(id);
+    }
+    let written = trial.end();
+    let scheduled = judgement.orders.iter().cloned().map(Change::Scheduled);
+    judgement.changes = written.into_iter().map(Change::Remembered).chain(scheduled).collect();
+    judgement
+}
+
+/// One knock being judged. The memory is written to while it lasts, so that later actions see what
+/// earlier ones wrote, and put back as it was at the end: a copy of it might be megabytes.
+struct Trial<'a> {
+    knock: &'a Knock,
+    client: IpAddr,
+    now: &'a Now,
+    memory: &'a mut Memory,
+    written: Vec<MemoryChange>,
+    undo: Vec<MemoryChange>,
+}
+
+/// What a rule without result takes down with it.
+#[derive(Clone)]
+enum Fault {
+    Action(EvalError),
+    Knock(EvalError),
+}
+
+impl Trial<'_> {
+    fn answer(&mut self, action: &Action) -> Result<Option<Order>, Fault> {
+        if !action.condition.holds(&self.scope()).map_err(Fault::Action)? {
+            return Ok(None);
+        }
+        let order = match &action.command {
+            None => None,
+            Some(template) => {
+                let scope = self.scope();
+                let delay = match &action.delay {
+                    Some(delay) => delay.after(&scope).map_err(Fault::Knock)?,
+                    None => std::time::Duration::ZERO,
+                };
+                Some(Order {
+                    id: OrderId::default(),
+                    client: self.client,
+                    action: action.name.clone(),
+                    template: action.template.clone(),
+                    // Delays are capped to years, so the sum exists wherever the clock is sane;
+                    // where it is not, closing at once is the safe way to be wrong.
+                    due: self.now.wall.checked_add(delay).unwrap_or(self.now.wall),
+                    delay,
+                    command: template.fill(&scope).map_err(Fault::Action)?,
+                    environment: environment(&scope),
+                    timeout: action.timeout,
+                    attempts: 0,
+                })
+            }
+        };
+        for update in &action.state {
+            let change = update.apply(&self.scope()).map_err(Fault::Action)?;
+            self.write(change);
+        }
+        Ok(order)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            knock: self.knock,
+            client: self.client,
+            memory: self.memory,
+            wall: self.now.wall,
+            local: self.now.local,
+        }
+    }
+
+    fn write(&mut self, change: MemoryChange) {
+        let before = self.memory.get(&change.path).cloned();
+        self.undo.push(MemoryChange { path: change.path.clone(), value: before });
+        self.memory.apply(&change);
+        self.written.push(change);
+    }
+
+    fn take_back_to(&mut self, written: usize) {
+        for undo in self.undo.drain(written..).rev() {
+            self.memory.apply(&undo);
+        }
+        self.written.truncate(written);
+    }
+
+    fn end(mut self) -> Vec<MemoryChange> {
+        let written = std::mem::take(&mut self.written);
+        self.take_back_to(0);
+        written
+    }
+}

@@ -1,0 +1,95 @@
+//! What must survive a restart, as plain data: the agenda of orders and the state variable.
+//! Knows nothing of disks: the store writes every [`Change`] and builds a ledger from what it wrote.
+
+mod agenda;
+
+use std::time::SystemTime;
+
+use knock_rules::{Memory, MemoryChange};
+
+pub(crate) use self::agenda::Agenda;
+use crate::order::{Order, OrderId};
+
+/// One step from one state of the ledger to the next; what the store writes. Applying one twice is
+/// the same as once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// An order was put into the agenda.
+    Scheduled(Order),
+    /// An order failed and will be tried again.
+    Rescheduled {
+        /// Which.
+        id: OrderId,
+        /// When.
+        due: SystemTime,
+        /// How often it has been tried in vain.
+        attempts: u32,
+    },
+    /// An order was carried out or given up, and is struck out.
+    Finished(OrderId),
+    /// The state variable was written.
+    Remembered(MemoryChange),
+}
+
+/// The durable part of the engine's knowledge.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub(crate) agenda: Agenda,
+    memory: Memory,
+    greatest: OrderId,
+}
+
+impl Ledger {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one step. Changes that speak of an unknown order are ignored.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Scheduled(order) => {
+                self.reserve_ids(order.id);
+                self.agenda.schedule(order.clone());
+            }
+            Change::Rescheduled { id, due, attempts } => {
+                self.reserve_ids(*id);
+                self.agenda.reschedule(*id, *due, *attempts);
+            }
+            Change::Finished(id) => {
+                self.reserve_ids(*id);
+                let _ = self.agenda.strike_out(*id);
+            }
+            Change::Remembered(change) => {
+                self.memory.apply(change);
+            }
+        }
+    }
+
+    /// Says that ids up to this one are taken, even where their orders are long gone.
+    pub fn reserve_ids(&mut self, up_to: OrderId) {
+        self.greatest = self.greatest.max(up_to);
+    }
+
+    /// The greatest id that was ever taken.
+    #[must_use]
+    pub fn greatest_id(&self) -> OrderId {
+        self.greatest
+    }
+
+    /// All orders that are not struck out, whether or not one is being carried out, by id.
+    pub fn orders(&self) -> impl Iterator<Item = &Order> + '_ {
+        self.agenda.orders()
+    }
+
+    /// The state variable.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+}

@@ -1,0 +1,48 @@
+//! What became of one hit.
+//! A verdict only tells; what it asks for (orders, changes) is up to the caller.
+
+use std::net::IpAddr;
+
+use knock_rules::EvalError;
+use knock_wire::{Knock, Refusal};
+
+use crate::ledger::Change;
+use crate::order::Order;
+
+/// What became of one hit. All but `Accepted` are everyday noise, not worth a log line each.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The port carries no knock; nothing was touched.
+    OutsideSpan,
+    /// The same packet again (same source port and port, shortly after), and so not counted twice.
+    Repeated,
+    /// The client's window is not full yet.
+    Queued {
+        /// Hits in the window.
+        filled: usize,
+        /// Hits that a knock has.
+        of: usize,
+    },
+    /// The window is full and spells no knock; its oldest hit was dropped.
+    Refused(Refusal),
+    /// The window spelled a knock.
+    Accepted(Accepted),
+}
+
+/// An accepted knock and what it asks for. Nothing of it has happened yet: the caller makes
+/// `changes` durable, then calls [`Engine::commit`](crate::Engine::commit) with them. A caller that
+/// cannot make them durable drops them, and the knock is refused without a trace.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The fields and their values.
+    pub knock: Knock,
+    /// Who knocked, in canonical form.
+    pub client: IpAddr,
+    /// What is to be run, in the order of the actions. The same orders stand in `changes`; from
+    /// there they reach the agenda, and [`Engine::due`](crate::Engine::due) hands them out.
+    pub orders: Vec<Order>,
+    /// What has to be durable before anything of it happens.
+    pub changes: Vec<Change>,
+    /// Actions that could not be judged or carried out, by name, with the reason.
+    pub faults: Vec<(String, EvalError)>,
+}
