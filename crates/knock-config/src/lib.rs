@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod argv;
 pub mod keys;
 mod place;
 mod problem;

@@ -1,6 +1,8 @@
 //! What one full window costs: the work that a stranger can make the daemon do per packet.
 //! `cargo bench -p knock-wire`
 
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to tell")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use divan::{Bencher, black_box};

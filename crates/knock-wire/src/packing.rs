@@ -87,7 +87,7 @@ mod tests {
         check(&[0xa5, 0x0f], 8, &[0xa5, 0x0f]);
         check(&[0xff, 0x01], 12, &[0xff0, 0x100]);
         check(&[0x80, 0x00, 0x03], 15, &[0x4000, 0x00c0]);
-        check(&[0xff; 16], 15, &[0x7fff; 8].iter().copied().chain([0x7f00]).collect::<Vec<_>>());
+        check(&[0xff; 16], 15, &[0x7fff; 8].iter().copied().chain([0x7f80]).collect::<Vec<_>>());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! from that module (`Crypt::CBC` 3.04 with `pbkdf => 'randomiv'`, Crypt::Blowfish 2.14), which the
 //! first knockdaemon used. Nothing here is computed by us.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers report by panicking")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
