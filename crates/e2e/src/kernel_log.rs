@@ -1,0 +1,121 @@
+//! The kernel's log: letting namespaces write to it, and the programs that carry it to a file.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::lab::Lab;
+use crate::process::{Running, await_until};
+use crate::{LabError, Result};
+
+const SWITCH: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
+const LOCK: &str = "/run/knockdaemon-e2e-log";
+
+/// Lets the LOG target of namespaces reach the kernel's log. The last one to be dropped on this
+/// machine puts the old value back.
+pub struct LogFromNamespaces {
+    lock: File,
+}
+
+impl LogFromNamespaces {
+    /// Switches it on.
+    ///
+    /// # Errors
+    /// When the kernel has no such switch, or we may not set it.
+    pub fn switch_on() -> Result<Self> {
+        let lock = File::options().create(true).append(true).open(LOCK)?;
+        // Whoever gets it exclusively is the first: the old value is worth keeping.
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let old = fs::read_to_string(SWITCH).map_err(|error| {
+                LabError(format!("{SWITCH}: {error}; the kernel cannot log from namespaces"))
+            })?;
+            lock.set_len(0)?;
+            (&lock).write_all(old.trim().as_bytes())?;
+        }
+        flock(&lock, FlockOperation::LockShared).map_err(std::io::Error::from)?;
+        fs::write(SWITCH, "1")
+            .map_err(|error| LabError(format!("cannot set {SWITCH}: {error}; root is needed")))?;
+        Ok(Self { lock })
+    }
+}
+
+impl Drop for LogFromNamespaces {
+    fn drop(&mut self) {
+        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && let Ok(old) = fs::read_to_string(LOCK)
+        {
+            let _read_only = fs::write(SWITCH, old);
+        }
+    }
+}
+
+/// A private rsyslog that writes the kernel's messages to a file, and nothing else.
+pub struct Rsyslog {
+    /// The log.
+    pub log: PathBuf,
+    _process: Running,
+}
+
+impl Rsyslog {
+    /// Starts it and waits until it has caught up with the kernel, so that what is in the file from
+    /// now on has happened from now on.
+    ///
+    /// # Errors
+    /// When rsyslog is missing, or a marker does not come through.
+    pub fn start(lab: &Lab) -> Result<Self> {
+        let log = lab.path("kern.log");
+        let config = lab.write(
+            "rsyslog.conf",
+            &format!(
+                "module(load=\"imkmsg\")\n\
+                 global(workDirectory=\"{}\")\n\
+                 action(type=\"omfile\" file=\"{}\")\n",
+                lab.path("").display(),
+                log.display()
+            ),
+        )?;
+        let mut command = Command::new("rsyslogd");
+        command.arg("-n").arg("-f").arg(config).arg("-i").arg(lab.path("rsyslog.pid"));
+        let process = Running::spawn("rsyslogd", &mut command)?;
+        await_marker(lab, &log)?;
+        Ok(Self { log, _process: process })
+    }
+}
+
+/// `dmesg --follow-new` with its output in a file: a log file on a machine without a syslog daemon.
+pub struct Dmesg {
+    /// The log.
+    pub log: PathBuf,
+    _process: Running,
+}
+
+impl Dmesg {
+    /// Starts it and waits until it follows.
+    ///
+    /// # Errors
+    /// When dmesg is missing or too old for `--follow-new` (util-linux 2.37 has it).
+    pub fn start(lab: &Lab) -> Result<Self> {
+        let log = lab.path("kern.log");
+        let mut command = Command::new("dmesg");
+        command.arg("--follow-new").stdout(Stdio::from(File::create(&log)?));
+        let process = Running::spawn_with_output("dmesg", &mut command)?;
+        await_marker(lab, &log)?;
+        Ok(Self { log, _process: process })
+    }
+}
+
+/// Writes markers into the kernel's log until one comes out of the file. More than one, since a
+/// reader that starts at the end may come after the first.
+fn await_marker(lab: &Lab, log: &Path) -> Result<()> {
+    let marker = format!("knockdaemon-e2e marker of {}", lab.namespace(crate::lab::Host::Server));
+    let nonce = lab.path("").display().to_string();
+    let seen = await_until(Duration::from_secs(20), || {
+        let _full = fs::write("/dev/kmsg", format!("{marker} {nonce}"));
+        fs::read(log).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&nonce))
+    });
+    if seen { Ok(()) } else { Err(LabError(format!("no kernel message arrives in {}", log.display()))) }
+}
