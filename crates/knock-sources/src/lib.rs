@@ -1,3 +1,66 @@
 //! Where lines come from: a file that rotates, stdin, the kernel's own log.
 //!
 //! Knows nothing of knocks or formats: it hands over blocks of whole lines.
+//!
+//! A [`Source`] runs in a thread of its own and pushes into an [`Intake`]. It ends when its [`Stop`]
+//! is set, when the intake has had enough, or when there can be nothing more to read.
+#![forbid(unsafe_code)]
+
+mod error;
+mod file;
+mod kmsg;
+mod lines;
+mod notice;
+mod stdin;
+mod stop;
+pub mod testing;
+mod wait;
+
+use std::ops::ControlFlow;
+
+pub use error::SourceError;
+pub use file::FileSource;
+pub use kmsg::{KmsgSource, Record, RecordError};
+pub use lines::MAX_LINE;
+pub use notice::{Notice, PollReason, WaitReason};
+pub use stdin::StdinSource;
+pub use stop::Stop;
+
+/// Something that lines come from.
+pub trait Source: Send {
+    /// What a message calls it: a path, `stdin`, `/dev/kmsg`.
+    fn name(&self) -> String;
+
+    /// Hands lines over until `stop` is set, the intake breaks off, or the input has ended.
+    ///
+    /// Blocks the calling thread; [`Stop::set`] wakes it at once.
+    ///
+    /// # Errors
+    /// Only when going on makes no sense: the device may not be opened, the system refuses the means
+    /// to wait. What may pass by itself (a file that is missing, one that may not be read) is a
+    /// [`Notice`], and the source goes on trying.
+    fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError>;
+}
+
+/// Where lines go.
+pub trait Intake {
+    /// Takes whole lines, each ended by `\n`, in the order in which they were written. The bytes are
+    /// whatever the log holds: NUL and invalid UTF-8 too. At most [`MAX_LINE`] bytes and a newline.
+    ///
+    /// `Break` ends the source.
+    fn lines(&mut self, block: &[u8]) -> ControlFlow<()>;
+
+    /// Takes something worth telling the administrator. Sources say a thing once, not at each look.
+    fn notice(&mut self, notice: Notice);
+}
+
+/// Where a source begins that has lines already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Behind the last complete line: only lines whose newline is written from now on count. A line
+    /// that is half written at the start is handed over, whole, once it is complete: whoever read
+    /// the log before us did not use it either.
+    AtEnd,
+    /// At the first line that is there.
+    AtBeginning,
+}

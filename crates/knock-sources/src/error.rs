@@ -1,0 +1,59 @@
+//! Why a source cannot go on at all. What may pass by itself is a `Notice`, not an error.
+
+use std::{fmt, io};
+
+/// A source ended because going on makes no sense.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The kernel's log may not be opened.
+    KmsgForbidden(io::Error),
+    /// There is no kernel log here, as in most containers.
+    KmsgMissing(io::Error),
+    /// The kernel's log cannot be opened for another reason.
+    KmsgOpen(io::Error),
+    /// Reading failed for good.
+    Read {
+        /// The source's name.
+        from: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system refused the means to wait: an eventfd or a poll.
+    Wait(io::Error),
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KmsgForbidden(error) => write!(
+                f,
+                "cannot open /dev/kmsg: {error}; reading the kernel's log takes the capability \
+                 CAP_SYSLOG (AmbientCapabilities=CAP_SYSLOG in the unit) or root, as long as \
+                 kernel.dmesg_restrict is 1"
+            ),
+            Self::KmsgMissing(error) => write!(
+                f,
+                "cannot open /dev/kmsg: {error}; containers often have none: pass the device in, \
+                 or follow a file"
+            ),
+            Self::KmsgOpen(error) => write!(f, "cannot open /dev/kmsg: {error}"),
+            Self::Read { from, error } => write!(f, "cannot read {from}: {error}"),
+            Self::Wait(error) => {
+                write!(f, "cannot wait for input: {error}; is the limit of open files reached?")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::KmsgForbidden(error)
+            | Self::KmsgMissing(error)
+            | Self::KmsgOpen(error)
+            | Self::Read { error, .. }
+            | Self::Wait(error) => Some(error),
+        }
+    }
+}

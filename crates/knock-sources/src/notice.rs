@@ -1,0 +1,199 @@
+//! What a source tells the administrator while it goes on. Nothing here ends a source.
+
+use std::{fmt, io, path::PathBuf};
+
+/// Something worth a line in the daemon's own log.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The first file was found, or a file after a time without one.
+    Following {
+        /// The file.
+        path: PathBuf,
+        /// Byte at which reading begins.
+        from: u64,
+    },
+    /// There is nothing to read yet; the source goes on looking.
+    Waiting {
+        /// The file that is expected.
+        path: PathBuf,
+        /// What is in the way.
+        why: WaitReason,
+    },
+    /// Another file stands at the path now. The lines of the old one come first.
+    Rotated {
+        /// The file.
+        path: PathBuf,
+        /// How many files came and went between two looks; their lines were found and are read too.
+        between: usize,
+    },
+    /// The file was emptied in place (copytruncate); reading begins again at its first byte.
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was written anew with the beginning that it had before, as an editor does. Its lines
+    /// have been seen, so reading goes on at its end.
+    Rewritten {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A rotated file ends in a line without newline that nobody completed; it is not used.
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// Bytes in the unfinished line.
+        bytes: u64,
+    },
+    /// More files came and went between two looks than are kept open; the oldest were not read.
+    TooManyRotations {
+        /// The file.
+        path: PathBuf,
+        /// Files that were not read.
+        files: usize,
+    },
+    /// A line was longer than [`MAX_LINE`](crate::MAX_LINE) and was skipped.
+    LineTooLong {
+        /// The source's name.
+        from: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The kernel overwrote records before they were read.
+    Lost {
+        /// How many; 0 when there is no telling.
+        records: u64,
+    },
+    /// The file is looked at from time to time, because file events are not to be had.
+    Polling {
+        /// The file.
+        path: PathBuf,
+        /// Why there are no events.
+        why: PollReason,
+    },
+    /// Reading failed; the source goes on trying.
+    Trouble {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Why a file is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// It was not there when the source began.
+    Missing,
+    /// It was followed and is gone, and no other has come in its place.
+    Gone,
+    /// It, or a folder on the way to it, may not be read.
+    Forbidden,
+    /// A folder, a device or a pipe has its name.
+    NotAFile,
+}
+
+/// Why there are no file events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PollReason {
+    /// The user's inotify watches or instances are used up.
+    Limit,
+    /// The file system is one on which others write unseen (a network file system, FUSE).
+    FileSystem,
+    /// The file grew and no event told so.
+    Unannounced,
+    /// Watching failed with this message.
+    Failed(String),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Following { path, from } => {
+                write!(f, "following {} from byte {from}", path.display())
+            }
+            Self::Waiting { path, why } => {
+                let path = path.display();
+                match why {
+                    WaitReason::Missing => write!(
+                        f,
+                        "waiting for {path}: there is no such file. Today's Debian has no such log \
+                         unless rsyslog is installed; 'runmode = kmsg' reads the kernel directly"
+                    ),
+                    WaitReason::Gone => {
+                        write!(f, "waiting for {path}: it is gone, and no new one has come")
+                    }
+                    WaitReason::Forbidden => write!(
+                        f,
+                        "waiting for {path}: permission denied. Give the daemon's user the right \
+                         to read it (on Debian: usermod -a -G adm USER) and to enter its folders, \
+                         or use 'runmode = kmsg'"
+                    ),
+                    WaitReason::NotAFile => {
+                        write!(f, "waiting for {path}: what stands there is not a regular file")
+                    }
+                }
+            }
+            Self::Rotated { path, between: 0 } => write!(f, "{} was rotated", path.display()),
+            Self::Rotated { path, between } => write!(
+                f,
+                "{} was rotated {} times between two looks; all of it is read",
+                path.display(),
+                between + 1
+            ),
+            Self::Truncated { path } => {
+                write!(f, "{} was truncated; reading it from its beginning", path.display())
+            }
+            Self::Rewritten { path } => write!(
+                f,
+                "{} was written anew with the same beginning; its old lines are not read again",
+                path.display()
+            ),
+            Self::Torn { path, bytes } => write!(
+                f,
+                "the file rotated away from {} ends in {bytes} bytes without newline; they are \
+                 not used",
+                path.display()
+            ),
+            Self::TooManyRotations { path, files } => write!(
+                f,
+                "{} was rotated too often between two looks; {files} files were not read",
+                path.display()
+            ),
+            Self::LineTooLong { from, bytes } => {
+                write!(f, "skipped a line of {bytes} bytes from {from}")
+            }
+            Self::Lost { records: 0 } => {
+                write!(f, "the kernel overwrote log records before they were read")
+            }
+            Self::Lost { records } => {
+                write!(f, "the kernel overwrote {records} log records before they were read")
+            }
+            Self::Polling { path, why } => {
+                write!(
+                    f,
+                    "looking at {} from time to time, without file events: ",
+                    path.display()
+                )?;
+                match why {
+                    PollReason::Limit => write!(
+                        f,
+                        "the limit of inotify watches or instances is reached; raise it with \
+                         'sysctl fs.inotify.max_user_watches=524288' and \
+                         'sysctl fs.inotify.max_user_instances=512'"
+                    ),
+                    PollReason::FileSystem => {
+                        write!(f, "its file system does not tell what others write")
+                    }
+                    PollReason::Unannounced => write!(f, "it grew and no event told so"),
+                    PollReason::Failed(why) => write!(f, "{why}"),
+                }
+            }
+            Self::Trouble { path, error } => {
+                write!(f, "cannot read {}: {error}; trying again", path.display())
+            }
+        }
+    }
+}

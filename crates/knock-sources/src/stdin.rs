@@ -1,0 +1,180 @@
+//! Lines from standard input, to its end. Also from any other descriptor, for pipes of tests.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    ops::ControlFlow,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use crate::{
+    Intake, Notice, Source, SourceError, Stop,
+    lines::{Cutter, WINDOW},
+    wait::{Woken, wait},
+};
+
+const NAME: &str = "stdin";
+
+/// Reads standard input to its end, which may never come: a pipe that stays open is followed.
+#[derive(Debug, Default)]
+pub struct StdinSource {
+    input: Option<File>,
+}
+
+impl StdinSource {
+    /// The process's standard input.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another descriptor in the place of standard input.
+    #[must_use]
+    pub fn reading(input: OwnedFd) -> Self {
+        Self { input: Some(File::from(input)) }
+    }
+}
+
+impl Source for StdinSource {
+    fn name(&self) -> String {
+        NAME.to_owned()
+    }
+
+    fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
+        // Not `std::io::stdin()`: what sits in its buffer is invisible to poll.
+        let input = match self.input.take() {
+            Some(input) => input,
+            None => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(read_failed)?),
+        };
+        pump(&mut &input, &mut || wait(input.as_fd(), stop, None), intake)
+    }
+}
+
+/// Hands over what `input` gives, calling `ready` before each read.
+fn pump(
+    input: &mut impl Read,
+    ready: &mut dyn FnMut() -> Result<Woken, SourceError>,
+    intake: &mut dyn Intake,
+) -> Result<(), SourceError> {
+    let mut buffer = vec![0; WINDOW];
+    let mut filled = 0;
+    let mut cutter = Cutter::default();
+    while ready()? != Woken::Stopped {
+        let got = match input.read(&mut buffer[filled..]) {
+            Ok(got) => got,
+            // Somebody else may have made our standard input non-blocking.
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {
+                continue;
+            }
+            Err(error) => return Err(read_failed(error)),
+        };
+        let ended = got == 0;
+        filled += got;
+        if ended && (filled > 0 || cutter.is_skipping()) {
+            // At the end of the input, a last line without newline is as complete as it gets. There
+            // is room for the newline: a full window leaves nothing over or nothing at all.
+            buffer[filled] = b'\n';
+            filled += 1;
+        }
+        let cut = cutter.cut(&buffer[..filled]);
+        if let Some(bytes) = cut.too_long {
+            intake.notice(Notice::LineTooLong { from: NAME.to_owned(), bytes });
+        }
+        if !cut.lines.is_empty() && intake.lines(&buffer[cut.lines]) == ControlFlow::Break(()) {
+            return Ok(());
+        }
+        buffer.copy_within(cut.used..filled, 0);
+        filled -= cut.used;
+        if ended {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn read_failed(error: io::Error) -> SourceError {
+    SourceError::Read { from: NAME.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::{lines::MAX_LINE, testing::Collected};
+
+    /// Gives its input in pieces of `piece` bytes, now and then interrupted.
+    struct Dribble<'a>(&'a [u8], usize, bool);
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.2 = !self.2;
+            if self.2 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let take = self.1.min(room.len()).min(self.0.len());
+            let (now, later) = self.0.split_at(take);
+            room[..take].copy_from_slice(now);
+            self.0 = later;
+            Ok(take)
+        }
+    }
+
+    fn check(input: &[u8], want: &[&[u8]], notices: &[&str]) {
+        for piece in [1, 7, 65_536, usize::MAX] {
+            if input.len() / piece > 1_000 {
+                continue;
+            }
+            let mut got = Collected::new();
+            let mut ready = || Ok(Woken::Ready);
+            pump(&mut Dribble(input, piece, false), &mut ready, &mut got).unwrap();
+            assert_eq!(got.raw_lines(), want);
+            assert_eq!(got.notices(), notices);
+        }
+    }
+
+    #[test]
+    fn reads_lines_to_the_end() {
+        check(b"", &[], &[]);
+        check(b"one\ntwo\n", &[b"one", b"two"], &[]);
+        check(b"one\nno newline", &[b"one", b"no newline"], &[]);
+        check(b"\n\na\0b\xff\xfe\n", &[b"", b"", b"a\0b\xff\xfe"], &[]);
+        let longest = vec![b'x'; MAX_LINE];
+        check(&longest, &[&longest], &[]);
+        let mut megabytes = vec![b'x'; 10_000_000];
+        check(&megabytes, &[], &["skipped a line of 10000000 bytes from stdin"]);
+        megabytes.extend_from_slice(b"\nnext");
+        check(&megabytes, &[b"next"], &["skipped a line of 10000000 bytes from stdin"]);
+    }
+
+    #[test]
+    fn a_pipe_that_stays_open_is_followed_until_the_stop() {
+        let (input, mut output) = io::pipe().unwrap();
+        let (got, stop) = (Collected::new(), Stop::new().unwrap());
+        let (mut intake, other) = (got.clone(), stop.clone());
+        let reader =
+            std::thread::spawn(move || StdinSource::reading(input.into()).run(&mut intake, &other));
+        output.write_all(b"one\ntw").unwrap();
+        assert_eq!(got.await_lines(1), ["one"]);
+        output.write_all(b"o\n").unwrap();
+        assert_eq!(got.await_lines(2), ["one", "two"]);
+        stop.set();
+        reader.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn ends_at_the_end_and_when_the_intake_has_enough() {
+        let (input, mut output) = io::pipe().unwrap();
+        output.write_all(b"one\nlast").unwrap();
+        drop(output);
+        let mut got = Collected::new();
+        StdinSource::reading(input.into()).run(&mut got, &Stop::new().unwrap()).unwrap();
+        assert_eq!(got.lines(), ["one", "last"]);
+
+        let (input, mut output) = io::pipe().unwrap();
+        output.write_all(b"one\n").unwrap();
+        let mut enough = Collected::breaking_after(1);
+        StdinSource::reading(input.into()).run(&mut enough, &Stop::new().unwrap()).unwrap();
+        assert_eq!(enough.lines(), ["one"]);
+    }
+}

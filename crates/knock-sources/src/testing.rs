@@ -1,0 +1,120 @@
+//! An intake that keeps what it gets, for tests. Not for the daemon: it grows without bound.
+
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{Intake, Notice};
+
+/// Keeps lines and notices. Clones share what was kept, so that one is given to the source's thread
+/// and another asks what has come.
+#[derive(Clone, Debug, Default)]
+pub struct Collected(Arc<(Mutex<Kept>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    lines: Vec<Vec<u8>>,
+    notices: Vec<Notice>,
+    /// Breaks off once so many lines are there.
+    enough: Option<usize>,
+}
+
+/// How long a wait takes at most before the test fails. Long, since only a failing test waits it out.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+impl Collected {
+    /// Nothing kept yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Breaks the source off as soon as `lines` lines are there.
+    #[must_use]
+    pub fn breaking_after(lines: usize) -> Self {
+        let it = Self::new();
+        it.kept().enough = Some(lines);
+        it
+    }
+
+    /// The lines so far, without their newlines, as text.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.kept().lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    }
+
+    /// The lines so far, without their newlines, as they came.
+    #[must_use]
+    pub fn raw_lines(&self) -> Vec<Vec<u8>> {
+        self.kept().lines.clone()
+    }
+
+    /// What the notices so far say.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        self.kept().notices.iter().map(ToString::to_string).collect()
+    }
+
+    /// Waits until there are `count` lines, and returns all that are there by then.
+    ///
+    /// # Panics
+    /// When they do not come in time.
+    #[must_use]
+    pub fn await_lines(&self, count: usize) -> Vec<String> {
+        self.wait_until(&format!("{count} lines"), |kept| kept.lines.len() >= count);
+        self.lines()
+    }
+
+    /// Waits until a notice says `text` somewhere.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    pub fn await_notice(&self, text: &str) {
+        self.await_notices(text, 1);
+    }
+
+    /// Waits until `count` notices have said `text` somewhere.
+    ///
+    /// # Panics
+    /// When they do not come in time.
+    pub fn await_notices(&self, text: &str, count: usize) {
+        let says = |notice: &&Notice| notice.to_string().contains(text);
+        self.wait_until(&format!("{count} notices with '{text}'"), |kept| {
+            kept.notices.iter().filter(says).count() >= count
+        });
+    }
+
+    fn wait_until(&self, what: &str, there: impl Fn(&Kept) -> bool) {
+        let (_, news) = &*self.0;
+        let (kept, waited) = news
+            .wait_timeout_while(self.kept(), DEADLINE, |kept| !there(kept))
+            .unwrap_or_else(PoisonError::into_inner);
+        let lines = kept.lines.len();
+        assert!(!waited.timed_out(), "{what} did not come; {lines} lines, {:?}", kept.notices);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A test that panicked elsewhere must not hide its own message behind this one.
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intake for Collected {
+    fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
+        let mut kept = self.kept();
+        assert_eq!(block.last(), Some(&b'\n'), "a block ends with a newline");
+        let whole = block.split_inclusive(|byte| *byte == b'\n');
+        kept.lines.extend(whole.map(|line| line.strip_suffix(b"\n").unwrap_or(line).to_vec()));
+        let enough = kept.enough.is_some_and(|enough| kept.lines.len() >= enough);
+        drop(kept);
+        self.0.1.notify_all();
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.kept().notices.push(notice);
+        self.0.1.notify_all();
+    }
+}
