@@ -9,16 +9,20 @@ use zeroize::Zeroizing;
 pub(crate) fn md5_chain<const KEY: usize>(passphrase: &[u8]) -> Zeroizing<[u8; KEY]> {
     // Room for the last digest too, so that the buffer never moves and leaves a copy behind.
     let mut chain = Zeroizing::new(Vec::with_capacity(KEY + 16));
-    chain.extend_from_slice(&Md5::digest(passphrase));
+    chain.extend_from_slice(&*md5(passphrase));
     while chain.len() < KEY {
-        let next = Md5::digest(&*chain);
-        chain.extend_from_slice(&next);
+        let next = md5(&chain);
+        chain.extend_from_slice(&*next);
     }
     let mut key = Zeroizing::new([0; KEY]);
     for (to, from) in key.iter_mut().zip(chain.iter()) {
         *to = *from;
     }
     key
+}
+
+fn md5(bytes: &[u8]) -> Zeroizing<[u8; 16]> {
+    Zeroizing::new(Md5::digest(bytes).into())
 }
 
 #[cfg(test)]
