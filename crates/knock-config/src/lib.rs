@@ -6,17 +6,26 @@
 
 pub mod argv;
 pub mod keys;
+mod model;
 mod place;
 mod problem;
 pub mod report;
 mod search;
+mod secretfile;
+mod shipped;
 mod suggest;
 mod syntax;
 mod tree;
 
+pub use model::{
+    ClientSettings, DaemonSettings, ReadOptions, RunMode, Setting, WireSettings, find_format,
+    known_formats, read_client, read_daemon, read_format,
+};
 pub use place::{Place, SourceText, Spot};
 pub use problem::{Problem, Reading, Severity};
 pub use search::{NotFound, Program, find, places};
+pub use secretfile::read_keyfile;
+pub use shipped::SHIPPED_FORMATS;
 pub use suggest::nearest;
 pub use syntax::{Syntax, parse, parse_all};
 pub use tree::{Block, Blocks, Entry, Found, Item, List, Node, Scalar, Table, Tree, to_json};

@@ -1,0 +1,384 @@
+//! Actions and templates: which command answers which knock.
+//!
+//! Everything is checked, also what is switched off; what is switched off stays out of the plan.
+
+use std::time::Duration;
+
+use knock_engine::Action;
+use knock_rules::{
+    Condition, Delay, Names, RuleError, StateUpdate, Template, TemplateKind, deletes_rule, unfilled,
+};
+
+use crate::keys::Within;
+use crate::model::section::{Reader, Section};
+use crate::place::Place;
+use crate::problem::Problem;
+use crate::suggest::nearest;
+use crate::syntax::Syntax;
+use crate::tree::{Node, Scalar, Table};
+
+/// How long a command may run when the template does not say.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The keys of a template that hold a command.
+const COMMANDS: [&str; 4] = ["system", "exec", "iptables", "ip6tables"];
+
+/// Reads all actions; those in use are returned, in the order of the file.
+pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, names: &Names) -> Vec<Action> {
+    let mut plain = Vec::new();
+    let mut holders = Vec::new();
+    top.key("actions");
+    let listed = reader.syntax == Syntax::Yaml
+        && matches!(top.table.get("actions").map(|entry| &entry.node), Some(Node::List(_)));
+    for found in top.table.entries("actions") {
+        match found.node {
+            Node::Table(table) if listed => plain.push((table, found.key_at())),
+            Node::Table(table) => holders.push(reader.section(Within::Actions, table)),
+            Node::Null(_) => {}
+            Node::Scalar(_) | Node::List(_) => {
+                reader.error(found.key_at(), "'actions' holds blocks, one for each action");
+            }
+        }
+    }
+
+    let mut templates = Vec::new();
+    for section in std::iter::once(top).chain(&holders) {
+        for kind in ["template", "templates"] {
+            for block in reader.blocks(section, kind) {
+                read_template(
+                    reader,
+                    &mut templates,
+                    block.name,
+                    &block.table,
+                    block.place(),
+                    names,
+                );
+            }
+        }
+    }
+    let mut actions = Vec::new();
+    let mut add = |reader: &mut Reader<'_>, name: Option<&str>, table: &Table, at: Place| {
+        let number = actions.len() + 1;
+        actions.push(read_action(reader, &mut templates, (name, number), table, &at, names));
+    };
+    for (table, at) in plain {
+        add(reader, None, table, at);
+    }
+    for section in std::iter::once(top).chain(&holders) {
+        for block in reader.blocks(section, "action") {
+            add(reader, block.name, &block.table, block.place());
+        }
+    }
+    if actions.is_empty() {
+        let problem =
+            Problem::warning(top.table.place(), "no action is defined, so knocks do nothing");
+        reader.add(problem);
+    }
+    for template in &templates {
+        template.lint(reader);
+    }
+    actions.into_iter().flatten().collect()
+}
+
+/// A template with its users.
+struct Defined {
+    name: String,
+    at: Place,
+    command: Option<(Template, Written)>,
+    state: Vec<StateUpdate>,
+    timeout: Duration,
+    used_by: Vec<String>,
+}
+
+/// The text of a command: one value, or the words of a list.
+struct Written {
+    key: &'static str,
+    words: Vec<(Scalar, std::ops::Range<usize>)>,
+}
+
+fn read_template(
+    reader: &mut Reader<'_>,
+    templates: &mut Vec<Defined>,
+    name: Option<&str>,
+    table: &Table,
+    at: Place,
+    names: &Names,
+) {
+    let section = reader.section(Within::Template, table);
+    let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
+        let help = reader.named("template");
+        reader.add(Problem::error(at, "a template needs a name").with_help(help));
+        return;
+    };
+    let command = command(reader, &section, names);
+    let state = state(reader, &section, names);
+    if table.get("state").is_none() && !COMMANDS.iter().any(|key| table.get(key).is_some()) {
+        let problem = Problem::error(at.clone(), format!("template '{name}' has no command"));
+        reader.add(problem.with_help("give it one of 'iptables', 'exec' and 'system'"));
+    }
+    if let Some(first) = templates.iter().find(|other| other.name == name) {
+        let problem = Problem::error(at, format!("template '{name}' is defined twice"));
+        reader.add(problem.with_help(format!("the first one is in line {}", first.at.line)));
+        return;
+    }
+    let timeout = match reader.duration(&section, "timeout") {
+        Some(given) if given.value.is_zero() => {
+            let at = given.at().unwrap_or_else(|| at.clone());
+            reader.error(at, "expected a time above 0, or no command could ever finish");
+            TIMEOUT
+        }
+        Some(given) => given.value,
+        None => TIMEOUT,
+    };
+    let name = name.to_owned();
+    templates.push(Defined { name, at, command, state, timeout, used_by: Vec::new() });
+}
+
+fn command(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    names: &Names,
+) -> Option<(Template, Written)> {
+    let mut commands = COMMANDS.into_iter().filter(|key| section.table.get(key).is_some());
+    let key = commands.next()?;
+    if let Some(second) = commands.next()
+        && let Some(entry) = section.table.get(second)
+    {
+        let problem = Problem::error(
+            entry.key_at(),
+            format!("the template has '{key}' already, it runs one command"),
+        );
+        reader.add(problem.with_help(match second {
+            "ip6tables" => "an 'iptables' template goes to ip6tables by itself for an IPv6 client",
+            _ => "make a second template, and a second action that uses it",
+        }));
+    }
+    // The others are looked at all the same.
+    for other in COMMANDS.into_iter().filter(|other| *other != key) {
+        reader.texts(section, other);
+    }
+    let texts: Vec<Scalar> = reader.texts(section, key).into_iter().cloned().collect();
+    let first = texts.first()?.clone();
+    let whole = 0..first.text().len();
+    let (parsed, words) = match key {
+        "exec" => {
+            let words = exec_words(texts);
+            let plain: Vec<String> = words.iter().map(word).collect();
+            (Template::parse_exec(&plain, names), words)
+        }
+        "system" => (Template::parse_shell(first.text(), names), vec![(first, whole)]),
+        _ => {
+            let kind =
+                if key == "iptables" { TemplateKind::Iptables } else { TemplateKind::Ip6tables };
+            (Template::parse_iptables(kind, first.text(), names), vec![(first, whole)])
+        }
+    };
+    let written = Written { key, words };
+    match parsed {
+        Ok(template) => Some((template, written)),
+        Err(errors) => {
+            for error in errors {
+                let Some((text, start)) = written.words.get(error.part) else { continue };
+                let at = start.start + error.at.start..start.start + error.at.end;
+                report(reader, text.place_of(at), &error);
+            }
+            None
+        }
+    }
+}
+
+/// A single text is words with blanks between them; a list is one word an item.
+fn exec_words(texts: Vec<Scalar>) -> Vec<(Scalar, std::ops::Range<usize>)> {
+    if let [one] = texts.as_slice() {
+        let text = one.text();
+        let words = text.split_whitespace().map(|word| {
+            let start = word.as_ptr().addr() - text.as_ptr().addr();
+            (one.clone(), start..start + word.len())
+        });
+        return words.collect();
+    }
+    texts.into_iter().map(|text| (text.clone(), 0..text.text().len())).collect()
+}
+
+fn word((text, part): &(Scalar, std::ops::Range<usize>)) -> String {
+    text.text().get(part.clone()).unwrap_or_default().to_owned()
+}
+
+fn state(reader: &mut Reader<'_>, section: &Section<'_>, names: &Names) -> Vec<StateUpdate> {
+    let texts = reader.texts(section, "state");
+    texts
+        .into_iter()
+        .filter_map(|text| checked(reader, text, StateUpdate::parse(text.text(), names)))
+        .collect()
+}
+
+fn read_action(
+    reader: &mut Reader<'_>,
+    templates: &mut [Defined],
+    (block_name, number): (Option<&str>, usize),
+    table: &Table,
+    at: &Place,
+    names: &Names,
+) -> Option<Action> {
+    let section = reader.section(Within::Action, table);
+    let condition = match reader.text(&section, "condition") {
+        Some(text) => checked(reader, text, Condition::parse(text.text(), names)),
+        None => Some(Condition::always()),
+    };
+    let delay = reader
+        .text(&section, "delay")
+        .and_then(|text| checked(reader, text, Delay::parse(text.text(), names)));
+    let mut state = state(reader, &section, names);
+    let wanted = reader.text(&section, "template");
+    let name = reader
+        .string(&section, "name")
+        .map(|name| name.value.trim().to_owned())
+        .or_else(|| block_name.map(str::to_owned))
+        .or_else(|| wanted.map(|text| text.text().trim().to_owned()))
+        .unwrap_or_else(|| format!("action {number}"));
+    let used = reader.yes_no(&section, "use").is_none_or(|given| given.value);
+
+    let template = wanted.and_then(|text| {
+        let known = templates.iter().position(|one| one.name == text.text().trim());
+        if known.is_none() {
+            reader.add(unknown_template(text, templates));
+        }
+        templates.get_mut(known?)
+    });
+    if table.get("template").is_none() && table.get("state").is_none() {
+        let problem = Problem::warning(at.clone(), format!("action '{name}' does nothing"));
+        reader.add(problem.with_help("name a 'template', or change the state with 'state'"));
+    }
+    let mut action = Action {
+        name,
+        template: String::new(),
+        condition: condition?,
+        delay,
+        command: None,
+        state: Vec::new(),
+        timeout: TIMEOUT,
+    };
+    if let Some(template) = template {
+        template.used_by.push(action.name.clone());
+        action.template.clone_from(&template.name);
+        action.command = template.command.as_ref().map(|(command, _)| command.clone());
+        action.timeout = template.timeout;
+        state.extend(template.state.iter().cloned());
+    }
+    action.state = state;
+    used.then_some(action)
+}
+
+fn unknown_template(text: &Scalar, templates: &[Defined]) -> Problem {
+    let name = text.text().trim();
+    let problem = Problem::error(text.place(), format!("unknown template '{name}'"));
+    let near = nearest(name, templates.iter().map(|template| template.name.as_str()));
+    let near = templates.iter().find(|template| Some(template.name.as_str()) == near);
+    problem.with_help(match near {
+        Some(near) => format!("did you mean '{}'? (defined in line {})", near.name, near.at.line),
+        None if templates.is_empty() => "no template is defined".to_owned(),
+        None => {
+            let known: Vec<&str> =
+                templates.iter().map(|template| template.name.as_str()).collect();
+            format!("defined are {}", known.join(", "))
+        }
+    })
+}
+
+/// What a rule's text says, or its mistakes with their places.
+fn checked<T>(
+    reader: &mut Reader<'_>,
+    text: &Scalar,
+    parsed: Result<T, Vec<RuleError>>,
+) -> Option<T> {
+    match parsed {
+        Ok(value) => Some(value),
+        Err(errors) => {
+            for error in errors {
+                report(reader, text.place_of(error.at.clone()), &error);
+            }
+            None
+        }
+    }
+}
+
+fn report(reader: &mut Reader<'_>, at: Place, error: &RuleError) {
+    let problem = Problem::error(at, error.to_string());
+    reader.add(match error.help() {
+        Some(help) => problem.with_help(help),
+        None => problem,
+    });
+}
+
+impl Defined {
+    /// What runs, but hardly does what was meant.
+    fn lint(&self, reader: &mut Reader<'_>) {
+        if self.used_by.is_empty() {
+            let message = format!("template '{}' is used by no action", self.name);
+            reader.add(Problem::warning(self.at.clone(), message));
+        }
+        let Some((template, written)) = &self.command else { return };
+        for (at, name) in unfilled(template) {
+            if let Some(place) = written.place_of(at) {
+                let message = format!("the knock has no {name}, so the word stays as it is");
+                reader.add(Problem::warning(place, message));
+            }
+        }
+        if let Some(at) = deletes_rule(template)
+            && self.opens()
+            && let Some((place, corrected)) = written.inserted(at)
+        {
+            let message = format!("template '{}' deletes a rule, so it opens nothing", self.name);
+            let help = format!("to put the rule in, write: {} = {corrected}", written.key);
+            reader.add(Problem::warning(place, message).with_help(help));
+        }
+    }
+
+    /// Whether its name, or an action's, says that it opens something; "close-later" of a pair that
+    /// opens and closes does not.
+    fn opens(&self) -> bool {
+        let names = self.used_by.iter().chain(std::iter::once(&self.name));
+        let says = |name: &str, words: [&str; 3]| words.iter().any(|word| name.contains(word));
+        !says(&self.name.to_lowercase(), ["close", "shut", "remove"])
+            && names.map(|name| name.to_lowercase()).any(|name| {
+                says(&name, ["open", "allow", "accept"])
+                    && !says(&name, ["close", "shut", "remove"])
+            })
+    }
+}
+
+impl Written {
+    /// The whole command in one line.
+    fn joined(&self) -> String {
+        self.words.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The place of a part of that line.
+    fn place_of(&self, at: std::ops::Range<usize>) -> Option<Place> {
+        let mut start = 0;
+        for (text, part) in &self.words {
+            let len = part.len();
+            if at.start < start + len {
+                let from = part.start + (at.start - start);
+                let to = (part.start + at.end.saturating_sub(start)).min(part.end);
+                return Some(text.place_of(from..to.max(from)));
+            }
+            start += len + 1;
+        }
+        None
+    }
+
+    /// The command with its deletion made an insertion, and where the deletion stands. `None` for
+    /// one that has a reason: it also inserts, or what it deletes is a rule that kept people out.
+    fn inserted(&self, at: std::ops::Range<usize>) -> Option<(Place, String)> {
+        let line = self.joined();
+        let keeps_out = ["DROP", "REJECT", " -I ", " -A ", "--insert", "--append"];
+        if keeps_out.iter().any(|word| line.contains(word)) {
+            return None;
+        }
+        let insert = if line.get(at.clone())?.starts_with("--") { "--insert" } else { "-I" };
+        let mut corrected = line.clone();
+        corrected.replace_range(at.clone(), insert);
+        Some((self.place_of(at)?, corrected))
+    }
+}

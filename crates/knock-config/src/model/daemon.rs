@@ -1,0 +1,131 @@
+//! The daemon's settings, put together from their parts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use knock_engine::{Plan, QueuePolicy};
+use knock_formats::{FormatSpec, Formats};
+use knock_rules::Names;
+use knock_wire::Field;
+
+use crate::keys::{self, Within};
+use crate::model::section::{Reader, Section, path_of};
+use crate::model::{ReadOptions, RunMode, WireSettings, actions, formats, sources, wire};
+use crate::place::SourceText;
+use crate::problem::Reading;
+use crate::syntax::{Syntax, parse_all};
+
+/// What a file tells the daemon, checked and ready to run.
+#[derive(Debug)]
+pub struct DaemonSettings {
+    /// Where lines come from.
+    pub runmode: RunMode,
+    /// The logs to follow; at least one with [`RunMode::File`].
+    pub logfiles: Vec<PathBuf>,
+    /// The longest time between two looks at a log.
+    pub fileinterval: Duration,
+    /// The formats in use, in the order of `uselogformat`.
+    pub formats: Arc<Formats>,
+    /// Their names.
+    pub format_names: Vec<String>,
+    /// The logformats that the file itself defines, in use or not.
+    pub own_formats: Vec<FormatSpec>,
+    /// What the engine goes by.
+    pub plan: Plan,
+    /// The folder of the durable store.
+    pub statedir: PathBuf,
+    /// Whether the file itself holds a key.
+    pub holds_secret: bool,
+    /// What `check` tells beside the problems: how long a knock is, how safe, and whether it can be
+    /// sent again.
+    pub notes: Vec<String>,
+}
+
+/// Reads the daemon's settings; keys of the client are accepted in silence, since both may share a
+/// file.
+#[must_use]
+pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<DaemonSettings> {
+    let (tree, problems) = parse_all(source);
+    let mut reader = Reader::new(source, options, problems);
+    let top = reader.section(Within::Top, tree.root());
+    let lines = sources::read(&mut reader, &top);
+    let formats = formats::read(&mut reader, &top);
+    let wire = wire::read(&mut reader, &top);
+    // A knock that reads badly has its own error; rules are then checked against every field, so
+    // that it does not make errors of all that use one.
+    let shape = wire.shape(&mut Vec::new());
+    let names = Names::from_fields(shape.as_ref().map_or(&Field::ALL, |shape| shape.fields()));
+    let actions = actions::read(&mut reader, &top, &names);
+    let queue = queue(&mut reader, &top);
+    let statedir = reader.text(&top, "statedir").map(path_of);
+    let statedir = statedir.unwrap_or_else(|| {
+        PathBuf::from(keys::find(Within::Top, "statedir").map_or("", |key| key.default))
+    });
+    let codec = reader.take(wire.codec());
+    let settings = codec.map(|codec| {
+        let plan = Plan { codec, actions, queue };
+        DaemonSettings {
+            runmode: lines.runmode,
+            logfiles: lines.logfiles,
+            fileinterval: lines.fileinterval,
+            formats: Arc::new(Formats::new(formats.in_use)),
+            format_names: formats.names,
+            own_formats: formats.own,
+            statedir,
+            holds_secret: tree.root().get("key").is_some(),
+            notes: notes(&plan, &wire),
+            plan,
+        }
+    });
+    reader.finish(settings)
+}
+
+fn queue(reader: &mut Reader<'_>, top: &Section<'_>) -> QueuePolicy {
+    let timeout = match reader.duration(top, "queuetimeout") {
+        Some(given) => given.value,
+        // The original never forgot, and slow hands rely on it.
+        None if reader.syntax == Syntax::Legacy => Duration::ZERO,
+        None => Duration::from_secs(60),
+    };
+    QueuePolicy {
+        timeout: (!timeout.is_zero()).then_some(timeout),
+        max_clients: reader.count(top, "maxclients").unwrap_or(1_000_000),
+    }
+}
+
+fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
+    let codec = &plan.codec;
+    let slots = codec.slots();
+    let span = codec.span();
+    let mut notes = vec![
+        format!(
+            "a knock ({}) is {slots} packets over {} ports ({span})",
+            codec.shape(),
+            span.size()
+        ),
+        format!("{:.0} bits stand between a guess and an accepted knock", codec.guess_bits()),
+    ];
+    let on = |setting: &Option<crate::model::Setting<bool>>, default| {
+        setting.as_ref().map_or(default, |setting: &crate::model::Setting<bool>| setting.value)
+    };
+    let has_address =
+        codec.shape().fields().iter().any(|field| matches!(field, Field::Ip | Field::Ip6));
+    let from = if has_address && !on(&wire.anyip, false) {
+        "from the same address"
+    } else {
+        "from anywhere"
+    };
+    let encrypt = on(&wire.encrypt, true);
+    notes.push(if encrypt && on(&wire.iv, false) {
+        format!("a knock looks different each time, but whoever sees one can send it again {from}")
+    } else {
+        format!(
+            "a knock of this format is the same every time: whoever sees it can send it again {from}"
+        )
+    });
+    if !encrypt {
+        notes.push("knocks are not enciphered: whoever knows the format can make them".to_owned());
+    }
+    notes
+}

@@ -1,0 +1,49 @@
+//! The model: what a file means, whichever syntax it was written in.
+//!
+//! Reads the tree by hand, with `keys` as its table, and collects every mistake on the way. Runs
+//! nothing and opens only the files that the configuration names.
+
+mod actions;
+mod client;
+mod daemon;
+mod formats;
+mod section;
+mod setting;
+mod sources;
+mod values;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use client::{ClientSettings, read_client};
+pub use daemon::{DaemonSettings, read_daemon};
+pub use formats::{find_format, known_formats, read_format};
+pub use setting::Setting;
+pub use sources::RunMode;
+pub use wire::WireSettings;
+
+/// How strictly to read, and where to look for what a file names.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// Use a key although others can read its file.
+    pub insecure: bool,
+    /// Where logformats are looked for, after the file itself and the folder `logformats` beside
+    /// it, and before those built in.
+    pub format_dirs: Vec<PathBuf>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            insecure: false,
+            format_dirs: vec![
+                PathBuf::from("/etc/knockdaemon/logformats"),
+                PathBuf::from("/usr/share/knockdaemon/logformats"),
+            ],
+        }
+    }
+}

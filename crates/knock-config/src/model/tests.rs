@@ -1,0 +1,1 @@
+//! That the model and the table of keys agree.
