@@ -3,7 +3,7 @@
 //!
 //! Whoever forges source addresses fills it, so each hit costs the same however full it is, and the
 //! hash is keyed by a secret. Nodes lie in one vector and are chained from the latest active to the
-//! one idle longest; the index holds their positions only, which keeps a forged client at 56 bytes
+//! one idle longest; the index holds their positions only, which keeps a forged client at 64 bytes
 //! and the 5 to 10 of its place in the index.
 
 use std::hash::{BuildHasher, RandomState};
@@ -157,3 +157,5 @@ const fn to_usize(at: u32) -> usize {
     at as usize
 }
 
+#[cfg(test)]
+mod tests;

@@ -133,13 +133,17 @@ impl Queue {
         if entry.source_port == 0 {
             return None;
         }
-        let known = usize::from(self.used).min(REPEATS);
-        let (older, newer) = self.halves();
-        older.iter_mut().chain(newer).rev().take(known).find(|earlier| {
+        let used = usize::from(self.used);
+        let cells = self.cells.as_slice();
+        let same = |earlier: &Entry| {
             earlier.source_port == entry.source_port
                 && earlier.symbol == entry.symbol
                 && u128::from(entry.at.since(earlier.at)) <= REPEAT_WITHIN.as_millis()
-        })
+        };
+        let place = (used.saturating_sub(REPEATS)..used)
+            .map(|nth| (usize::from(self.start) + nth) % cells.len())
+            .find(|place| cells.get(*place).is_some_and(same))?;
+        self.cells.as_mut_slice().get_mut(place)
     }
 
     fn append(&mut self, entry: Entry, limit: usize) {
@@ -168,16 +172,6 @@ impl Queue {
         let cells = self.cells.as_slice();
         let skipped = usize::from(self.start) + usize::from(self.used).saturating_sub(count);
         cells.iter().chain(cells).skip(skipped).take(count.min(usize::from(self.used))).copied()
-    }
-
-    /// The entries in use, older ones and newer ones.
-    fn halves(&mut self) -> (&mut [Entry], &mut [Entry]) {
-        let (start, used) = (usize::from(self.start), usize::from(self.used));
-        let cells = self.cells.as_mut_slice();
-        let (front, back) = cells.split_at_mut(start.min(cells.len()));
-        let in_back = used.min(back.len());
-        let in_front = (used - in_back).min(front.len());
-        (back.split_at_mut(in_back).0, front.split_at_mut(in_front).0)
     }
 }
 
@@ -222,3 +216,5 @@ fn to_u16(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }
 
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ impl Place {
         Self { begun, due: order.due, id: order.id }
     }
 }
+
+#[cfg(test)]
+mod tests;
