@@ -27,5 +27,5 @@ pub use search::{NotFound, Program, find, places};
 pub use secretfile::read_keyfile;
 pub use shipped::SHIPPED_FORMATS;
 pub use suggest::nearest;
-pub use syntax::{Syntax, parse, parse_all};
+pub use syntax::{MAX_DEPTH, MAX_FILE, Syntax, parse, parse_all};
 pub use tree::{Block, Blocks, Entry, Found, Item, List, Node, Scalar, Table, Tree, to_json};

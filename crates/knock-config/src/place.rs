@@ -72,13 +72,6 @@ impl SourceFile {
         &self.text
     }
 
-    /// The offset of the `column`th character (from 0) of the `line`th line (from 0), held inside that line.
-    pub(crate) fn offset(&self, line: usize, column: usize) -> usize {
-        let (start, text) = self.line(line);
-        let text = String::from_utf8_lossy(text);
-        start + text.char_indices().nth(column).map_or(text.len(), |(at, _)| at)
-    }
-
     /// Start and bytes of a line (from 0), without its newline and without a byte order mark.
     fn line(&self, line: usize) -> (usize, &[u8]) {
         let mut start = self.lines.get(line).copied().unwrap_or(self.text.len());

@@ -253,7 +253,7 @@ impl Node {
     pub(crate) fn spot(&self) -> Spot {
         match self {
             Node::Null(spot) => spot.clone(),
-            Node::Scalar(scalar) => scalar.spelling.spot(),
+            Node::Scalar(scalar) => scalar.spot(),
             Node::Table(table) => table.spot.clone(),
             Node::List(list) => list.spot.clone(),
         }
@@ -278,6 +278,10 @@ impl Scalar {
                 Scalar { text, raw: Some(raw), spelling }
             }
         }
+    }
+
+    pub(crate) fn spot(&self) -> Spot {
+        self.spelling.spot()
     }
 
     /// The text; where the file is not UTF-8, with U+FFFD for what is not.

@@ -2,11 +2,22 @@
 //!
 //! Does not know a single key.
 
+mod align;
+mod legacy;
+mod locate;
+mod yaml;
+
 use std::path::Path;
 
 use crate::place::{SourceFile, SourceText, Spot};
 use crate::problem::{Problem, Reading};
 use crate::tree::{Table, Tree};
+
+/// Largest config file that is read, in bytes.
+pub const MAX_FILE: usize = 1024 * 1024;
+
+/// How deep blocks, maps and lists may be nested.
+pub const MAX_DEPTH: usize = 64;
 
 /// The two ways to write a config file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +48,20 @@ pub fn parse(source: &SourceText) -> Reading<Tree> {
 pub fn parse_all(source: &SourceText) -> (Tree, Vec<Problem>) {
     let syntax = Syntax::of(&source.path);
     let file = SourceFile::new(source);
-    let root = Table { spot: Spot { file, bytes: 0..0 }, entries: Vec::new() };
-    (Tree { root, syntax }, Vec::new())
+    let whole = Spot { file: file.clone(), bytes: 0..0 };
+    let (root, mut problems) = if source.text.len() > MAX_FILE {
+        let message = format!("this file is larger than {MAX_FILE} bytes");
+        let problem = Problem::error(whole.place(), message);
+        (Table { spot: whole, entries: Vec::new() }, vec![problem])
+    } else {
+        match syntax {
+            Syntax::Legacy => legacy::parse(&file, &legacy::Disk),
+            Syntax::Yaml => yaml::parse(&file),
+        }
+    };
+    problems.sort_by_cached_key(|problem| {
+        let included = problem.at.as_ref().is_some_and(|at| *at.file != *source.path);
+        (included, problem.at.clone())
+    });
+    (Tree { root, syntax }, problems)
 }

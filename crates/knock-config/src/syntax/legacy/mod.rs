@@ -1,0 +1,26 @@
+//! The syntax of Perl's Config::General, which the original used: first lines, then blocks.
+//!
+//! It is read as that module (2.65) reads it, with its oddities, because old files depend on some of them. Where it
+//! lost something in silence, the same is lost here, with a warning.
+
+mod blocks;
+mod comments;
+mod heredoc;
+mod include;
+mod lines;
+mod spelt;
+
+use std::sync::Arc;
+
+use crate::place::SourceFile;
+use crate::problem::Problem;
+use crate::tree::Table;
+
+pub(super) use include::{Disk, Files};
+
+/// Reads a file and what it includes.
+pub(super) fn parse(file: &Arc<SourceFile>, files: &dyn Files) -> (Table, Vec<Problem>) {
+    let (lines, mut problems) = lines::collect(file, files);
+    let root = blocks::build(file, lines, &mut problems);
+    (root, problems)
+}
