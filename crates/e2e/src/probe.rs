@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -86,6 +86,17 @@ pub fn await_closed(lab: &Lab, from: IpAddr, to: IpAddr, port: u16) -> Result<()
     Err(LabError(format!("port {port} of {to} stays open for {from}")))
 }
 
+/// Sends one SYN from a chosen address, as any program does that starts a connection; the socket is
+/// closed before the kernel would send it again.
+///
+/// # Errors
+/// When the address is not the client's, or the namespace cannot be entered.
+pub fn send_syn(lab: &Lab, from: IpAddr, to: IpAddr, port: u16) -> Result<()> {
+    lab.within(Host::Client, || start_connecting(from, SocketAddr::new(to, port)))?
+        .map(drop)
+        .map_err(|error| LabError(format!("no SYN from {from} to port {port}: {error}")))
+}
+
 fn try_once(from: IpAddr, to: SocketAddr) -> Option<()> {
     let mut stream = connect(from, to)?;
     stream.set_read_timeout(Some(ATTEMPT * 5)).ok()?;
@@ -97,29 +108,27 @@ fn try_once(from: IpAddr, to: SocketAddr) -> Option<()> {
 /// A connection from a chosen address, given up before the kernel would send the SYN again.
 fn connect(from: IpAddr, to: SocketAddr) -> Option<TcpStream> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::net::{
-        AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt::socket_error,
-    };
-    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
-        None,
-    )
-    .ok()?;
-    bind(&socket, &SocketAddr::new(from, 0)).ok()?;
-    match connect(&socket, &to) {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
-        Err(_) => return None,
-    }
+    let socket = start_connecting(from, to).ok()?;
     let limit = Timespec::try_from(ATTEMPT).ok()?;
     let mut wait = [PollFd::new(&socket, PollFlags::OUT)];
     if poll(&mut wait, Some(&limit)).ok()? == 0 {
         return None;
     }
-    socket_error(&socket).ok()?.ok()?;
+    rustix::net::sockopt::socket_error(&socket).ok()?.ok()?;
     let stream = TcpStream::from(socket);
     stream.set_nonblocking(false).ok()?;
     Some(stream)
+}
+
+/// A socket whose SYN is on its way.
+fn start_connecting(from: IpAddr, to: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    bind(&socket, &SocketAddr::new(from, 0))?;
+    match connect(&socket, &to) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error),
+    }
 }

@@ -1,0 +1,171 @@
+//! What the end-to-end tests share: a host with a closed firewall, a log, and the daemon on it.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(unreachable_pub, reason = "a module of several test programs")]
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use knock_e2e::firewall::{self, Backend};
+use knock_e2e::kernel_log::Rsyslog;
+use knock_e2e::lab::Lab;
+use knock_e2e::process::Running;
+use knock_e2e::{probe, programs};
+
+/// Where the daemon gets the kernel's lines from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// A file that rsyslog writes.
+    Rsyslog,
+    /// `/dev/kmsg`.
+    Kmsg,
+}
+
+/// Actions of the classic knock: 0 opens, 255 closes, anything between opens for three seconds.
+pub const ACTIONS: &str = "
+<actions>
+  <action>
+    condition = PORT == 22 && TIME != 255
+    template  = open
+    use       = yes
+  </action>
+  <action>
+    condition = PORT == 22 && TIME > 0 && TIME < 255
+    template  = close
+    delay     = 3s
+    use       = yes
+  </action>
+  <action>
+    condition = PORT == 22 && TIME == 255
+    template  = close
+    use       = yes
+  </action>
+  <template open>
+    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+  <template close>
+    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+</actions>
+";
+
+/// A host as an admin has it: closed, logging, with the daemon and an ssh-like service.
+pub struct Setup {
+    pub daemon: Running,
+    pub config: PathBuf,
+    pub backend: Backend,
+    pub statedir: PathBuf,
+    rsyslog: Option<Rsyslog>,
+    // Last, so that what runs in the namespaces ends before they go.
+    pub lab: Lab,
+}
+
+impl Setup {
+    /// The classic knock.
+    pub fn classic(log: Log, backend: Backend) -> Self {
+        Self::with(log, backend, "knock = IP,PORT,TIME,CHECKSUM", ACTIONS)
+    }
+
+    /// Any knock format, any actions.
+    pub fn with(log: Log, backend: Backend, knock: &str, actions: &str) -> Self {
+        let lab = Lab::new().unwrap();
+        firewall::close(&lab, backend, "portknock").unwrap();
+        Self::on(lab, log, backend, knock, actions)
+    }
+
+    /// On a host whose firewall stands already.
+    pub fn on(lab: Lab, log: Log, backend: Backend, knock: &str, actions: &str) -> Self {
+        let rsyslog = (log == Log::Rsyslog).then(|| Rsyslog::start(&lab).unwrap());
+        let source = match &rsyslog {
+            Some(rsyslog) => format!("runmode = file\nlogfile = {}", rsyslog.log.display()),
+            None => "runmode = kmsg".to_owned(),
+        };
+        let statedir = lab.path("state");
+        let config = lab
+            .write(
+                "knockdaemon.conf",
+                &format!(
+                    "{source}\nstatedir = {}\nportspan = 745-1000\n{knock}\nkey = open sesame\n{actions}",
+                    statedir.display()
+                ),
+            )
+            .unwrap();
+        probe::Service::start(&lab, 22).unwrap();
+        let daemon = start(&lab, backend, &config);
+        Self { daemon, config, backend, statedir, rsyslog, lab }
+    }
+
+    /// Ends the daemon in the hardest way.
+    pub fn kill(&mut self) {
+        self.daemon.signal(rustix::process::Signal::KILL).unwrap();
+        self.daemon.await_end().unwrap();
+    }
+
+    /// Starts the daemon again, with the same config and state.
+    pub fn restart(&mut self) {
+        self.daemon = start(&self.lab, self.backend, &self.config);
+    }
+
+    /// Knocks from an address of the client host.
+    pub fn knock_from(&self, from: IpAddr, fields: &[&str]) {
+        let to = if from.is_ipv4() { self.lab.server() } else { self.lab.server6() };
+        programs::knock(&self.lab, &self.config, from, to, fields).unwrap();
+    }
+
+    /// Knocks from the first client.
+    pub fn knock(&self, fields: &[&str]) {
+        self.knock_from(self.lab.client(), fields);
+    }
+
+    /// The ports of a knock, sent by nobody.
+    pub fn ports(&self, from: IpAddr, fields: &[&str]) -> Vec<u16> {
+        let config = self.config.display().to_string();
+        let (from, to) = (from.to_string(), self.lab.server().to_string());
+        let mut arguments = vec!["-test", "-conf", &config, "-client", &from, "-remote", &to];
+        arguments.extend(fields);
+        let output = programs::client(&self.lab, &arguments).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let line = String::from_utf8(output.stdout).unwrap();
+        line.trim().split(',').map(|port| port.parse().unwrap()).collect()
+    }
+
+    /// Waits until port 22 answers the client.
+    pub fn await_open(&self, from: IpAddr) {
+        let to = if from.is_ipv4() { self.lab.server() } else { self.lab.server6() };
+        probe::await_open(&self.lab, from, to, 22)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.lines().join("\n")));
+    }
+
+    /// Waits until port 22 does not answer the client.
+    pub fn await_closed(&self, from: IpAddr) {
+        let to = if from.is_ipv4() { self.lab.server() } else { self.lab.server6() };
+        probe::await_closed(&self.lab, from, to, 22)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.lines().join("\n")));
+    }
+
+    /// Whether port 22 answers now.
+    pub fn is_open(&self, from: IpAddr) -> bool {
+        let to = if from.is_ipv4() { self.lab.server() } else { self.lab.server6() };
+        probe::answers(&self.lab, from, to, 22)
+    }
+
+    /// How many rules accept port 22 from this address.
+    pub fn rules_for(&self, from: IpAddr) -> usize {
+        let program = match from {
+            IpAddr::V4(_) => format!("iptables-{}", self.backend.suffix()),
+            IpAddr::V6(_) => format!("ip6tables-{}", self.backend.suffix()),
+        };
+        let from = from.to_string();
+        firewall::rules(&self.lab, &program, "--dport 22")
+            .unwrap()
+            .iter()
+            .filter(|rule| rule.contains(&from))
+            .count()
+    }
+}
+
+fn start(lab: &Lab, backend: Backend, config: &std::path::Path) -> Running {
+    let daemon = programs::daemon(lab, backend, config, &["-debug"]).unwrap();
+    daemon.await_line("following").unwrap();
+    daemon
+}
