@@ -240,10 +240,14 @@ fn read_action(
 
     let template = wanted.and_then(|text| {
         let known = templates.iter().position(|one| one.name == text.text().trim());
-        if known.is_none() {
-            reader.add(unknown_template(text, templates));
+        match known {
+            Some(known) => templates.get_mut(known),
+            None => {
+                let problem = unknown_template(text, templates, &name);
+                reader.add(problem);
+                None
+            }
         }
-        templates.get_mut(known?)
     });
     if table.get("template").is_none() && table.get("state").is_none() {
         let problem = Problem::warning(at.clone(), format!("action '{name}' does nothing"));
@@ -269,19 +273,20 @@ fn read_action(
     used.then_some(action)
 }
 
-fn unknown_template(text: &Scalar, templates: &[Defined]) -> Problem {
+fn unknown_template(text: &Scalar, templates: &mut [Defined], action: &str) -> Problem {
     let name = text.text().trim();
     let problem = Problem::error(text.place(), format!("unknown template '{name}'"));
-    let near = nearest(name, templates.iter().map(|template| template.name.as_str()));
-    let near = templates.iter().find(|template| Some(template.name.as_str()) == near);
+    let known: Vec<String> = templates.iter().map(|template| template.name.clone()).collect();
+    let near = nearest(name, known.iter().map(String::as_str));
+    let near = templates.iter_mut().find(|template| Some(template.name.as_str()) == near);
     problem.with_help(match near {
-        Some(near) => format!("did you mean '{}'? (defined in line {})", near.name, near.at.line),
-        None if templates.is_empty() => "no template is defined".to_owned(),
-        None => {
-            let known: Vec<&str> =
-                templates.iter().map(|template| template.name.as_str()).collect();
-            format!("defined are {}", known.join(", "))
+        Some(near) => {
+            // Meant to be used: one mistake, one message.
+            near.used_by.push(action.to_owned());
+            format!("did you mean '{}'? (defined in line {})", near.name, near.at.line)
         }
+        None if known.is_empty() => "no template is defined".to_owned(),
+        None => format!("defined are {}", known.join(", ")),
     })
 }
 

@@ -62,7 +62,12 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let statedir = statedir.unwrap_or_else(|| {
         PathBuf::from(keys::find(Within::Top, "statedir").map_or("", |key| key.default))
     });
-    let codec = reader.take(wire.codec());
+    let mut codec = wire.codec();
+    for problem in &mut codec.problems {
+        // What is wrong by its absence is wrong with the file.
+        problem.at.get_or_insert_with(|| tree.root().place());
+    }
+    let codec = reader.take(codec);
     let settings = codec.map(|codec| {
         let plan = Plan { codec, actions, queue };
         DaemonSettings {

@@ -13,7 +13,7 @@ use crate::place::{Place, SourceText};
 use crate::problem::{Problem, Reading, Severity};
 use crate::suggest::nearest;
 use crate::syntax::Syntax;
-use crate::tree::{Block, Found, Node, Scalar, Table};
+use crate::tree::{Block, Entry, Found, Node, Scalar, Table};
 
 /// Reads one file and remembers what is wrong with it.
 pub(super) struct Reader<'o> {
@@ -88,7 +88,7 @@ impl<'o> Reader<'o> {
             match keys::find(within, &entry.key) {
                 None if named => {}
                 None => self.unknown_key(within, &entry.key, entry.key_at()),
-                Some(key) => self.known_key(key, entry.occurrences()),
+                Some(key) => self.known_key(key, entry),
             }
         }
         Section { within, table }
@@ -106,20 +106,28 @@ impl<'o> Reader<'o> {
         self.add(Problem { severity: self.strictness(), at: Some(at), message, help });
     }
 
-    fn known_key<'a>(&mut self, key: &Key, occurrences: impl Iterator<Item = Found<'a>>) {
-        let places: Vec<Place> = occurrences.map(|found| found.key_at()).collect();
-        let [first, again @ ..] = places.as_slice() else { return };
+    fn known_key(&mut self, key: &Key, entry: &Entry) {
+        let name = key.name;
         if let UsedBy::Nobody(why) = key.used_by {
-            let message = format!("'{}' has no effect: {why}", key.name);
-            self.add(Problem::warning(first.clone(), message));
+            self.add(Problem::warning(entry.key_at(), format!("'{name}' has no effect: {why}")));
         }
-        if key.repeats == Repeats::Once {
-            for at in again {
-                let problem = Problem::error(at.clone(), format!("'{}' is given twice", key.name));
-                self.add(problem.with_help(format!(
-                    "it takes one value, and the first is in line {}",
-                    first.line
-                )));
+        if key.repeats == Repeats::Often {
+            return;
+        }
+        for again in entry.occurrences().skip(1) {
+            let (what, help) = match self.syntax {
+                Syntax::Legacy => {
+                    let line = entry.key_at().line;
+                    (
+                        "is given twice",
+                        format!("it takes one value, and the first is in line {line}"),
+                    )
+                }
+                Syntax::Yaml => ("takes one value, not a list", format!("expected {}", key.kind)),
+            };
+            self.add(Problem::error(again.key_at(), format!("'{name}' {what}")).with_help(help));
+            if self.syntax == Syntax::Yaml {
+                break;
             }
         }
     }

@@ -30,6 +30,9 @@ pub struct WireSettings {
     pub fixediv: Option<Setting<Vec<u8>>>,
     /// `anyip`.
     pub anyip: Option<Setting<bool>>,
+    /// Something about the key was there but could not be read: that it is missing then needs no
+    /// saying.
+    unread: bool,
 }
 
 impl WireSettings {
@@ -38,7 +41,7 @@ impl WireSettings {
     pub fn codec(&self) -> Reading<Codec> {
         let mut problems = Vec::new();
         let shape = self.shape(&mut problems);
-        let span = parse(&self.portspan, "portspan", PortSpan::parse, |e| e.at(), &mut problems);
+        let span = self.span(&mut problems);
         let cipher = self.cipher(&mut problems);
         let rule = match &self.anyip {
             Some(Setting { value: true, .. }) => AddressRule::Any,
@@ -64,7 +67,25 @@ impl WireSettings {
 
     /// The fields, if they are well written.
     pub(super) fn shape(&self, problems: &mut Vec<Problem>) -> Option<Shape> {
-        parse(&self.knock, "knock", Shape::parse, |e| e.at(), problems)
+        let knock = or_default(&self.knock, "knock");
+        let error = match Shape::parse(&knock.value) {
+            Ok(shape) => return Some(shape),
+            Err(error) => error,
+        };
+        // "unknown field; did you mean …": what stands behind the semicolon is the way out.
+        let message = error.to_string();
+        problems.push(match message.split_once("; ") {
+            Some((what, help)) => knock.problem("knock", error.at(), what).with_help(help),
+            None => knock.problem("knock", error.at(), message),
+        });
+        None
+    }
+
+    fn span(&self, problems: &mut Vec<Problem>) -> Option<PortSpan> {
+        let span = or_default(&self.portspan, "portspan");
+        PortSpan::parse(&span.value)
+            .map_err(|error| problems.push(span.problem("portspan", error.at(), &error)))
+            .ok()
     }
 
     fn encrypts(&self) -> bool {
@@ -84,7 +105,9 @@ impl WireSettings {
             return None;
         };
         let Some(key) = &self.key else {
-            problems.push(self.no_key());
+            if !self.unread {
+                problems.push(self.no_key());
+            }
             return None;
         };
         let iv = match (&self.iv, &self.fixediv) {
@@ -126,7 +149,11 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> WireSettings {
     only_standard(reader, top, "keyderivation");
     let encrypt = reader.yes_no(top, "encrypt");
     let key = key(reader, top);
+    let given = |name: &str| top.table.get(name).is_some();
+    let unread = encrypt.is_none() && given("encrypt")
+        || key.is_none() && (given("key") || given("keyfile"));
     WireSettings {
+        unread,
         knock: reader.string(top, "knock"),
         portspan: reader.string(top, "portspan"),
         encrypt,
@@ -187,31 +214,7 @@ fn key(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<Setting<Secret>> {
     reader.take(secret).map(|secret| Setting::at_place(secret, at))
 }
 
-/// A text by its parser, or the default of the key; the parser's mistakes get their place.
-fn parse<T, E: std::fmt::Display>(
-    given: &Option<Setting<String>>,
-    key: &'static str,
-    parse: impl Fn(&str) -> Result<T, E>,
-    at: impl Fn(&E) -> std::ops::Range<usize>,
-    problems: &mut Vec<Problem>,
-) -> Option<T> {
-    let text = or_default(given, key);
-    match parse(&text.value) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let part = at(&error);
-            // "200 ports; write 128": what stands behind the semicolon is the way out.
-            let message = error.to_string();
-            let problem = match message.split_once("; ") {
-                Some((what, help)) => text.problem(key, part, what).with_help(help),
-                None => text.problem(key, part, message),
-            };
-            problems.push(problem);
-            None
-        }
-    }
-}
-
+/// What was given, or the default of the table.
 fn or_default(given: &Option<Setting<String>>, key: &'static str) -> Setting<String> {
     given.clone().unwrap_or_else(|| {
         let default = keys::find(Within::Top, key).map_or("", |key| key.default);
