@@ -1,0 +1,182 @@
+//! Logs made for measuring: a seeded mixture of what a busy host's syslog holds, with whole knocks in
+//! it. The same seed makes the same bytes.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
+
+use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
+
+use crate::{LabError, Result};
+
+/// What a log shall be like.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture {
+    /// Lines in all; at least as many as the knocks need.
+    pub lines: u64,
+    /// Of a hundred lines so many belong to knocks.
+    pub percent_knocks: u64,
+    /// Clients that knock, many of them at the same time.
+    pub clients: u32,
+    /// For the same log again.
+    pub seed: u64,
+}
+
+/// The key of all knocks in it.
+pub const KEY: &str = "open sesame";
+
+/// The span of all knocks in it.
+pub const SPAN: &str = "745-1000";
+
+/// Writes the log and returns how many knocks are in it, all of them whole.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(mixture: Mixture, out: &mut impl Write) -> Result<u64> {
+    let codec = codec()?;
+    let slots = codec.slots() as u64;
+    let knocks = mixture.lines * mixture.percent_knocks / 100 / slots;
+    let mut random = Random(mixture.seed | 1);
+    let mut pending: Vec<Pending> = Vec::new();
+    let mut clients = (0..mixture.clients).cycle();
+    let mut started = 0;
+    // Many clients knock at the same time, so that their lines interleave.
+    let at_once = u64::from(mixture.clients).min(500);
+    let mut knock_lines = knocks * slots;
+    for line in 0..mixture.lines {
+        let left = mixture.lines - line;
+        if random.below(left) >= knock_lines {
+            noise(&mut random, line, out)?;
+            continue;
+        }
+        knock_lines -= 1;
+        while started < knocks && (pending.len() as u64) < at_once {
+            let number = clients.next().unwrap_or_default();
+            if pending.iter().any(|pending| pending.client == client(number)) {
+                break;
+            }
+            started += 1;
+            let minutes = 1 + started % 200;
+            pending.push(Pending::new(&codec, client(number), minutes)?);
+        }
+        let chosen = usize::try_from(random.below(pending.len() as u64)).unwrap_or_default();
+        let Some(one) = pending.get_mut(chosen) else { continue };
+        if let Some(port) = one.ports.pop() {
+            packet(&mut random, line, one.client, port, out)?;
+        }
+        if one.ports.is_empty() {
+            pending.swap_remove(chosen);
+        }
+    }
+    Ok(knocks)
+}
+
+struct Pending {
+    client: Ipv4Addr,
+    /// Still to come, the next one last.
+    ports: Vec<u16>,
+}
+
+impl Pending {
+    fn new(codec: &Codec, client: Ipv4Addr, minutes: u64) -> Result<Self> {
+        let mut knock = Knock::new();
+        knock.set(Field::Ip, Value::Address(IpAddr::V4(client)));
+        knock.set(Field::Port, Value::Number(22));
+        knock.set(Field::Time, Value::Number(minutes));
+        let mut ports =
+            codec.encode(&knock, || [0; 8]).map_err(|error| LabError(error.to_string()))?;
+        ports.reverse();
+        Ok(Self { client, ports })
+    }
+}
+
+fn codec() -> Result<Codec> {
+    let wrong = |error: &dyn std::fmt::Display| LabError(error.to_string());
+    let shape = Shape::parse("IP,PORT,TIME,CHECKSUM").map_err(|error| wrong(&error))?;
+    let span = PortSpan::parse(SPAN).map_err(|error| wrong(&error))?;
+    let key = Secret::new(KEY.as_bytes().to_vec());
+    let cipher =
+        Cipher::blowfish(&key, Iv::Fixed(*b"01234567")).map_err(|error| wrong(&error))?;
+    Codec::new(shape, span, cipher, AddressRule::MustMatch).map_err(|error| wrong(&error))
+}
+
+fn client(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 1)) + number)
+}
+
+/// `Nov 21 03:12:45`, a hundred lines a second.
+fn time(line: u64) -> String {
+    let second = line / 100;
+    format!(
+        "Nov {:>2} {:02}:{:02}:{:02}",
+        1 + second / 86_400 % 30,
+        second / 3_600 % 24,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+fn packet(
+    random: &mut Random,
+    line: u64,
+    from: Ipv4Addr,
+    port: u16,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let (id, source) = (random.below(65_536), 32_768 + line % 28_000);
+    writeln!(
+        out,
+        "{} gate kernel: [{:>5}.{:06}] portknock IN=eth0 OUT= MAC=1e:42:60:96:4a:1f:8a:92:9e:a6:fb:e3:08:00 \
+         SRC={from} DST=192.0.2.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID={id} DF PROTO=TCP SPT={source} \
+         DPT={port} WINDOW=64240 RES=0x00 SYN URGP=0 ",
+        time(line),
+        line / 100,
+        line % 100 * 10_000
+    )
+}
+
+/// What else a syslog holds: other packets, logins, timers.
+fn noise(random: &mut Random, line: u64, out: &mut impl Write) -> io::Result<()> {
+    let time = time(line);
+    let stranger = Ipv4Addr::from(0xC633_6400_u32 + u32::try_from(random.below(256)).unwrap_or(0));
+    match random.below(6) {
+        0 => {
+            let outside = 1 + u16::try_from(random.below(740)).unwrap_or(0);
+            packet(random, line, stranger, outside, out)
+        }
+        1 => writeln!(
+            out,
+            "{time} gate sshd[{}]: Failed password for invalid user admin from {stranger} port {} ssh2",
+            1000 + random.below(30_000),
+            1024 + random.below(60_000)
+        ),
+        2 => writeln!(
+            out,
+            "{time} gate kernel: [{:>5}.000001] portknock IN=eth0 OUT= MAC= SRC={stranger} DST=192.0.2.1 \
+             LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=7 DF PROTO=UDP SPT=44121 DPT={} LEN=9 ",
+            line / 100,
+            2000 + random.below(60_000)
+        ),
+        3 => writeln!(out, "{time} gate CRON[{}]: (root) CMD (test -x /usr/sbin/anacron)", random.below(30_000)),
+        4 => writeln!(out, "{time} gate systemd[1]: session-{}.scope: Deactivated successfully.", random.below(9_999)),
+        _ => writeln!(
+            out,
+            "{time} gate kernel: [{:>5}.000001] portknock IN=eth0 OUT= MAC= SRC={stranger} DST=192.0.2.1 LEN=56 \
+             TOS=0x00 PREC=0x00 TTL=64 ID=9 PROTO=ICMP TYPE=3 CODE=3 [SRC=10.0.0.1 DST=192.0.2.1 LEN=28 \
+             TOS=0x00 PREC=0x00 TTL=64 ID=16962 PROTO=UDP SPT=40000 DPT={} LEN=8 ] ",
+            line / 100,
+            745 + random.below(256)
+        ),
+    }
+}
+
+/// A small generator of pseudo-random numbers (xorshift64*); nothing here needs a better one.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16) % limit.max(1)
+    }
+}
