@@ -1,5 +1,9 @@
-//! The `knockclient` program.
+//! The `knockclient` program; all of it is in the library, where the manual is made from too.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    knockclient::main_with(std::env::args_os())
+}

@@ -1,0 +1,65 @@
+//! Waiting for a port: probing with ordinary connections until one is accepted.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Deadline;
+use crate::error::ClientError;
+
+/// The first pause between two probes; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause, and the longest that a probe waits for an answer: less than the second after
+/// which the kernel would send its SYN again, which a firewall's log would show as one more hit.
+const LONGEST: Duration = Duration::from_millis(900);
+
+/// How waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The port accepted a connection.
+    Open,
+    /// It did not in time.
+    Closed,
+}
+
+/// Probes until the port accepts a connection or the time is up; always probes once.
+pub(crate) fn until_open(door: SocketAddr, within: Duration) -> Result<Outcome, ClientError> {
+    let deadline = Deadline::after(within);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let patience = deadline.left().unwrap_or(FIRST_PAUSE).min(LONGEST);
+        match TcpStream::connect_timeout(&door, patience) {
+            Ok(_) => return Ok(Outcome::Open),
+            Err(error) => match error.kind() {
+                ErrorKind::TimedOut
+                | ErrorKind::WouldBlock
+                | ErrorKind::ConnectionRefused
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable => (),
+                _ => return Err(ClientError::Probe { port: door.port(), error }),
+            },
+        }
+        let Some(left) = deadline.left() else { return Ok(Outcome::Closed) };
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn open_and_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let door = listener.local_addr().unwrap();
+        assert_eq!(until_open(door, Duration::ZERO).unwrap(), Outcome::Open);
+        drop(listener);
+        assert_eq!(until_open(door, Duration::ZERO).unwrap(), Outcome::Closed);
+    }
+}
