@@ -1,0 +1,304 @@
+//! The program as a user starts it: options, config, what it prints, sends, waits for, and how it
+//! ends.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers report by panicking")]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// What the classic knock of 10.0.0.1 for port 22 and 15 minutes is with the key `knock`.
+const CLASSIC: &str = "986,845,946,789,809,954,930,803";
+
+/// A home without a config, and files in it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A file that only its owner can read.
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_knockclient"));
+        command.args(args).env("HOME", self.0.path()).env_remove("KNOCK_KEY");
+        command
+    }
+
+    /// Words with blanks between them in; stdout, stderr and exit code out.
+    fn run(&self, line: &str) -> (String, String, i32) {
+        told(&self.command(line.split_whitespace()).output().unwrap())
+    }
+}
+
+fn told(output: &Output) -> (String, String, i32) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
+}
+
+/// `-test` prints the ports and nothing else, and says nothing on stderr.
+#[track_caller]
+fn check_ports(home: &Home, line: &str, expected: &str) {
+    let (out, err, code) = home.run(&format!("-test {line}"));
+    assert_eq!((out.as_str(), err.as_str(), code), (&*format!("{expected}\n"), "", 0));
+}
+
+/// It fails with this code, and some line of stderr has this text.
+#[track_caller]
+fn check_failure(home: &Home, line: &str, code: i32, text: &str) {
+    let (out, err, got) = home.run(line);
+    assert_eq!((out.as_str(), got), ("", code), "{err}");
+    assert!(err.contains(text), "{err}");
+}
+
+#[test]
+fn ports_are_those_of_the_original() {
+    let vectors: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../knock-wire/tests/data/knock.json")).unwrap();
+    let mut checked = 0;
+    for vector in &vectors {
+        let text = |name: &str| vector[name].as_str().unwrap();
+        // The others want an IV that the command line cannot give.
+        if text("header") != "none" || text("iv_hex") != "3031323334353637" {
+            continue;
+        }
+        let key = text("key_hex");
+        let key: Vec<u8> = (0..key.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&key[at..at + 2], 16).unwrap())
+            .collect();
+        let field = |name: &str| vector["fields"][name].to_string().replace('"', "");
+        let (ip, port, time) = (field("ip"), field("port"), field("time"));
+        let output = Home::new()
+            .command(["-test", "-i", &ip, "-p", &port, "-t", &time, "-portspan", text("span")])
+            .env("KNOCK_KEY", OsString::from_vec(key))
+            .output()
+            .unwrap();
+        let ports: Vec<String> =
+            vector["ports"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(told(&output), (ports.join(",") + "\n", String::new(), 0), "{vector}");
+        checked += 1;
+    }
+    assert_eq!(checked, 46);
+}
+
+#[test]
+fn old_and_new_ways_to_write_options() {
+    let home = Home::new();
+    let conf = home.file("a.conf", "key = knock\n").display().to_string();
+    for line in [
+        format!("-conf {conf} -i 10.0.0.1 -p 22 -t 15"),
+        format!("-conf={conf} -client 10.0.0.1 -port 22 -time 15"),
+        format!("--conf {conf} --client=10.0.0.1 --port=22 --time=15 -quiet"),
+        format!("-con {conf} -clie 10.0.0.1 -rem 192.0.2.1 -TIME=15"),
+    ] {
+        check_ports(&home, &line, CLASSIC);
+    }
+}
+
+#[test]
+fn the_command_line_beats_the_file() {
+    let home = Home::new();
+    let file = "client = 10.0.0.1\nport = 22\ntime = 15\nkey = other\nportspan = 1024-1279\n";
+    let conf = home.file("a.conf", file).display().to_string();
+    let key = home.file("key", "knock\n").display().to_string();
+    let (other, ..) = home.run(&format!("-test -conf {conf}"));
+    assert_ne!(other.trim_end(), CLASSIC);
+    let line = format!("-conf {conf} -keyfile {key} -portspan 745-1000");
+    check_ports(&home, &line, CLASSIC);
+
+    let plain = "-knock PORT,FLAG0,CHECKSUM -encrypt no -portspan 1000-1255 -flag0 9";
+    check_ports(&home, &format!("-conf {conf} {plain}"), "1022,1009,1031");
+    check_ports(&home, &format!("-conf {conf} {plain} -port 80"), "1080,1009,1089");
+}
+
+#[test]
+fn the_config_is_looked_for_at_home() {
+    let home = Home::new();
+    let text = "client = 10.0.0.1\nkey = knock\ntime = 15\n";
+    home.file(".knockclient.conf", text);
+    check_ports(&home, "", CLASSIC);
+    let named = home.file("b.yaml", "client: 10.0.0.1\nkey: knock\ntime: 14\n");
+    let (out, ..) = home.run(&format!("-test -conf {}", named.display()));
+    assert_ne!(out.trim_end(), CLASSIC, "the named file and no other");
+}
+
+#[test]
+fn keys_from_everywhere_but_never_shown() {
+    let home = Home::new();
+    let line = "-test -i 10.0.0.1 -t 15 -debug";
+    let (out, err, code) = home.run(&format!("{line} -key knock"));
+    assert_eq!((out.trim_end(), code), (CLASSIC, 0));
+    assert!(err.contains("the key is on the command line"), "{err}");
+    assert!(err.contains("IP=10.0.0.1 PORT=22 TIME=15"), "{err}");
+    assert!(!err.contains("knock\n") && !err.contains("=knock"), "{err}");
+    check_ports(&home, "-i 10.0.0.1 -t 15 -k knock -quiet", CLASSIC);
+
+    let output = home.command(line.split_whitespace()).env("KNOCK_KEY", "knock").output().unwrap();
+    assert_eq!(told(&output).0.trim_end(), CLASSIC);
+
+    let open = home.file("open", "knock");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).unwrap();
+    let line = format!("{line} -keyfile {}", open.display());
+    check_failure(&home, &line, 64, "open");
+    let (out, ..) = home.run(&format!("{line} -insecure"));
+    assert_eq!(out.trim_end(), CLASSIC);
+}
+
+#[test]
+fn a_random_iv_is_drawn_for_each_knock() {
+    let home = Home::new();
+    home.file(".knockclient.conf", "client = 10.0.0.1\nkey = knock\niv = yes\n");
+    let knocks: Vec<String> = (0..2).map(|_| home.run("-test").0).collect();
+    assert_eq!(knocks[0].split(',').count(), 24);
+    assert_ne!(knocks[0], knocks[1]);
+}
+
+#[test]
+fn mistakes_are_told_with_the_way_out() {
+    let home = Home::new();
+    check_failure(&home, "-test", 64, "no key is given");
+    check_failure(&home, "-encrypt no", 64, "give one with -remote HOST");
+    check_failure(&home, "-encrypt perhaps", 64, "write yes or no");
+    check_failure(&home, "-nonsense", 64, "--nonsense");
+    check_failure(&home, "-c x", 64, "--conf, --client, --cipher");
+    check_failure(&home, "-i 10.0.0.1 -encrypt no -port 8080 -test", 64, "use PORT16");
+    check_failure(&home, "-i ::1 -encrypt no -test", 64, "use IP6");
+    check_failure(&home, "-encrypt no -knock FLAG3 -test", 64, "-flag3 N");
+    check_failure(&home, "-encrypt no -i 10.0.0.1 -portspan 1-100 -test", 64, "100 ports");
+    check_failure(&home, "-encrypt no -i 10.0.0.1 -logtofile", 64, "-logfile FILE");
+    check_failure(&home, "-conf /nonexistent/a.conf", 78, "cannot read the config file");
+    check_failure(&home, "-encrypt no -r host.invalid", 69, "cannot find the host 'host.invalid'");
+    check_failure(&home, "-encrypt no -r 127.0.0.1 -6", 69, "no IPv6 address");
+    let conf = home.file("a.conf", "key = k\nportspan = 1-100\n").display().to_string();
+    check_failure(&home, &format!("-conf {conf} -test -i 10.0.0.1"), 78, "a.conf");
+    assert_eq!(home.run("-quiet -encrypt no -r host.invalid"), (String::new(), String::new(), 69));
+}
+
+#[test]
+fn help_and_manual_name_everything() {
+    let home = Home::new();
+    for line in ["-help", "--help", "-man"] {
+        let (out, err, code) = home.run(line);
+        assert_eq!((err.as_str(), code), ("", 0));
+        for word in ["--flag9", "--fileformat", "75 the port did not open", "example.org -p 22"] {
+            assert!(out.contains(word), "{line}: {word}");
+        }
+    }
+    assert_eq!(home.run("--version").0, format!("knockclient {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn packets_arrive_in_order() {
+    let home = Home::new();
+    let mut doors: Vec<TcpListener> =
+        (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<String> =
+        doors.iter().map(|door| door.local_addr().unwrap().port().to_string()).collect();
+    // 0b11_00_10_01: each pair of bits is the number of a door.
+    let order = [3, 0, 2, 1];
+    let span = ports.join(",");
+    let line = format!("-r 127.0.0.1 -encrypt no -knock PORT -port 201 -portspan {span} -delay 20");
+    check_ports(&home, &line, &order.map(|door: usize| &*ports[door]).join(","));
+
+    let mut client = home.command(line.split_whitespace()).spawn().unwrap();
+    for door in &mut doors {
+        door.set_nonblocking(true).unwrap();
+    }
+    // Each round looks at the last door first. So when a door is found knocked on, those before it
+    // are seen in the same round at the latest, however slowly this test runs.
+    let mut rounds = [None; 4];
+    let mut ended = false;
+    for round in 0.. {
+        for place in (0..4).rev() {
+            if doors[order[place]].accept().is_ok() {
+                assert_eq!(rounds[place].replace(round), None, "one packet at each door");
+            }
+        }
+        if ended {
+            break;
+        }
+        ended = client.try_wait().unwrap().is_some();
+    }
+    assert!(client.wait().unwrap().success());
+    assert!(rounds.iter().all(Option::is_some), "{rounds:?}");
+    assert!(rounds.is_sorted(), "{rounds:?}");
+}
+
+#[test]
+fn closed_ports_are_knocked_on_too() {
+    let home = Home::new();
+    let line = "-r 127.0.0.1 -encrypt no -knock PORT -portspan 2-5 -delay 1ms";
+    assert_eq!(home.run(line), (String::new(), String::new(), 0));
+}
+
+#[test]
+fn waits_for_a_port_that_opens_later() {
+    let home = Home::new();
+    let port = free_port();
+    let mut client = home
+        .command(plain_to_loopback(&format!("-wait {port} -timeout 1m -debug -- echo open")))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(client.stderr.take().unwrap()).lines();
+    let waiting = said.find(|line| line.as_ref().unwrap().contains("waiting for port"));
+    assert!(waiting.is_some());
+    let door = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    door.accept().unwrap();
+    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(told(&output), ("open\n".to_owned(), String::new(), 0));
+    assert!(rest.concat().contains("is open"), "{rest:?}");
+}
+
+#[test]
+fn gives_up_when_the_port_stays_closed() {
+    let home = Home::new();
+    let line = format!("-wait {} -tries 2 -timeout 1ms -- echo never", free_port());
+    let output = home.command(plain_to_loopback(&line)).output().unwrap();
+    let (out, err, code) = told(&output);
+    assert_eq!((out.as_str(), code), ("", 75), "{err}");
+    assert!(err.contains("did not open after 2 knocks"), "{err}");
+}
+
+#[test]
+fn the_command_gets_its_words_and_gives_its_status() {
+    let home = Home::new();
+    let script = r#"echo "$1|$KNOCK_KEY"; exit 7"#;
+    let words = plain_to_loopback("--")
+        .into_iter()
+        .chain(["sh", "-c", script, "sh", "-debug -p 22"].map(OsString::from));
+    let output = home.command(words).env("KNOCK_KEY", "secret").output().unwrap();
+    assert_eq!(told(&output), ("-debug -p 22|\n".to_owned(), String::new(), 7));
+
+    let missing = home.command(plain_to_loopback("-- /nonexistent/program")).output().unwrap();
+    let (_, err, code) = told(&missing);
+    assert_eq!(code, 127);
+    assert!(err.contains("the knock is done, but '/nonexistent/program' cannot be run"), "{err}");
+}
+
+fn plain_to_loopback(line: &str) -> Vec<OsString> {
+    let line = format!("-r 127.0.0.1 -encrypt no -knock PORT -portspan 2-5 -delay 0 {line}");
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
