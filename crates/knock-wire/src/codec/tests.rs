@@ -192,17 +192,15 @@ fn any_shape() -> impl Strategy<Value = Shape> {
         })
 }
 
-fn any_cipher() -> impl Strategy<Value = (Cipher, String)> {
+fn any_cipher() -> impl Strategy<Value = Cipher> {
     let key = proptest::collection::vec(any::<u8>(), 1..80);
     (0..3, key, any::<[u8; 8]>()).prop_map(|(kind, key, iv)| {
         let key = Secret::new(key);
-        let cipher = match kind {
+        match kind {
             0 => Cipher::none(),
             1 => Cipher::blowfish(&key, Iv::Fixed(iv)).unwrap(),
             _ => Cipher::blowfish(&key, Iv::Random).unwrap(),
-        };
-        let name = format!("{cipher:?}");
-        (cipher, name)
+        }
     })
 }
 
@@ -227,7 +225,7 @@ proptest! {
     fn what_is_encoded_is_decoded(
         span in any_span(),
         shape in any_shape(),
-        (cipher, _) in any_cipher(),
+        cipher in any_cipher(),
         v4 in any::<u32>(),
         v6 in any::<u128>(),
         seed in any::<u64>(),
@@ -254,7 +252,7 @@ proptest! {
     fn no_window_makes_it_panic(
         span in any_span(),
         shape in any_shape(),
-        (cipher, _) in any_cipher(),
+        cipher in any_cipher(),
         window in proptest::collection::vec(any::<u16>(), 0..500),
         v4 in any::<u32>(),
     ) {
@@ -265,9 +263,10 @@ proptest! {
         let right: Vec<u16> =
             window.iter().cycle().take(codec.slots()).map(|symbol| symbol & mask).collect();
         if let Ok(knock) = codec.decode(&right, client) {
-            // What is taken for a knock is one: written again, it gives the same window, unless
-            // the IV is drawn anew.
-            prop_assert_eq!(knock.iter().count(), codec.shape().fields().len());
+            // What is taken for a knock is one: written again, it gives the same window.
+            // (None gets past the letters of a random IV by chance, so the IV is of no account.)
+            let ports = codec.encode(&knock, || [0; 8]).unwrap();
+            prop_assert_eq!(symbols(&codec, &ports), right);
         }
     }
 
