@@ -3,9 +3,13 @@
 //! Knows nothing of either syntax; they say which bytes of a file spell which bytes of a value.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::syntax::MAX_FILE;
 
 /// The byte order mark that some editors put in front of UTF-8 text. It is not a character of the first line.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -23,6 +27,18 @@ impl SourceText {
     /// A text under a name.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Self {
         SourceText { path: path.into(), text: text.into() }
+    }
+
+    /// Reads a file, of a too large one only so much that [`parse`](crate::parse) can tell.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        // A pipe or a device would block or never end.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let mut text = Vec::new();
+        let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
+        File::open(path)?.take(limit).read_to_end(&mut text)?;
+        Ok(SourceText::new(path, text))
     }
 }
 
@@ -85,14 +101,24 @@ impl SourceFile {
     fn place(&self, range: &Range<usize>) -> Place {
         let line = self.lines.partition_point(|start| *start <= range.start).saturating_sub(1);
         let (start, text) = self.line(line);
-        let characters = |from: usize, to: usize| {
-            let bytes = text.get(from.min(text.len())..to.clamp(from, text.len().max(from)));
-            String::from_utf8_lossy(bytes.unwrap_or_default()).chars().count()
+        // Counted from the line's start, both times: a stretch that begins or ends inside a character, or inside bytes
+        // that are none, must not make the line longer than it is shown.
+        let characters_to = |offset: usize| {
+            let before = text.get(..offset.saturating_sub(start).min(text.len()));
+            count_characters(before.unwrap_or_default())
         };
-        let from = range.start.saturating_sub(start);
-        let len = characters(from, range.end.saturating_sub(start)).max(1);
-        Place { file: self.path.clone(), line: line + 1, column: characters(0, from) + 1, len }
+        let before = characters_to(range.start);
+        let len = characters_to(range.end).saturating_sub(before).max(1);
+        Place { file: self.path.clone(), line: line + 1, column: before + 1, len }
     }
+}
+
+/// As many as there are to see, with one U+FFFD for each stretch that is not UTF-8.
+fn count_characters(text: &[u8]) -> usize {
+    let count = |chunk: std::str::Utf8Chunk<'_>| {
+        chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty())
+    };
+    text.utf8_chunks().map(count).sum()
 }
 
 /// Some bytes of a file. Lines and columns are counted only when somebody asks.

@@ -1,13 +1,21 @@
 //! Draws problems for a person: `file:line:column: error: message`, the line, a caret under the place, the way out.
 //!
-//! Decides nothing about them, and shows no secret: the value of a `key` is masked.
+//! Decides nothing about them, and shows no secret: the value of a `key` is masked. By hand, because editors jump by
+//! what stands at the very start of a line, where annotate-snippets puts the message.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::place::SourceText;
-use crate::problem::Problem;
+use crate::place::{BOM, Place, SourceText};
+use crate::problem::{Problem, Severity};
+
+/// Most characters of a source line that are shown.
+pub const MAX_SHOWN: usize = 120;
+
+/// Most problems that are drawn; the rest is counted.
+pub const MAX_PROBLEMS: usize = 200;
 
 /// Whether to use colours. The caller knows whether it writes to a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,11 +50,22 @@ impl Sources {
     ///
     /// A file that cannot be read any more is left out; its problems are then shown without their line.
     pub fn load(&mut self, problems: &[Problem]) {
-        let _ = problems;
+        for place in problems.iter().filter_map(|problem| problem.at.as_ref()) {
+            if self.texts.contains_key(&*place.file) {
+                continue;
+            }
+            if let Ok(source) = SourceText::read(&place.file) {
+                self.add(&source);
+            }
+        }
     }
 
-    fn text(&self, path: &Path) -> Option<&[u8]> {
-        self.texts.get(path).map(Vec::as_slice)
+    fn line(&self, place: &Place) -> Option<String> {
+        let text = self.texts.get(&*place.file)?;
+        let text = text.strip_prefix(BOM).unwrap_or(text);
+        let line = text.split(|byte| *byte == b'\n').nth(place.line.checked_sub(1)?)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Some(String::from_utf8_lossy(line).into_owned())
     }
 }
 
@@ -57,9 +76,219 @@ pub fn print(
     colour: Colour,
     out: &mut impl io::Write,
 ) -> io::Result<()> {
-    let _ = (sources.text(Path::new("")), colour);
-    for problem in problems {
-        writeln!(out, "{}", problem.message)?;
+    for problem in problems.iter().take(MAX_PROBLEMS) {
+        out.write_all(draw(problem, sources, colour).as_bytes())?;
     }
-    Ok(())
+    match problems.len().saturating_sub(MAX_PROBLEMS) {
+        0 => Ok(()),
+        more => writeln!(out, "… and {more} more"),
+    }
+}
+
+fn draw(problem: &Problem, sources: &Sources, colour: Colour) -> String {
+    let (word, paint) = match problem.severity {
+        Severity::Error => ("error", RED),
+        Severity::Warning => ("warning", YELLOW),
+    };
+    let mut drawn = String::new();
+    if let Some(at) = &problem.at {
+        let at = escape(&at.to_string());
+        drawn += &colour.paint(BOLD, &format!("{at}: "));
+    }
+    drawn += &colour.paint(paint, &format!("{word}: "));
+    drawn += &colour.paint(BOLD, &escape(&problem.message));
+    drawn.push('\n');
+    if let Some(at) = &problem.at
+        && let Some(line) = sources.line(at)
+    {
+        let (line, indent, len) = window(&line, at);
+        let underline = format!("^{}", "~".repeat(len.saturating_sub(1)));
+        drawn +=
+            &format!("  {line}\n  {}{}\n", " ".repeat(indent), colour.paint(paint, &underline));
+    }
+    if let Some(help) = &problem.help {
+        let lines: Vec<String> = help.lines().map(escape).collect();
+        drawn += &format!("  {} {}\n", colour.paint(CYAN, "help:"), lines.join("\n        "));
+    }
+    drawn
+}
+
+const BOLD: &str = "1";
+const RED: &str = "1;31";
+const YELLOW: &str = "1;33";
+const CYAN: &str = "1;36";
+
+impl Colour {
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Colour::Never => text.to_owned(),
+            Colour::Always => format!("\x1b[{code}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// The part of a line that is shown, and from where to where in it the place is.
+fn window(line: &str, at: &Place) -> (String, usize, usize) {
+    let (line, secret) = mask(line);
+    let characters: Vec<char> = line.chars().collect();
+    // Inside a masked value no column means anything but its start.
+    let column = (at.column - 1).min(secret.unwrap_or(characters.len()));
+    let last = (column + at.len).min(characters.len()).max(column);
+    let first = (column + 20).saturating_sub(MAX_SHOWN);
+    let shown = |from: usize, to: usize| {
+        let part = characters.get(from..to.min(characters.len())).unwrap_or_default();
+        escape(&part.iter().collect::<String>())
+    };
+    let before = if first > 0 { "…" } else { "" };
+    let after = if characters.len() > first + MAX_SHOWN { "…" } else { "" };
+    let last = last.min(first + MAX_SHOWN);
+    let indent = before.chars().count() + shown(first, column).chars().count();
+    let len = shown(column, last).chars().count().max(1);
+    (format!("{before}{}{after}", shown(first, first + MAX_SHOWN)), indent, len)
+}
+
+/// Replaces the value of a `key`, so that a report in a log or a bug report does not give it away.
+///
+/// Says at which character the masked part begins.
+fn mask(line: &str) -> (String, Option<usize>) {
+    let Some(start) = secret_start(line) else { return (line.to_owned(), None) };
+    let (before, _) = line.split_at(start);
+    (format!("{before}********"), Some(before.chars().count()))
+}
+
+/// Where the value of a `key` begins, in either syntax; better one line too many than one too few.
+fn secret_start(line: &str) -> Option<usize> {
+    const WORD: &str = "key";
+    let lower = line.to_ascii_lowercase();
+    for (at, _) in lower.match_indices(WORD) {
+        let before = lower.get(..at)?;
+        let rest = lower.get(at + WORD.len()..)?;
+        let name_begins = !before.ends_with(|one: char| one.is_alphanumeric() || one == '_');
+        let unquoted = rest.trim_start_matches(['"', '\'']);
+        let value = unquoted.trim_start().trim_start_matches(['=', ':']).trim_start();
+        let separated = value.len() < unquoted.len();
+        if name_begins && separated && !value.is_empty() {
+            return Some(line.len() - value.len());
+        }
+    }
+    None
+}
+
+/// Makes visible what would steer a terminal or turn the text round; a tab becomes blanks.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\t' => escaped.push_str("    "),
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                let _ = write!(escaped, "{}", character.escape_unicode());
+            }
+            _ if character.is_control() => {
+                let _ = write!(escaped, "{}", character.escape_default());
+            }
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::parse;
+
+    /// `text` is a config file in which `@` stands before the place and is taken out.
+    #[track_caller]
+    fn check(text: &str, len: usize, expected: &str) {
+        let line = text.lines().position(|line| line.contains('@')).unwrap();
+        let column = text.lines().nth(line).unwrap().chars().position(|one| one == '@').unwrap();
+        let source = SourceText::new("a.conf", text.replacen('@', "", 1));
+        let file = source.path.as_path().into();
+        let at = Place { file, line: line + 1, column: column + 1, len };
+        let problem = Problem::error(at, "wrong").with_help("do it right");
+        assert_eq!(draw(&problem, &Sources::of(&source), Colour::Never), expected);
+    }
+
+    #[test]
+    fn place_line_caret_and_help() {
+        check(
+            "a = 1\n  template  = @opn\n",
+            3,
+            "a.conf:2:15: error: wrong\n    \
+               template  = opn\n                \
+                           ^~~\n  \
+               help: do it right\n",
+        );
+    }
+
+    #[test]
+    fn at_the_end_of_the_line_and_with_tabs() {
+        check(
+            "\ta =@\n",
+            1,
+            "a.conf:1:5: error: wrong\n      a =\n         ^\n  help: do it right\n",
+        );
+    }
+
+    #[test]
+    fn nothing_in_the_line_steers_the_terminal() {
+        check(
+            "a = \x1b[31m\u{202e} @b\n",
+            1,
+            "a.conf:1:12: error: wrong\n  a = \\u{1b}[31m\\u{202e} b\n                         ^\n  help: do it right\n",
+        );
+    }
+
+    #[test]
+    fn a_secret_is_masked() {
+        let masked = "  key = ********\n        ^~~~~~~~\n";
+        check(
+            "key = @opensesame\n",
+            10,
+            &format!("a.conf:1:7: error: wrong\n{masked}  help: do it right\n"),
+        );
+        for line in
+            ["key opensesame", "  \"key\": opensesame", "{a: 1, key: opensesame}", "key=opensesame"]
+        {
+            assert!(!mask(line).0.contains("opensesame"), "{line}");
+        }
+        for line in ["keyfile = /etc/key", "monkey = 1", "key =", "a = key", "# no key"] {
+            assert_eq!(mask(line), (line.to_owned(), None));
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let text = format!("{}@bad{}", "a".repeat(500), "b".repeat(500));
+        let source = SourceText::new("a.conf", text.replace('@', ""));
+        let file = source.path.as_path().into();
+        let at = Place { file, line: 1, column: 501, len: 3 };
+        let drawn = draw(&Problem::error(at, "wrong"), &Sources::of(&source), Colour::Never);
+        let lines: Vec<&str> = drawn.lines().collect();
+        let caret = lines[2].find('^').map(|at| lines[1].chars().skip(at).take(3).collect());
+        assert_eq!(caret, Some("bad".to_owned()));
+        assert!(lines[1].chars().count() < MAX_SHOWN + 10, "{drawn}");
+    }
+
+    #[test]
+    fn colours_only_if_asked() {
+        let source = SourceText::new("a.conf", "<a>\n");
+        let problems = parse(&source).problems;
+        let draw = |colour| {
+            let mut out = Vec::new();
+            print(&problems, &Sources::of(&source), colour, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(!draw(Colour::Never).contains('\x1b'));
+        assert!(draw(Colour::Always).starts_with("\x1b[1ma.conf:1:1: \x1b[0m\x1b[1;31merror: "));
+    }
+
+    #[test]
+    fn a_flood_of_problems_is_counted() {
+        let source = SourceText::new("a.conf", "</a>\n".repeat(MAX_PROBLEMS + 7));
+        let mut out = Vec::new();
+        let problems = parse(&source).problems;
+        print(&problems, &Sources::of(&source), Colour::Never, &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().ends_with("… and 7 more\n"));
+    }
 }

@@ -55,7 +55,7 @@ pub fn parse_all(source: &SourceText) -> (Tree, Vec<Problem>) {
         (Table { spot: whole, entries: Vec::new() }, vec![problem])
     } else {
         match syntax {
-            Syntax::Legacy => legacy::parse(&file, &legacy::Disk),
+            Syntax::Legacy => legacy::parse(&file),
             Syntax::Yaml => yaml::parse(&file),
         }
     };

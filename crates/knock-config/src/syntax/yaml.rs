@@ -126,9 +126,17 @@ impl<'a> Reader<'a> {
     }
 
     fn problem(&self, error: &serde_yaml::Error) -> Problem {
+        let full = error.to_string();
+        // Where the file ends is no help; where the quote begins is.
+        let quote = full.split_once("while scanning a quoted scalar").filter(|(message, _)| {
+            message.contains("unexpected end of stream") || message.contains("document indicator")
+        });
+        if let Some(mark) = quote.and_then(|(_, rest)| Mark::at_end_of(rest)) {
+            let problem = Problem::error(self.spot_at(mark).place(), "this quote is never closed");
+            return problem.with_help(r#"close it; inside double quotes a quote is written \""#);
+        }
         let mark = error.location().map(Mark::from).unwrap_or_default();
         let at = self.spot_at(mark).place();
-        let full = error.to_string();
         let (message, context) = match full.split_once(" at line ") {
             Some((message, rest)) => (message, rest.split_once(", ").map(|(_, context)| context)),
             None => (full.as_str(), None),
@@ -171,7 +179,7 @@ impl<'a> Reader<'a> {
 }
 
 /// serde_yaml's words, ours, and the way out.
-const KNOWN_ERRORS: [(&str, &str, &str); 13] = [
+const KNOWN_ERRORS: [(&str, &str, &str); 12] = [
     (
         "mapping values are not allowed",
         "a `:` with a blank behind it begins a value, but none may begin here",
@@ -198,7 +206,6 @@ const KNOWN_ERRORS: [(&str, &str, &str); 13] = [
         "put text that begins with `[` or `{` into quotes",
     ),
     ("could not find expected ':'", "this key has no `:`", "write `key: value`"),
-    ("found unexpected end of stream", "a quote is never closed", "close the quote"),
     (
         "found unknown escape character",
         "this backslash means nothing inside double quotes",

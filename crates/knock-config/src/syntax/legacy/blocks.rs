@@ -252,7 +252,7 @@ impl Builder<'_> {
         for open in self.open {
             let shown = open.tag.shown();
             let message = format!("`{shown}` is never closed");
-            let help = if open.tag.kind.contains('>') {
+            let help = if shown.trim_end_matches('>').contains('>') {
                 "put each tag and each option on a line of its own".to_owned()
             } else {
                 match &self.wrong_end {

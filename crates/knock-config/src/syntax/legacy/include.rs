@@ -1,7 +1,5 @@
 //! `<<include FILE>>`: which file is meant, and that no file is read without bound.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,28 +8,6 @@ use crate::place::{SourceFile, SourceText};
 
 /// Most files that one config may include, directly or not.
 pub(super) const MAX_INCLUDES: usize = 64;
-
-/// How included files are read, so that tests need not write any.
-pub(crate) trait Files {
-    /// The bytes of a file, no more than [`MAX_FILE`] and one.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-}
-
-/// The files of this machine.
-pub(crate) struct Disk;
-
-impl Files for Disk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // A pipe or a device would block or never end.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        let mut text = Vec::new();
-        let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        File::open(path)?.take(limit).read_to_end(&mut text)?;
-        Ok(text)
-    }
-}
 
 /// What came of an include.
 pub(super) enum Included {
@@ -44,16 +20,15 @@ pub(super) enum Included {
 }
 
 /// The files read so far.
-pub(super) struct Includes<'a> {
-    files: &'a dyn Files,
+pub(super) struct Includes {
     folder: PathBuf,
     read: Vec<PathBuf>,
 }
 
-impl<'a> Includes<'a> {
-    pub(super) fn new(main: &Path, files: &'a dyn Files) -> Self {
+impl Includes {
+    pub(super) fn new(main: &Path) -> Self {
         let folder = main.parent().unwrap_or(Path::new("")).to_path_buf();
-        Includes { files, folder, read: vec![main.to_path_buf()] }
+        Includes { folder, read: vec![main.to_path_buf()] }
     }
 
     /// Finds and reads a file.
@@ -69,8 +44,8 @@ impl<'a> Includes<'a> {
             if self.read.contains(&path) {
                 return Included::Again(path);
             }
-            match self.files.read(&path) {
-                Ok(text) => return self.take(path, text),
+            match SourceText::read(&path) {
+                Ok(source) => return self.take(&source),
                 Err(error) => tried.push((path, error)),
             }
         }
@@ -82,8 +57,9 @@ impl<'a> Includes<'a> {
         Included::Failed { message: format!("cannot include '{name}'"), help }
     }
 
-    fn take(&mut self, path: PathBuf, text: Vec<u8>) -> Included {
-        if text.len() > MAX_FILE {
+    fn take(&mut self, source: &SourceText) -> Included {
+        let path = &source.path;
+        if source.text.len() > MAX_FILE {
             let message = format!("cannot include '{}': it is too large", path.display());
             return Included::Failed {
                 message,
@@ -96,6 +72,6 @@ impl<'a> Includes<'a> {
             return Included::Failed { message, help };
         }
         self.read.push(path.clone());
-        Included::File(SourceFile::new(&SourceText { path, text }))
+        Included::File(SourceFile::new(source))
     }
 }

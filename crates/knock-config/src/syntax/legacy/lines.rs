@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::comments::{self, Left};
 use super::heredoc::HereDoc;
-use super::include::{Files, Included, Includes};
+use super::include::{Included, Includes};
 use super::spelt::{Letters, Spelt};
 use crate::place::{BOM, SourceFile};
 use crate::problem::Problem;
@@ -31,17 +31,17 @@ pub(super) enum Content {
 }
 
 /// Collects the lines of a file and of all that it includes.
-pub(super) fn collect(file: &Arc<SourceFile>, files: &dyn Files) -> (Vec<Line>, Vec<Problem>) {
-    let includes = Includes::new(file.path(), files);
+pub(super) fn collect(file: &Arc<SourceFile>) -> (Vec<Line>, Vec<Problem>) {
+    let includes = Includes::new(file.path());
     let mut collector = Collector { lines: Vec::new(), problems: Vec::new(), includes };
     collector.file(file);
     (collector.lines, collector.problems)
 }
 
-struct Collector<'a> {
+struct Collector {
     lines: Vec<Line>,
     problems: Vec<Problem>,
-    includes: Includes<'a>,
+    includes: Includes,
 }
 
 /// What one line leaves for the next; each file has its own.
@@ -59,7 +59,7 @@ impl Pending {
     }
 }
 
-impl Collector<'_> {
+impl Collector {
     fn file(&mut self, file: &Arc<SourceFile>) {
         let text = file.text();
         let (letters, mut start) = match text.starts_with(BOM) {

@@ -16,11 +16,9 @@ use crate::place::SourceFile;
 use crate::problem::Problem;
 use crate::tree::Table;
 
-pub(super) use include::{Disk, Files};
-
 /// Reads a file and what it includes.
-pub(super) fn parse(file: &Arc<SourceFile>, files: &dyn Files) -> (Table, Vec<Problem>) {
-    let (lines, mut problems) = lines::collect(file, files);
+pub(super) fn parse(file: &Arc<SourceFile>) -> (Table, Vec<Problem>) {
+    let (lines, mut problems) = lines::collect(file);
     let root = blocks::build(file, lines, &mut problems);
     (root, problems)
 }
