@@ -5,21 +5,33 @@
 
 #![forbid(unsafe_code)]
 
+mod ast;
+mod check;
 mod command;
 mod condition;
 mod delay;
 mod error;
+mod eval;
+mod foreign;
+mod lexer;
+mod limits;
 mod memory;
 mod names;
+mod net;
+mod parser;
+mod pattern;
 mod scope;
 mod state;
 mod template;
+#[cfg(test)]
+mod testing;
 mod value;
 
 pub use command::{Command, Family};
 pub use condition::Condition;
 pub use delay::{Delay, MAX_DELAY};
 pub use error::{EvalError, RuleError};
+pub use limits::{MAX_COMPUTED, MAX_DEPTH, MAX_EXPRESSION, MAX_PATTERN, MAX_TEMPLATE};
 pub use memory::{MAX_ENTRIES, MAX_KEY, MAX_KEYS, MAX_TEXT, Memory, MemoryChange, MemoryValue};
 pub use names::Names;
 pub use scope::{LocalTime, Scope, environment};

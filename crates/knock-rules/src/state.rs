@@ -1,23 +1,28 @@
-//! A change of the state variable, as `state = state(IP,visits)++` asks for it.
+//! A change of the state variable, as `state = state(IP,visits)++` asks for it. Computes the
+//! change; whoever keeps the [`crate::Memory`] applies it.
 
 use crate::error::{EvalError, RuleError};
-use crate::memory::MemoryChange;
+use crate::eval::{concatenate, evaluate, path};
+use crate::memory::{MAX_ENTRIES, MAX_TEXT, MemoryChange, MemoryValue};
 use crate::names::Names;
+use crate::parser::{How, Update, parse_update};
 use crate::scope::Scope;
+use crate::value::Value;
 
 /// One assignment to the state variable, read and checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateUpdate {
-    path: Vec<String>,
+    update: Update,
 }
 
 impl StateUpdate {
-    /// Reads one: `state(keys)++`, `--`, `=`, `+=`, `-=` or `.=`.
+    /// Reads one: `state(keys)++`, `--`, `=`, `+=`, `-=` or `.=`. Setting an entry to `undef`
+    /// removes it.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub fn parse(text: &str, _names: &Names) -> Result<Self, Vec<RuleError>> {
-        Ok(Self { path: vec![text.to_owned()] })
+    pub fn parse(text: &str, names: &Names) -> Result<Self, Vec<RuleError>> {
+        parse_update(text, names).map(|update| Self { update })
     }
 
     /// What it changes after this knock. It changes nothing by itself: where one knock makes
@@ -25,7 +30,34 @@ impl StateUpdate {
     ///
     /// # Errors
     /// When it has no result for these values, or the state variable would outgrow its limits.
-    pub fn apply(&self, _scope: &Scope<'_>) -> Result<MemoryChange, EvalError> {
-        Ok(MemoryChange { path: self.path.clone(), value: None })
+    pub fn apply(&self, scope: &Scope<'_>) -> Result<MemoryChange, EvalError> {
+        let path = path(&self.update.keys, scope)?;
+        let old = match scope.memory.get(&path) {
+            None => Value::Undefined,
+            Some(MemoryValue::Number(number)) => Value::Number(*number),
+            Some(MemoryValue::Text(text)) => Value::Text(text.clone()),
+        };
+        let given = evaluate(&self.update.value, scope)?;
+        let new = match self.update.how {
+            How::Set => given,
+            How::Add => Value::Number(old.to_number()? + given.to_number()?),
+            How::Subtract => Value::Number(old.to_number()? - given.to_number()?),
+            How::Append => concatenate(old, given)?,
+        };
+        let value = match new {
+            Value::Undefined => None,
+            Value::Number(number) => Some(MemoryValue::Number(number)),
+            Value::Address(address) => Some(MemoryValue::Text(address.to_string())),
+            Value::Text(text) if text.len() <= MAX_TEXT => Some(MemoryValue::Text(text)),
+            Value::Text(_) => return Err(EvalError::TextTooLong { limit: MAX_TEXT }),
+        };
+        let grows = value.is_some() && scope.memory.get(&path).is_none();
+        if grows && scope.memory.len() >= MAX_ENTRIES {
+            return Err(EvalError::MemoryFull { limit: MAX_ENTRIES });
+        }
+        Ok(MemoryChange { path, value })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Perl that is not part of the language: what to say about it, and what works instead.
+//! Decides nothing; the parser asks when it is stuck.
+
+use std::ops::Range;
+
+use crate::error::RuleError;
+use crate::lexer::{Spanned, Token};
+use crate::parser::slice;
+
+/// A token where an operator should be.
+pub(crate) fn in_operators_place(found: &Spanned<'_>, text: &str) -> RuleError {
+    let at = found.at.clone();
+    let shown = slice(text, &at);
+    let refused = |help: &str| {
+        RuleError::new(at.clone(), format!("`{shown}` is not part of the language")).help_with(help)
+    };
+    let Token::Sign(sign) = &found.token else {
+        let word = match &found.token {
+            Token::Word(word) => *word,
+            _ => "",
+        };
+        return match word {
+            "AND" | "OR" | "NOT" | "EQ" | "NE" => {
+                let error = RuleError::new(at.clone(), format!("`{word}` is written small"));
+                error.help_with(format!("write {}", word.to_ascii_lowercase()))
+            }
+            "xor" => refused("write (a || b) && !(a && b)"),
+            "cmp" => refused("compare with eq, lt, gt"),
+            "x" => refused("write the text out"),
+            "if" | "unless" => refused("the condition is the expression alone"),
+            "is" | "equals" => refused("write == for numbers, eq for texts"),
+            _ => RuleError::new(at.clone(), format!("`{shown}` follows without an operator"))
+                .help_with("join them: &&, ||, ==, eq, a dot, …"),
+        };
+    };
+    match *sign {
+        "&" => refused("&& joins conditions; FLAG0 % 2 == 1 asks for the lowest bit"),
+        "|" => refused("|| joins conditions"),
+        "^" => refused("write (a || b) && !(a && b)"),
+        "~~" | "~" => refused("a match is written =~ /…/"),
+        "<<" | ">>" => refused("multiply or divide"),
+        "**" => refused("multiply"),
+        "//" => refused("write defined(a) ? a : b"),
+        "<=>" => refused("compare with <, == and >"),
+        "=>" => refused("greater or equal is written >="),
+        "=<" => refused("less or equal is written <="),
+        "<>" => refused("unequal is written !="),
+        "===" => refused("write =="),
+        "!==" => refused("write !="),
+        "->" | "::" => refused("there are no methods and no modules; state(a,b) has the keys"),
+        ".." | "..." => refused("write PORT >= 20 && PORT <= 30"),
+        "++" | "--" => refused("a condition changes nothing; put it into `state =`"),
+        "+=" | "-=" | "*=" | "/=" | "%=" | ".=" | "**=" | "||=" | "&&=" | "//=" | "|=" | "&="
+        | "^=" | "<<=" | ">>=" => refused("only an update in `state =` assigns"),
+        "=" => refused("== compares"),
+        ";" => refused("one expression each; join conditions by &&"),
+        "," => refused("join conditions by && or ||"),
+        "{" | "[" => refused("the keys of state stand in parentheses: state(IP,visits)"),
+        ")" => RuleError::new(at, "this `)` was never opened").help_with("remove it"),
+        _ => RuleError::new(at, format!("`{shown}` cannot stand here")),
+    }
+}
+
+/// A token where a field, a number or a text should be.
+pub(crate) fn in_operands_place(found: &Spanned<'_>, text: &str) -> RuleError {
+    let at = found.at.clone();
+    let shown = slice(text, &at);
+    let expected = "a field, a number, a text in quotes or ( stands there";
+    match &found.token {
+        Token::Duration => RuleError::new(at, format!("`{shown}` stands alone, as a whole delay"))
+            .help_with("in an expression of a delay, numbers are minutes: TIME + 5"),
+        Token::Regex { .. } => {
+            RuleError::new(at, "a regular expression needs something to look at")
+                .help_with(format!("write IP =~ {shown}"))
+        }
+        Token::Sign("++" | "--") => {
+            RuleError::new(at, format!("`{shown}` is not part of the language"))
+                .help_with("an update stands in `state =`: state(IP,visits)++")
+        }
+        Token::Sign("\\" | "~" | "{" | "[" | "<" | "&" | "::" | "->" | "**" | "//") => {
+            RuleError::new(at, format!("`{shown}` is not part of the language")).help_with(expected)
+        }
+        Token::Sign(")") => {
+            RuleError::new(at, "something is missing before this `)`").help_with(expected)
+        }
+        _ => {
+            RuleError::new(at, format!("something is missing before `{shown}`")).help_with(expected)
+        }
+    }
+}
+
+/// A call of a function that is none of ours.
+pub(crate) fn function(at: Range<usize>, name: &str) -> RuleError {
+    let error = RuleError::new(at, format!("unknown function `{name}`"));
+    match instead(name) {
+        Some(help) => error.help_with(help),
+        None => error.help_with("there are state(…), defined(…) and cidr(…)"),
+    }
+}
+
+/// A function of Perl's, written without parentheses.
+pub(crate) fn bare_function(at: Range<usize>, name: &str) -> Option<RuleError> {
+    instead(name).map(|help| RuleError::new(at, format!("unknown name `{name}`")).help_with(help))
+}
+
+/// A statement of Perl's.
+pub(crate) fn statement(at: Range<usize>, word: &str) -> Option<RuleError> {
+    let help = match word {
+        "if" | "unless" | "while" | "until" | "for" | "foreach" | "return" | "do" => {
+            "the condition is the expression alone: PORT == 22 && TIME != 255"
+        }
+        "my" | "our" | "local" | "use" | "require" | "package" | "sub" | "eval" | "no" => {
+            "conditions compare, `state =` remembers, `system =` runs a program"
+        }
+        _ => return None,
+    };
+    Some(RuleError::new(at, format!("`{word}` is not part of the language")).help_with(help))
+}
+
+fn instead(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "system" | "exec" | "qx" | "fork" | "kill" | "open" | "unlink" => {
+            "put the command into a template's `system =`"
+        }
+        "print" | "printf" | "say" | "warn" | "die" | "exit" => {
+            "a rule prints nothing; put it into a template's `system =`"
+        }
+        "time" => "write NOW",
+        "localtime" | "gmtime" | "strftime" | "date" => {
+            "write THISYEAR, THISMONTH, THISDAY, THISHOUR, THISMINUTE or THISWEEKDAY"
+        }
+        "lc" | "uc" | "lcfirst" | "ucfirst" => "/…/i ignores case",
+        "length" | "substr" | "index" | "rindex" | "split" | "grep" | "match" => "write =~ /…/",
+        "int" => "write a - a % 1, or compare with < and >",
+        "exists" => "write defined(state(…))",
+        "delete" => "write state(IP,visits) = undef in `state =`",
+        "true" | "TRUE" | "yes" => "write 1",
+        "false" | "FALSE" | "no" => "write 0",
+        "q" | "qq" | "qw" => "write the text in quotes",
+        _ => return None,
+    })
+}
