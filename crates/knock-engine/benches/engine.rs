@@ -71,7 +71,7 @@ fn accepted(bencher: Bencher<'_, '_>, clients: u32) {
 }
 
 fn engine(max_clients: u32) -> Engine {
-    let names = Names::from_fields(codec().shape().fields());
+    let names = Names::new(codec().shape());
     let action = |name: &str, condition: &str, delay: Option<&str>, rule: &str| Action {
         name: name.to_owned(),
         template: name.to_owned(),

@@ -14,7 +14,7 @@ use crate::ledger::{Change, Ledger};
 use crate::now::Now;
 use crate::order::{Order, OrderId, Outcome};
 use crate::plan::Plan;
-use crate::queue::{Pushed, Rules, Stamp};
+use crate::queue::{Limits, Pushed, Stamp};
 use crate::verdict::{Accepted, Verdict};
 
 /// An order that fails is tried so often, then given up.
@@ -77,17 +77,17 @@ impl Engine {
             return Verdict::OutsideSpan;
         };
         let client = hit.client.to_canonical();
-        let rules = Rules::of(&self.plan);
+        let limits = Limits::of(&self.plan);
         let queue = self.clients.queue(client);
-        let filled = match queue.push(symbol, hit.source_port, Stamp::of(now.uptime), rules) {
+        let filled = match queue.push(symbol, hit.source_port, Stamp::of(now.uptime), limits) {
             Pushed::Repeated => {
                 self.counters.repeated += 1;
                 return Verdict::Repeated;
             }
             Pushed::Filled(filled) => filled,
         };
-        if filled < rules.slots {
-            return Verdict::Queued { filled, of: rules.slots };
+        if filled < limits.slots {
+            return Verdict::Queued { filled, of: limits.slots };
         }
         self.window.clear();
         self.window.extend(queue.window());

@@ -62,14 +62,14 @@ enum Cells {
 
 /// What all queues have in common.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct Limits {
     /// Hits that a knock has.
     pub(crate) slots: usize,
     /// Age of the newest hit at which the window is forgotten, in milliseconds.
     pub(crate) timeout: Option<u32>,
 }
 
-impl Rules {
+impl Limits {
     pub(crate) fn of(plan: &Plan) -> Self {
         Self::new(plan.codec.slots(), plan.queue.timeout)
     }
@@ -81,7 +81,7 @@ impl Rules {
         Self { slots: slots.clamp(1, MAX_SLOTS), timeout: millis.map(i32::unsigned_abs) }
     }
 
-    fn limit(self) -> usize {
+    fn capacity(self) -> usize {
         self.slots.max(REPEATS)
     }
 }
@@ -93,20 +93,20 @@ impl Queue {
         symbol: u16,
         source_port: Option<u16>,
         at: Stamp,
-        rules: Rules,
+        limits: Limits,
     ) -> Pushed {
         let entry = Entry { symbol, source_port: source_port.unwrap_or(0), at };
         if let Some(earlier) = self.same_packet(entry) {
             earlier.at = at;
             return Pushed::Repeated;
         }
-        if let (Some(timeout), Some(newest)) = (rules.timeout, self.newest())
+        if let (Some(timeout), Some(newest)) = (limits.timeout, self.newest())
             && at.since(newest) > timeout
         {
             self.filled = 0;
         }
-        self.append(entry, rules.limit());
-        self.filled = (self.filled + 1).min(to_u16(rules.slots));
+        self.append(entry, limits.capacity());
+        self.filled = (self.filled + 1).min(to_u16(limits.slots));
         Pushed::Filled(usize::from(self.filled))
     }
 
@@ -146,10 +146,10 @@ impl Queue {
         self.cells.as_mut_slice().get_mut(place)
     }
 
-    fn append(&mut self, entry: Entry, limit: usize) {
+    fn append(&mut self, entry: Entry, most: usize) {
         let mut capacity = self.cells.as_slice().len();
-        if usize::from(self.used) == capacity && capacity < limit {
-            capacity = (capacity * 2).min(limit);
+        if usize::from(self.used) == capacity && capacity < most {
+            capacity = (capacity * 2).min(most);
             let mut cells = Vec::with_capacity(capacity);
             cells.extend(self.last(usize::from(self.used)));
             cells.resize(capacity, Entry::default());

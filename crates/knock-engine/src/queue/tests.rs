@@ -13,7 +13,7 @@ struct Model {
 }
 
 impl Model {
-    fn push(&mut self, symbol: u16, source: Option<u16>, at: u64, rules: Rules) -> Pushed {
+    fn push(&mut self, symbol: u16, source: Option<u16>, at: u64, limits: Limits) -> Pushed {
         let recent = self.hits.len().saturating_sub(REPEATS);
         let same = |hit: &&mut (u16, Option<u16>, u64)| {
             source.is_some() && (hit.0, hit.1) == (symbol, source) && at - hit.2 <= 10_000
@@ -23,14 +23,14 @@ impl Model {
             return Pushed::Repeated;
         }
         let newest = self.hits.last().map(|hit| hit.2);
-        if let (Some(timeout), Some(newest)) = (rules.timeout, newest)
+        if let (Some(timeout), Some(newest)) = (limits.timeout, newest)
             && at - newest > u64::from(timeout)
         {
             self.window.clear();
         }
         self.hits.push((symbol, source, at));
         self.window.push(symbol);
-        if self.window.len() > rules.slots {
+        if self.window.len() > limits.slots {
             self.window.remove(0);
         }
         Pushed::Filled(self.window.len())
@@ -62,14 +62,14 @@ proptest! {
         // Close to where the stamp wraps, too.
         start in prop_oneof![Just(0u64), Just(u64::from(u32::MAX) - 5_000)],
     ) {
-        let rules = Rules::new(slots, timeout);
+        let limits = Limits::new(slots, timeout);
         let (mut queue, mut model) = (Queue::default(), Model { newest: start, ..Model::default() });
         for step in steps {
             model.newest += step.pause;
             let at = model.newest;
             let stamp = Stamp::of(Duration::from_millis(at));
-            let expected = model.push(step.symbol, step.source, at, rules);
-            prop_assert_eq!(queue.push(step.symbol, step.source, stamp, rules), expected);
+            let expected = model.push(step.symbol, step.source, at, limits);
+            prop_assert_eq!(queue.push(step.symbol, step.source, stamp, limits), expected);
             prop_assert_eq!(queue.window().collect::<Vec<_>>(), model.window.clone());
             if expected == Pushed::Filled(slots) {
                 if step.accepted {
@@ -86,11 +86,11 @@ proptest! {
 
 #[test]
 fn a_log_whose_times_run_backwards_keeps_its_queue() {
-    let rules = Rules::new(8, Some(Duration::from_secs(60)));
+    let limits = Limits::new(8, Some(Duration::from_secs(60)));
     let mut queue = Queue::default();
     for (nth, at) in [100_000, 99_000, 20_000].into_iter().enumerate() {
         let stamp = Stamp::of(Duration::from_millis(at));
-        assert_eq!(queue.push(1, None, stamp, rules), Pushed::Filled(nth + 1));
+        assert_eq!(queue.push(1, None, stamp, limits), Pushed::Filled(nth + 1));
     }
 }
 
@@ -98,10 +98,10 @@ fn a_log_whose_times_run_backwards_keeps_its_queue() {
 fn a_client_costs_what_the_bound_on_memory_counts_with() {
     assert_eq!(size_of::<Entry>(), 8);
     assert_eq!(size_of::<Queue>(), 32);
-    let rules = Rules::new(8, None);
+    let limits = Limits::new(8, None);
     let mut queue = Queue::default();
     for _ in 0..100 {
-        queue.push(1, None, Stamp::default(), rules);
+        queue.push(1, None, Stamp::default(), limits);
     }
     assert_eq!(queue.cells.as_slice().len(), REPEATS);
 }
