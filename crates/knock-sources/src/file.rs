@@ -1,22 +1,69 @@
-//! A log file, followed by its path.
+//! A log file, followed by its path through every kind of rotation.
+//! Joins the follower, which looks, with the file events, which tell when; decides nothing itself.
 
-use std::{path::PathBuf, time::Duration};
+mod family;
+mod follower;
+mod held;
+mod past;
+mod watch;
 
-use crate::{Intake, Source, SourceError, Start, Stop};
+use std::{
+    io,
+    ops::ControlFlow,
+    os::fd::AsFd,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
-/// Follows a log file through every kind of rotation.
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use self::{
+    follower::{Follower, Looked},
+    past::Moment,
+    watch::Watch,
+};
+use crate::{
+    Intake, Notice, PollReason, Source, SourceError, Start, Stop,
+    wait::{Woken, wait},
+};
+
+/// Where events work, a look is taken so often all the same. Some things no event tells: a folder
+/// further up is renamed, a file system is mounted over it, a writer writes through a memory map.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// The shortest pause between looks, whatever the config says: a pause of zero would be a spin.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Follows a log file by its path: each line once, in order, however the file is rotated (renamed and
+/// made anew, copied and truncated, deleted, a symlink turned), also if it appears late or may not be
+/// read for a time.
+///
+/// What cannot be seen: lines that a rotation destroys before anybody could look (written between
+/// copy and truncation; in a file that is deleted unread, compressed, or moved to another folder
+/// together with its successor), and a truncation after which the file has, before the next look,
+/// grown to where it was with the same first 1024 bytes. A file that is truncated and filled with
+/// its own lines again while it is shorter than that is read again.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
     interval: Duration,
+    slow: Duration,
     start: Start,
+    make_watcher: watch::Maker,
 }
 
 impl FileSource {
-    /// Follows whatever stands at `path`, looking every `interval` where file events do not work.
+    /// Follows whatever stands at `path`. File events wake it; where they do not work, it looks every
+    /// `interval`.
     #[must_use]
     pub fn new(path: PathBuf, interval: Duration, start: Start) -> Self {
-        Self { path, interval, start }
+        Self {
+            path,
+            interval: interval.max(SHORTEST),
+            slow: SLOW,
+            start,
+            make_watcher: |callback| notify::recommended_watcher(callback),
+        }
     }
 }
 
@@ -25,8 +72,79 @@ impl Source for FileSource {
         self.path.display().to_string()
     }
 
-    fn run(&mut self, _intake: &mut dyn Intake, _stop: &Stop) -> Result<(), SourceError> {
-        let _ = (self.interval, self.start);
-        Ok(())
+    fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        let mut watch = Watch::new(self.make_watcher).map_err(SourceError::Wait)?;
+        let mut follower = Follower::begin(path.clone(), self.start, now()?);
+        if let Some(from) = follower.first() {
+            intake.notice(Notice::Following { path: path.clone(), from });
+        }
+        let mut events = watch.aim(&path, &follower.apart());
+        let mut said = None;
+        loop {
+            if let Err(why) = &events
+                && said.as_ref() != Some(why)
+            {
+                said = Some(why.clone());
+                intake.notice(Notice::Polling { path: path.clone(), why: why.clone() });
+            }
+            let looked = match follower.look(now()?, intake, stop) {
+                ControlFlow::Continue(looked) => looked,
+                ControlFlow::Break(()) => return Ok(()),
+            };
+            // Whatever happened before the watch was in place is found by the look after that.
+            if looked.shifted && !stop.is_set() {
+                events = keep(events, watch.aim(&path, &follower.apart()));
+                continue;
+            }
+            let pause = if events.is_ok() { self.slow } else { self.interval };
+            let rest = follower.rest(now()?).map_or(pause, |rest| rest.max(SHORTEST).min(pause));
+            match wait(watch.as_fd(), stop, Some(rest))? {
+                Woken::Stopped => return Ok(()),
+                Woken::Ready => {
+                    if watch.hear() {
+                        events = keep(events, watch.aim(&path, &follower.apart()));
+                    }
+                }
+                Woken::TimedOut if rest == self.slow && events.is_ok() => {
+                    let looked = match follower.look(now()?, intake, stop) {
+                        ControlFlow::Continue(looked) => looked,
+                        ControlFlow::Break(()) => return Ok(()),
+                    };
+                    let is_unannounced = looked == (Looked { news: true, shifted: false });
+                    // The event may be under way.
+                    if is_unannounced
+                        && wait(watch.as_fd(), stop, Some(self.interval))? == Woken::TimedOut
+                    {
+                        events = Err(PollReason::Unannounced);
+                    } else {
+                        events = keep(events, watch.aim(&path, &follower.apart()));
+                    }
+                }
+                Woken::TimedOut => {}
+            }
+        }
     }
 }
+
+/// Once events have failed to come, aiming well again does not bring the trust back.
+fn keep(before: Result<(), PollReason>, now: Result<(), PollReason>) -> Result<(), PollReason> {
+    match before {
+        Err(PollReason::Unannounced) => before,
+        _ => now,
+    }
+}
+
+/// A source blocks in a thread of its own, so nobody can hand it the time; what looks at files takes
+/// it as a value all the same. The wall clock is the coarse one, which stamps files.
+fn now() -> Result<Moment, SourceError> {
+    let uptime = clock_gettime(ClockId::Monotonic);
+    let wall = clock_gettime(ClockId::RealtimeCoarse);
+    let since = |time: Timespec| {
+        Duration::try_from(time).map_err(|_| SourceError::Wait(io::ErrorKind::InvalidData.into()))
+    };
+    Ok(Moment { uptime: since(uptime)?, wall: SystemTime::UNIX_EPOCH + since(wall)? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -115,8 +115,8 @@ mod tests {
             pieces in prop::collection::vec(prop_oneof![1..100usize, 1..WINDOW], 1..8),
         ) {
             let (mut input, mut want, mut want_long) = (Vec::new(), Vec::new(), Vec::new());
-            for (n, length) in lengths.iter().enumerate() {
-                let mut line = vec![b'a' + (n % 26) as u8; *length];
+            for (letter, length) in (b'a'..=b'z').cycle().zip(&lengths) {
+                let mut line = vec![letter; *length];
                 line.push(b'\n');
                 input.extend_from_slice(&line);
                 if *length > MAX_LINE { want_long.push(*length as u64) } else { want.extend_from_slice(&line) }

@@ -21,8 +21,9 @@ struct Kept {
     enough: Option<usize>,
 }
 
-/// How long a wait takes at most before the test fails. Long, since only a failing test waits it out.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a wait takes at most before the test fails. Only a failing test waits
+/// it out; it is shorter than the pause between looks that a file source takes without events.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 impl Collected {
     /// Nothing kept yet.

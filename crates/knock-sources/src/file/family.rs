@@ -1,0 +1,168 @@
+//! The rotated siblings of a log (`kern.log.1`, `kern.log-20260101`), to find those that came and
+//! went between two looks. Does not know gzip: what is compressed already is not read.
+
+use std::{
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::held::{Held, Identity, identity};
+
+/// Most files that are followed together: the current one and those rotated away unread.
+pub(super) const MOST_FILES: usize = 256;
+
+/// A sibling as it was listed.
+#[derive(Debug)]
+struct Sibling {
+    id: Identity,
+    born: Option<SystemTime>,
+    path: PathBuf,
+    order: NumberedName,
+}
+
+impl Sibling {
+    /// Whether both are one file, whatever its name was each time.
+    fn is(&self, other: &Self) -> bool {
+        self.id == other.id && self.born == other.born
+    }
+}
+
+/// The numbers in a name, compared as numbers: length without leading zeros, then digits.
+type NumberedName = Vec<(usize, Vec<u8>)>;
+
+/// The rotated siblings of one file.
+#[derive(Debug, Default)]
+pub(super) struct Family {
+    /// Where the file really is: rotation happens at the end of the symlinks.
+    real: Option<PathBuf>,
+    siblings: Vec<Sibling>,
+}
+
+impl Family {
+    /// Lists the siblings of the file that `path` leads to, or would if it were there.
+    pub(super) fn of(path: &Path) -> Self {
+        let real = fs::canonicalize(path)
+            .ok()
+            .or_else(|| Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?)));
+        let siblings = real.as_deref().and_then(list).unwrap_or_default();
+        Self { real, siblings }
+    }
+
+    /// When a name in the folder last changed.
+    pub(super) fn folder_changed(&self) -> Option<SystemTime> {
+        fs::metadata(self.real.as_deref()?.parent()?).ok()?.modified().ok()
+    }
+}
+
+fn list(real: &Path) -> Option<Vec<Sibling>> {
+    let base = real.file_name()?.as_bytes();
+    let found = fs::read_dir(real.parent()?).ok()?.flatten().filter_map(|entry| {
+        let order = rotated_suffix(base, entry.file_name().as_bytes()).map(numbers)?;
+        let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        let (id, born) = (identity(&meta), meta.created().ok());
+        Some(Sibling { id, born, path: entry.path(), order })
+    });
+    Some(found.collect())
+}
+
+/// Opens the siblings in `listed` that are neither `known` nor `held` nor `next`: they stood at the
+/// path between two looks. Oldest first. None if the path has come to lead somewhere else, since
+/// nothing is known of the siblings there.
+pub(super) fn newcomers(listed: &Family, known: &Family, held: &[Held], next: &Held) -> Vec<Held> {
+    if listed.real != known.real {
+        return Vec::new();
+    }
+    let (listed, known) = (&listed.siblings, &known.siblings);
+    let is_old = |sibling: &Sibling| {
+        known.iter().any(|one| one.is(sibling)) || held.iter().any(|one| one.id == sibling.id)
+    };
+    let old: Vec<&NumberedName> =
+        listed.iter().filter(|one| is_old(one)).map(|one| &one.order).collect();
+    let new = listed.iter().filter(|one| !is_old(one) && one.id != next.id);
+    let opened = new.filter_map(|one| Some((one, Held::open(&one.path).ok().flatten()?)));
+    let mut found: Vec<(NumberedName, Held)> = opened
+        // Opened by name: it may be another file by now, and then another look will find it.
+        .filter(|(one, file)| one.id == file.id)
+        // Who can write beside the log but not into it does not get in this way.
+        .filter(|(_, file)| file.owner == held.last().unwrap_or(next).owner)
+        // A copy that somebody made of the log, not the log.
+        .filter(|(_, file)| !held.iter().chain([next]).any(|other| file.begins_like(other)))
+        .map(|(one, file)| (one.order.clone(), file))
+        .collect();
+    // All that were there before are older than all that are new; which way the names count shows
+    // from that. Only then ask the clock, whose ticks are longer than a fast rotation.
+    let least = found.iter().map(|(order, _)| order).min();
+    let most = found.iter().map(|(order, _)| order).max();
+    let counts_up =
+        !old.is_empty() && old.iter().all(|one| least.is_some_and(|least| *one < least));
+    let counts_down = !old.is_empty() && old.iter().all(|one| most.is_some_and(|most| *one > most));
+    found.sort_by(|(a, _), (b, _)| b.cmp(a));
+    if counts_up {
+        found.reverse();
+    } else if !counts_down {
+        found.sort_by_key(|(_, file)| (file.modified(), file.born));
+    }
+    found.into_iter().map(|(_, file)| file).collect()
+}
+
+/// What rotation put into `name`, if it made it from `base`: `kern.log` → `kern.log.1`,
+/// `kern.log-20260101`, `kern.log.old`, and `kern-20260101.log`.
+fn rotated_suffix<'a>(base: &[u8], name: &'a [u8]) -> Option<&'a [u8]> {
+    let is_number = |rest: &&[u8]| {
+        matches!(rest, [b'.' | b'-' | b'_', first, more @ ..]
+            if first.is_ascii_digit() && more.iter().all(|byte| is_date_byte(*byte)))
+    };
+    let behind = name.strip_prefix(base).filter(|rest| is_number(rest) || *rest == b".old");
+    behind.or_else(|| {
+        let dot = memchr::memrchr(b'.', base).filter(|dot| *dot > 0)?;
+        let (stem, extension) = base.split_at_checked(dot)?;
+        name.strip_prefix(stem)?.strip_suffix(extension).filter(is_number)
+    })
+}
+
+fn is_date_byte(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'T' | b'Z')
+}
+
+fn numbers(suffix: &[u8]) -> NumberedName {
+    let runs = suffix.split(|byte| !byte.is_ascii_digit()).filter(|run| !run.is_empty());
+    runs.map(|run| {
+        let zeros = run.iter().take_while(|byte| **byte == b'0').count();
+        (run.len() - zeros, run.get(zeros..).unwrap_or_default().to_vec())
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_rotation_makes() {
+        for (base, name, want) in [
+            ("kern.log", "kern.log.1", true),
+            ("kern.log", "kern.log-20260101", true),
+            ("kern.log", "kern.log.2026-01-01T10:00:00Z", true),
+            ("kern.log", "kern.log.old", true),
+            ("kern.log", "kern-20260101.log", true),
+            ("kern.log", "kern.1.log", true),
+            ("messages", "messages.0", true),
+            (".log", ".log.1", true),
+            ("kern.log", "kern.log", false),
+            ("kern.log", "kern.log.1.gz", false),
+            ("kern.log", "kern.log.new", false),
+            ("kern.log", "kern.log.", false),
+            ("kern.log", "kernel.log", false),
+            ("kern.log", "auth.log.1", false),
+            ("kern.log", "kern.log.1~", false),
+        ] {
+            let got = rotated_suffix(base.as_bytes(), name.as_bytes()).is_some();
+            assert_eq!(got, want, "{base} {name}");
+        }
+        assert!(numbers(b".10") > numbers(b".9"));
+        assert!(numbers(b"-20260101.2") > numbers(b"-20260101.1"));
+        assert_eq!(numbers(b".007"), numbers(b".7"));
+    }
+}

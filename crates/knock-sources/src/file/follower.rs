@@ -1,0 +1,361 @@
+//! Follows a path by looking at it: each `look` finds out what happened since the one before.
+//! Knows no events and no clock; something else decides when to look.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    ops::ControlFlow,
+    os::fd::RawFd,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    family::{Family, MOST_FILES, newcomers},
+    held::{Event, Held, Identity, Taker, identity},
+    past::{Moment, Past},
+};
+use crate::{Intake, Notice, Start, Stop, WaitReason, lines::WINDOW};
+
+/// A file that was rotated away is watched for late lines until it has been quiet for so long while
+/// its successor is being written.
+const LATE_LINES: Duration = Duration::from_secs(60);
+
+/// So many files rotated away are watched for late lines; of a quick series only the last.
+const LATE_FILES: usize = 3;
+
+/// A rotation may leave the path empty for a moment; after so long it is worth a word.
+const GONE: Duration = Duration::from_secs(10);
+
+/// How often to try again after an error that no event will announce the end of.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Rotations that may happen while one look is going on before it takes what it has.
+const TRIES: usize = 32;
+
+/// Follows a path.
+#[derive(Debug)]
+pub(super) struct Follower {
+    path: PathBuf,
+    /// Oldest first; the last one stood at the path most recently.
+    held: Vec<Held>,
+    past: Past,
+    /// Rotated siblings that were there when the path last stood still.
+    family: Family,
+    /// When their folder had last changed then.
+    listed: Option<SystemTime>,
+    /// What was said about there being no file, so that it is said once.
+    said: Option<WaitReason>,
+    gone_since: Option<Duration>,
+    troubled: bool,
+    room: Vec<u8>,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Looked {
+    /// Lines, or a truncation.
+    pub(super) news: bool,
+    /// Other files than before are held: events must be asked for anew, and then another look taken.
+    pub(super) shifted: bool,
+}
+
+impl Follower {
+    /// Remembers what is there now. The lines come with the first look.
+    pub(super) fn begin(path: PathBuf, start: Start, now: Moment) -> Self {
+        let past = Past::begin(&path, start, now);
+        let family = Family::of(&path);
+        let mut room = vec![0; WINDOW];
+        let mut held = Vec::new();
+        // What goes wrong here goes wrong in the first look too, and is told there.
+        if let Ok(Some(mut file)) = Held::open(&path) {
+            let end = if start == Start::AtEnd { u64::MAX } else { 0 };
+            if file.begin_before(end, &mut room).is_ok() {
+                held.push(file);
+            }
+        }
+        let (listed, said, gone_since) = (None, None, None);
+        Self { path, held, past, family, listed, said, gone_since, troubled: false, room }
+    }
+
+    /// Where the file that is there at the start is read from, if there is one.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.held.last().map(Held::at)
+    }
+
+    /// Looks once, and hands over all whole lines that are there by now. `Break` when the intake
+    /// broke off or `stop` was set meanwhile.
+    pub(super) fn look(
+        &mut self,
+        now: Moment,
+        intake: &mut dyn Intake,
+        stop: &Stop,
+    ) -> ControlFlow<(), Looked> {
+        let before = self.what_is_held();
+        self.look_at_path(now, intake);
+        let news = self.read_all(now, intake, stop)?;
+        self.let_go(now, intake);
+        ControlFlow::Continue(Looked { news, shifted: before != self.what_is_held() })
+    }
+
+    /// How long nothing needs to be looked at unless an event comes.
+    pub(super) fn rest(&self, now: Moment) -> Option<Duration> {
+        let left = |since: Duration, time| (since + time).saturating_sub(now.uptime);
+        let gone = self.gone_since.filter(|_| self.said.is_none()).map(|since| left(since, GONE));
+        let late = self.late().map(|file| left(file.quiet_since, LATE_LINES)).min();
+        let late = late.filter(|_| self.held.last().is_some_and(Held::has_news));
+        let trouble = self.troubled.then_some(AFTER_TROUBLE);
+        [gone, late, trouble].into_iter().flatten().min()
+    }
+
+    /// Descriptors of the files held that are not, or may not be, under their old name.
+    pub(super) fn apart(&self) -> Vec<RawFd> {
+        let gone = self.gone_since.and(self.held.last());
+        self.late().chain(gone).map(Held::descriptor).collect()
+    }
+
+    fn what_is_held(&self) -> (Vec<Identity>, bool) {
+        (self.held.iter().map(|file| file.id).collect(), self.gone_since.is_some())
+    }
+
+    fn late(&self) -> impl Iterator<Item = &Held> {
+        self.held.split_last().into_iter().flat_map(|(_, late)| late)
+    }
+
+    /// Finds out which file stands at the path, and takes it and its missed predecessors in.
+    fn look_at_path(&mut self, now: Moment, intake: &mut dyn Intake) {
+        for attempt in 1..=TRIES {
+            let there = match fs::metadata(&self.path) {
+                Ok(meta) if meta.is_file() => identity(&meta),
+                Ok(_) => return self.wait(WaitReason::NotAFile, now, intake),
+                Err(error) => return self.absent(error, now, intake),
+            };
+            if let Some(place) = self.held.iter().position(|file| file.id == there) {
+                if place + 1 < self.held.len() {
+                    // A file that was rotated away was put back.
+                    let file = self.held.remove(place);
+                    self.held.push(file);
+                    self.count_quiet_from(now);
+                    self.listed = None;
+                }
+                self.present();
+                self.list_siblings();
+                return;
+            }
+            let next = match Held::open(&self.path) {
+                Ok(Some(file)) => file,
+                Ok(None) => return self.wait(WaitReason::NotAFile, now, intake),
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return self.absent(error, now, intake),
+            };
+            let family = Family::of(&self.path);
+            let between = newcomers(&family, &self.family, &self.held, &next);
+            // Rotated once more while the folder was being read: `next` is one of those between.
+            if attempt < TRIES && stands_at(&self.path) != Some(next.id) {
+                continue;
+            }
+            (self.family, self.listed) = (family, None);
+            return self.take_in(between, next, now, intake);
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        mut between: Vec<Held>,
+        mut next: Held,
+        now: Moment,
+        intake: &mut dyn Intake,
+    ) {
+        between.retain(|file| self.past.known_bytes(file, now) == 0);
+        let known = self.past.known_bytes(&next, now);
+        let copied = self.held.last().filter(|last| known == 0 && next.begins_like(last));
+        let begun = match copied {
+            Some(last) => next.begin_as_copy_of(last, &mut self.room),
+            None => next.begin_before(known, &mut self.room),
+        };
+        if let Err(error) = begun {
+            return self.trouble(error, intake);
+        }
+        let path = self.path.clone();
+        let from = next.at();
+        // After trouble it was opened again only to read on.
+        if copied.is_some() {
+            intake.notice(Notice::Rewritten { path });
+        } else if self.held.is_empty() || self.said.is_some() {
+            if !self.troubled {
+                intake.notice(Notice::Following { path, from });
+            }
+        } else {
+            intake.notice(Notice::Rotated { path, between: between.len() });
+        }
+        between.push(next);
+        self.make_room(&mut between, intake);
+        self.held.append(&mut between);
+        self.count_quiet_from(now);
+        self.present();
+    }
+
+    /// Keeps the number of open files within bounds, giving up the oldest.
+    fn make_room(&mut self, coming: &mut Vec<Held>, intake: &mut dyn Intake) {
+        let surplus = (self.held.len() + coming.len()).saturating_sub(MOST_FILES);
+        // What is held has been read as far as it went at the last look; what comes has not.
+        let read = surplus.min(self.held.len());
+        for file in self.held.drain(..read) {
+            self.past.closed(&file);
+        }
+        let unread = surplus - read;
+        if unread > 0 {
+            coming.drain(..unread);
+            intake.notice(Notice::TooManyRotations { path: self.path.clone(), files: unread });
+        }
+    }
+
+    /// Files changed places: whoever is not the last has from now on to bring late lines.
+    fn count_quiet_from(&mut self, now: Moment) {
+        for file in &mut self.held {
+            file.quiet_since = now.uptime;
+        }
+    }
+
+    /// Reads all files, oldest first. The sizes are taken newest first: whatever a writer wrote into
+    /// an old file before it went on in a newer one is then within the old one's size.
+    fn read_all(
+        &mut self,
+        now: Moment,
+        intake: &mut dyn Intake,
+        stop: &Stop,
+    ) -> ControlFlow<(), bool> {
+        let mut ends: Vec<u64> =
+            self.held.iter().rev().map(|file| file.size().unwrap_or(u64::MAX)).collect();
+        let (mut news, mut failed) = (false, None);
+        for (place, file) in self.held.iter_mut().enumerate() {
+            let end = ends.pop().unwrap_or(u64::MAX);
+            let mut taker = Telling { path: &self.path, intake, stop };
+            match file.read(end, &mut self.room, &mut taker) {
+                Ok(ControlFlow::Continue(any)) => {
+                    news |= any;
+                    if any {
+                        file.quiet_since = now.uptime;
+                    }
+                }
+                Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
+                Err(error) => failed = Some((place, error)),
+            }
+        }
+        match failed {
+            // Closed and opened again at the same byte: what a stale NFS handle needs.
+            Some((place, error)) => {
+                self.past.closed(&self.held.remove(place));
+                self.trouble(error, intake);
+            }
+            None if !self.held.is_empty() => self.troubled = false,
+            None => {}
+        }
+        ControlFlow::Continue(news)
+    }
+
+    /// Closes files that were rotated away and bring nothing any more.
+    fn let_go(&mut self, now: Moment, intake: &mut dyn Intake) {
+        // As long as nobody writes to the newest file, its writer may still be in the old one.
+        if !self.held.last().is_some_and(Held::has_news) {
+            return;
+        }
+        let late = self.held.len() - 1;
+        let mut place = 0;
+        let (past, path) = (&mut self.past, &self.path);
+        self.held.retain(|file| {
+            place += 1;
+            let is_quiet = now.uptime.saturating_sub(file.quiet_since) >= LATE_LINES;
+            if place > late || !(is_quiet || place + LATE_FILES <= late) {
+                return true;
+            }
+            past.closed(file);
+            if file.torn() > 0 {
+                intake.notice(Notice::Torn { path: path.clone(), bytes: file.torn() });
+            }
+            false
+        });
+    }
+
+    /// Learns of copies that somebody makes beside the log, so that the next rotation does not take
+    /// them for files that came and went.
+    fn list_siblings(&mut self) {
+        let Some(file) = self.held.last() else { return };
+        let changed = self.family.folder_changed();
+        if changed.is_some() && changed == self.listed {
+            return;
+        }
+        let family = Family::of(&self.path);
+        // Only if no rotation came between: else one of them may be a file that we must still read.
+        if stands_at(&self.path) == Some(file.id) {
+            (self.family, self.listed) = (family, changed);
+        }
+    }
+
+    fn present(&mut self) {
+        (self.said, self.gone_since) = (None, None);
+    }
+
+    fn absent(&mut self, error: io::Error, now: Moment, intake: &mut dyn Intake) {
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory if self.held.is_empty() => {
+                self.wait(WaitReason::Missing, now, intake);
+            }
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                let since = *self.gone_since.get_or_insert(now.uptime);
+                if now.uptime.saturating_sub(since) >= GONE {
+                    self.wait(WaitReason::Gone, now, intake);
+                }
+            }
+            ErrorKind::PermissionDenied => self.wait(WaitReason::Forbidden, now, intake),
+            _ => self.trouble(error, intake),
+        }
+    }
+
+    fn wait(&mut self, why: WaitReason, now: Moment, intake: &mut dyn Intake) {
+        self.gone_since.get_or_insert(now.uptime);
+        if self.said != Some(why) {
+            self.said = Some(why);
+            intake.notice(Notice::Waiting { path: self.path.clone(), why });
+        }
+    }
+
+    fn trouble(&mut self, error: io::Error, intake: &mut dyn Intake) {
+        if !self.troubled {
+            self.troubled = true;
+            intake.notice(Notice::Trouble { path: self.path.clone(), error });
+        }
+    }
+}
+
+fn stands_at(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|meta| identity(&meta))
+}
+
+/// Puts the path into what a file tells.
+struct Telling<'a> {
+    path: &'a Path,
+    intake: &'a mut dyn Intake,
+    stop: &'a Stop,
+}
+
+impl Taker for Telling<'_> {
+    fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
+        self.intake.lines(block)?;
+        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn event(&mut self, event: Event) {
+        let path = self.path.to_owned();
+        self.intake.notice(match event {
+            Event::Truncated => Notice::Truncated { path },
+            Event::Rewritten => Notice::Rewritten { path },
+            Event::LineTooLong(bytes) => {
+                Notice::LineTooLong { from: path.display().to_string(), bytes }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,579 @@
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::Write,
+    os::unix::fs::{PermissionsExt, symlink},
+};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::Collected;
+
+/// A folder with a log in it, its follower, and a time that is advanced by hand.
+struct World {
+    folder: tempfile::TempDir,
+    follower: Option<Follower>,
+    got: Collected,
+    now: Moment,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        let wall = SystemTime::UNIX_EPOCH + Duration::try_from(now).unwrap();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            follower: None,
+            got: Collected::new(),
+            now: Moment { uptime: Duration::from_secs(1000), wall },
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn start(&mut self, start: Start) {
+        self.follower = Some(Follower::begin(self.path("x.log"), start, self.now));
+    }
+
+    fn look(&mut self) -> Looked {
+        let stop = Stop::new().unwrap();
+        let follower = self.follower.as_mut().unwrap();
+        match follower.look(self.now, &mut self.got, &stop) {
+            ControlFlow::Continue(looked) => looked,
+            ControlFlow::Break(()) => panic!("nobody broke off"),
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        let time = Duration::from_secs(seconds);
+        self.now = Moment { uptime: self.now.uptime + time, wall: self.now.wall + time };
+    }
+
+    /// Does what a word says: `x.log+text` appends (`/` is a newline), `a>b` renames, `a~b` copies,
+    /// `-a` deletes, `0a` truncates, `a@b` makes or turns symlink a to b, `!a` takes the right to
+    /// read, `?a` gives it, `:` looks, `:70` lets seconds pass, `start`, `start0`.
+    fn does(&mut self, word: &str) {
+        let append =
+            |path: PathBuf| OpenOptions::new().append(true).create(true).open(path).unwrap();
+        let mode =
+            |path: PathBuf, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        if word == "start" {
+            self.start(Start::AtEnd);
+        } else if word == "start0" {
+            self.start(Start::AtBeginning);
+        } else if word == ":" {
+            self.look();
+        } else if let Some(seconds) = word.strip_prefix(':') {
+            self.pass(seconds.parse().unwrap());
+        } else if let Some((name, text)) = word.split_once('+') {
+            append(self.path(name)).write_all(text.replace('/', "\n").as_bytes()).unwrap();
+        } else if let Some((from, to)) = word.split_once('>') {
+            fs::rename(self.path(from), self.path(to)).unwrap();
+        } else if let Some((from, to)) = word.split_once('~') {
+            fs::copy(self.path(from), self.path(to)).unwrap();
+        } else if let Some((link, to)) = word.split_once('@') {
+            symlink(to, self.path("new-link")).unwrap();
+            fs::rename(self.path("new-link"), self.path(link)).unwrap();
+        } else if let Some(name) = word.strip_prefix('-') {
+            fs::remove_file(self.path(name)).unwrap();
+        } else if let Some(name) = word.strip_prefix('0') {
+            OpenOptions::new().write(true).open(self.path(name)).unwrap().set_len(0).unwrap();
+        } else if let Some(name) = word.strip_prefix('!') {
+            mode(self.path(name), 0);
+        } else if let Some(name) = word.strip_prefix('?') {
+            mode(self.path(name), 0o640);
+        } else {
+            panic!("what is '{word}'?");
+        }
+    }
+}
+
+/// Does `script`, looks, and compares the lines and how the notices begin (behind `x.log`).
+fn check(script: &str, lines: &str, notices: &[&str]) {
+    let mut world = World::new();
+    script.split_whitespace().for_each(|word| world.does(word));
+    world.look();
+    assert_eq!(world.got.lines().join(" "), lines, "{script}");
+    let said = world.got.notices();
+    assert_eq!(said.len(), notices.len(), "{script}: {said:?}");
+    for (said, want) in said.iter().zip(notices) {
+        assert!(said.contains(want), "{script}: {said}");
+    }
+    let before = world.got.lines().len();
+    world.look();
+    assert_eq!(world.got.lines().len(), before, "{script}: looking again finds nothing");
+    assert_eq!(world.got.notices().len(), said.len(), "{script}: and says nothing");
+}
+
+#[test]
+fn begins_at_the_end_or_at_the_beginning() {
+    check("x.log+old/ start x.log+a/b/", "a b", &[]);
+    check("x.log+old/ start0 x.log+a/", "old a", &[]);
+    // A line that is half there at the start is handed over whole.
+    check("x.log+old/to start x.log+rn/a/", "torn a", &[]);
+    check("x.log+to start x.log+rn/", "torn", &[]);
+    check("x.log+old/ start : : :", "", &[]);
+}
+
+#[test]
+fn a_torn_line_waits_for_its_end() {
+    check("x.log+ start x.log+to : : x.log+rn/ne : x.log+xt/", "torn next", &[]);
+    check("x.log+ start x.log+to :", "", &[]);
+}
+
+#[test]
+fn rename_and_create() {
+    check("x.log+old/ start x.log+a/ x.log>x.log.1 x.log+b/", "a b", &["was rotated"]);
+    check(
+        "x.log+ start : x.log>x.log.1 : x.log.1+a/ x.log+ : x.log.1+b/ : x.log+c/",
+        "a b c",
+        &["was rotated"],
+    );
+    // Completed in the old file while the new one is there.
+    check(
+        "x.log+ start x.log+to : x.log>x.log.1 x.log+ : x.log.1+rn/ x.log+b/",
+        "torn b",
+        &["was rotated"],
+    );
+    // Late lines of a second writer.
+    check(
+        "x.log+ start x.log>x.log.1 x.log+b/ : x.log.1+late/ : :59 x.log.1+later/",
+        "b late later",
+        &["was rotated"],
+    );
+    check(
+        "x.log+ start x.log+to x.log>x.log.1 x.log+b/ : :61 :",
+        "b",
+        &["was rotated", "ends in 2 bytes without newline"],
+    );
+    // Never written to again: the old file may still be the writer's.
+    check("x.log+ start x.log>x.log.1 x.log+ : :600 : x.log.1+a/", "a", &["was rotated"]);
+}
+
+#[test]
+fn rotations_between_two_looks() {
+    check(
+        "x.log+ start x.log+a/ x.log>x.log.1 x.log+b/ x.log.1>x.log.2 x.log>x.log.1 x.log+c/",
+        "a b c",
+        &["was rotated 2 times"],
+    );
+    // Names that count up, and ten is more than nine.
+    check(
+        "x.log+ start x.log+a/ x.log>x.log.8 x.log+b/ x.log>x.log.9 x.log+c/ x.log>x.log.10 x.log+d/",
+        "a b c d",
+        &["was rotated 3 times"],
+    );
+    check(
+        "x.log+ start x.log+a/ x.log>x-20260101.log x.log+b/ x.log>x-20260102.log x.log+c/",
+        "a b c",
+        &["was rotated 2 times"],
+    );
+    // Rotated files of before are no news, whoever else was there.
+    check(
+        "x.log.1+old/ y.log.1+old/ x.log+ start x.log+a/ x.log.1>x.log.2 x.log>x.log.1 x.log+b/",
+        "a b",
+        &["was rotated"],
+    );
+    // Neither are a copy made while we looked, nor a file that rotation did not name.
+    check("x.log+a/ start x.log~x.log.7 : x.log>x.log.1 x.log+b/", "b", &["was rotated"]);
+    check("x.log+ start x.log.1.gz+z/ x.log.new+n/ x.log>x.log.1 x.log+b/", "b", &["was rotated"]);
+}
+
+#[test]
+fn more_rotations_than_can_be_held_are_told() {
+    let mut world = World::new();
+    world.does("x.log+");
+    world.start(Start::AtEnd);
+    let files = MOST_FILES + 9;
+    for n in 0..files {
+        world.does(&format!("x.log+{n}/"));
+        world.does(&format!("x.log>x.log.{n}"));
+    }
+    world.does("x.log+last/");
+    world.look();
+    // The first was open; of the others, the last so many fit.
+    let mut want: Vec<_> = (files + 1 - MOST_FILES..files).map(|n| n.to_string()).collect();
+    want.push("last".to_owned());
+    assert_eq!(world.got.lines(), want);
+    let said = world.got.notices();
+    assert!(said[1].contains("rotated too often") && said[1].contains("9 files"), "{said:?}");
+    assert_eq!(world.follower.unwrap().held.len(), LATE_FILES + 1);
+}
+
+#[test]
+fn copied_and_truncated() {
+    check("x.log+a/ start x.log+b/ : x.log~x.log.1 0x.log x.log+c/", "b c", &["was truncated"]);
+    check("x.log+a/ start 0x.log : x.log+b/", "b", &["was truncated"]);
+    // Grown beyond the old place before we looked: the first bytes differ.
+    check("x.log+aa/ start : 0x.log x.log+b/c/d/e/f/", "b c d e f", &["was truncated"]);
+    check("x.log+aa/ start : 0x.log x.log+bb/", "bb", &["was truncated"]);
+}
+
+#[test]
+fn a_writer_that_does_not_append_leaves_a_hole() {
+    let mut world = World::new();
+    let mut writer = File::create(world.path("x.log")).unwrap();
+    world.start(Start::AtEnd);
+    writer.write_all("old\n".repeat(50_000).as_bytes()).unwrap();
+    world.look();
+    world.does("0x.log");
+    writer.write_all(b"new\n").unwrap();
+    world.look();
+    assert_eq!(world.got.lines()[50_000..], ["new"]);
+}
+
+#[test]
+fn deleted_and_made_again() {
+    check("x.log+a/ start -x.log : x.log+b/", "b", &["was rotated"]);
+    check("x.log+a/ start x.log+b/ -x.log x.log+c/", "b c", &["was rotated"]);
+    check("x.log+a/ start -x.log : :9 :", "", &[]);
+    check("x.log+a/ start -x.log : :11 : :20 : x.log+b/", "b", &["is gone", "following"]);
+}
+
+#[test]
+fn a_file_that_comes_late() {
+    check("start : : x.log+a/", "a", &["no such file", "following"]);
+    check("start : x.log+a/ x.log>x.log.1 x.log+b/", "a b", &["no such file", "following"]);
+    // It was there before under another name: nothing in it is news but what came since.
+    check("y+old/ start : y+a/ y>x.log : x.log+b/", "a b", &["no such file", "following"]);
+    check("y+old/ start0 : y>x.log", "old", &["no such file", "following"]);
+}
+
+#[test]
+fn a_file_from_before_the_start_is_not_read_from_its_beginning_wherever_it_was() {
+    let (mut world, elsewhere) = (World::new(), tempfile::tempdir().unwrap());
+    fs::write(elsewhere.path().join("old"), "old\n").unwrap();
+    world.pass(10);
+    world.start(Start::AtEnd);
+    world.look();
+    symlink(elsewhere.path().join("old"), world.path("x.log")).unwrap();
+    world.look();
+    world.does("x.log+a/");
+    world.look();
+    assert_eq!(world.got.lines(), ["a"]);
+}
+
+#[test]
+fn a_clock_set_back_does_not_make_new_files_old() {
+    let mut world = World::new();
+    let hour = Duration::from_secs(3600);
+    // The daemon began with a clock that was an hour ahead; files are stamped by the right one.
+    world.now.wall += hour;
+    world.start(Start::AtEnd);
+    world.look();
+    world.now.wall -= hour;
+    world.does("x.log+a/");
+    world.look();
+    assert_eq!(world.got.lines(), ["a"]);
+}
+
+#[test]
+fn a_symlink_that_is_turned() {
+    check("a+old/ b+old/ x.log@a start a+1/ : b+2/ x.log@b : b+3/", "1 2 3", &["was rotated"]);
+    check(
+        "a+ x.log@a start a+1/ b+2/ x.log@b : b+3/ a+4/ x.log@a : a+5/",
+        "1 2 3 4 5",
+        &["was rotated"],
+    );
+    // There and back, long after the other one was closed.
+    check(
+        "a+ b+ x.log@a start a+1/ : x.log@b b+2/ : :61 : x.log@a a+3/ : a+4/",
+        "1 2 3 4",
+        &["was rotated", "was rotated"],
+    );
+    check("a+ x.log@a start a+1/ x.log@none : :11 : none+2/", "1 2", &["is gone", "following"]);
+}
+
+#[test]
+fn false_alarms_bring_no_old_lines() {
+    check("x.log+a/ start : ?x.log : x.log>y : y>x.log : x.log+b/", "b", &[]);
+    check("x.log+a/ start x.log+b/ : x.log>x.log.1 : :61 : x.log.1>x.log", "b", &["is gone"]);
+    let old = "0123456789/".repeat(300);
+    // Written anew by an editor that keeps what is there: another file, or the same.
+    check(&format!("x.log+{old} start : x.log~y y>x.log : x.log+b/"), "b", &["written anew"]);
+    check(
+        &format!("x.log+{old} start : x.log~y 0y y+{old}b/ y>x.log : x.log+c/"),
+        "b c",
+        &["written anew"],
+    );
+    check(
+        &format!("x.log+{old} start : 0x.log x.log+{} : x.log+c/", &old[..2200]),
+        "c",
+        &["written anew"],
+    );
+    // A copy made in the very moment of a rotation.
+    check(
+        &format!("x.log+{old} start : x.log~x.log.5 x.log>x.log.1 x.log+b/"),
+        "b",
+        &["was rotated"],
+    );
+}
+
+#[test]
+fn something_else_at_the_path() {
+    let mut world = World::new();
+    fs::create_dir(world.path("x.log")).unwrap();
+    world.start(Start::AtEnd);
+    world.look();
+    fs::remove_dir(world.path("x.log")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        world.path("x.log"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    world.look();
+    world.does("-x.log");
+    world.does("x.log+a/");
+    world.look();
+    assert_eq!(world.got.lines(), ["a"]);
+    assert!(world.got.notices()[0].contains("not a regular file"), "{:?}", world.got.notices());
+    assert_eq!(world.got.notices().len(), 2);
+}
+
+#[test]
+fn bytes_are_bytes_and_long_lines_are_skipped() {
+    let mut world = World::new();
+    world.does("x.log+");
+    world.start(Start::AtEnd);
+    let mut text = b"\0a\xff\xfe\n\n".to_vec();
+    text.extend(vec![b'x'; 10_000_000]);
+    fs::write(world.path("x.log"), &text).unwrap();
+    world.look();
+    text.extend_from_slice(b"y\nnext\n");
+    fs::write(world.path("x.log"), &text).unwrap();
+    world.look();
+    assert_eq!(world.got.raw_lines(), [&b"\0a\xff\xfe"[..], b"", b"next"]);
+    let said = world.got.notices();
+    assert!(said.len() == 1 && said[0].contains("line of 10000001 bytes"), "{said:?}");
+    assert_eq!(world.follower.unwrap().room.capacity(), WINDOW);
+
+    // In the middle of such a line at the start.
+    let mut world = World::new();
+    fs::write(world.path("x.log"), vec![b'x'; 200_000]).unwrap();
+    world.start(Start::AtEnd);
+    world.does("x.log+y/next/");
+    world.look();
+    assert_eq!(world.got.lines(), ["next"]);
+}
+
+#[test]
+#[ignore = "needs root: cargo test -p knock-sources -- --ignored"]
+fn a_file_that_may_not_be_read_for_a_time() {
+    // Root may read everything, so the looking is done as nobody.
+    use rustix::thread::{CapabilitySet, set_capabilities};
+    std::thread::spawn(|| {
+        let none = CapabilitySet::empty();
+        let sets =
+            rustix::thread::CapabilitySets { effective: none, permitted: none, inheritable: none };
+        set_capabilities(None, sets).unwrap();
+        check(
+            "x.log+old/ !x.log start : ?x.log x.log+a/ !x.log : ?x.log : x.log+b/",
+            "a b",
+            &["usermod -a -G adm", "following"],
+        );
+        check(
+            "x.log+ start x.log>x.log.1 x.log+a/ !x.log x.log.1+b/ : ?x.log : x.log+c/",
+            "b a c",
+            &["permission denied", "following"],
+        );
+    })
+    .join()
+    .unwrap();
+}
+
+/// What may happen to a log and its writer. The writer has the file open and goes on writing into it
+/// until it is told to open the path again, as log daemons do.
+#[derive(Debug, Clone)]
+enum Happens {
+    Lines(usize),
+    LongLine,
+    Torn,
+    /// Renamed, and made anew unless the next writer has to make it.
+    Rotated {
+        made: bool,
+    },
+    Reopened,
+    CopiedAndTruncated,
+    Deleted {
+        made: bool,
+    },
+    LinkTurned,
+    Touched,
+    Look,
+    TimePasses(u64),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happens>> {
+    let one = prop_oneof![
+        6 => (1..40usize).prop_map(Happens::Lines),
+        1 => Just(Happens::LongLine),
+        2 => Just(Happens::Torn),
+        3 => any::<bool>().prop_map(|made| Happens::Rotated { made }),
+        4 => Just(Happens::Reopened),
+        2 => Just(Happens::CopiedAndTruncated),
+        1 => any::<bool>().prop_map(|made| Happens::Deleted { made }),
+        1 => Just(Happens::LinkTurned),
+        2 => Just(Happens::Touched),
+        5 => Just(Happens::Look),
+        1 => (0..100u64).prop_map(Happens::TimePasses),
+    ];
+    prop::collection::vec(one, 1..40)
+}
+
+/// The log as its writer sees it.
+struct Model {
+    world: World,
+    writer: File,
+    written: Vec<String>,
+    torn: bool,
+    /// Counts lines and rotated files.
+    count: usize,
+    shifting: bool,
+    /// The real file's name; `x.log` is a symlink to it if it is another one.
+    name: String,
+}
+
+impl Model {
+    fn new(shifting: bool, linked: bool) -> Self {
+        let mut world = World::new();
+        let name = if linked { "real.log" } else { "x.log" }.to_owned();
+        world.does(&format!("{name}+old/"));
+        // A rotated file of before, by which the follower sees which way the names count.
+        world.does(&format!("{name}.{}+old/", u8::from(shifting)));
+        if linked {
+            world.does("x.log@real.log");
+        }
+        world.start(Start::AtEnd);
+        let writer = OpenOptions::new().append(true).open(world.path("x.log")).unwrap();
+        Self { world, writer, written: Vec::new(), torn: false, count: 0, shifting, name }
+    }
+
+    fn line(&mut self, filling: usize) {
+        self.complete();
+        self.count += 1;
+        let line = format!("line {} {}", self.count, "x".repeat(filling));
+        self.writer.write_all(format!("{line}\n").as_bytes()).unwrap();
+        self.written.push(line);
+    }
+
+    fn complete(&mut self) {
+        if std::mem::take(&mut self.torn) {
+            self.writer.write_all(b" whole\n").unwrap();
+        }
+    }
+
+    fn make(&mut self) {
+        OpenOptions::new().append(true).create(true).open(self.world.path(&self.name)).unwrap();
+    }
+
+    fn reopen(&mut self) {
+        self.complete();
+        self.make();
+        self.writer = OpenOptions::new().append(true).open(self.world.path("x.log")).unwrap();
+    }
+
+    fn happens(&mut self, what: &Happens) {
+        match what {
+            Happens::Lines(lines) => (0..*lines).for_each(|n| self.line(n % 150)),
+            Happens::LongLine => self.line(60_000),
+            Happens::Torn => {
+                self.complete();
+                self.count += 1;
+                let torn = format!("torn {}", self.count);
+                self.writer.write_all(torn.as_bytes()).unwrap();
+                self.written.push(format!("{torn} whole"));
+                self.torn = true;
+            }
+            Happens::Rotated { made } => {
+                // A writer that has not opened the last file yet writes two files back.
+                self.reopen();
+                self.rotate();
+                if *made {
+                    self.make();
+                }
+            }
+            Happens::Reopened => self.reopen(),
+            Happens::CopiedAndTruncated => {
+                self.reopen();
+                // Both looks are the truth about copytruncate: a line written between copy and
+                // truncation is lost to everybody.
+                self.world.look();
+                self.count += 1;
+                self.world.does(&format!("{}~{}.copy.{}", self.name, self.name, self.count));
+                self.world.look();
+                self.world.does(&format!("0{}", self.name));
+            }
+            Happens::Deleted { made } => {
+                self.reopen();
+                // A file that comes and is deleted between two looks cannot be read by anybody.
+                self.world.look();
+                self.world.does(&format!("-{}", self.name));
+                if *made {
+                    self.make();
+                }
+            }
+            Happens::LinkTurned if self.name != "x.log" => {
+                self.reopen();
+                self.world.look();
+                self.count += 1;
+                self.name = format!("real-{}-x.log", self.count);
+                self.make();
+                self.world.does(&format!("{}.{}+old/", self.name, u8::from(self.shifting)));
+                self.world.does(&format!("x.log@{}", self.name));
+                // Nor can one know what stood between at the end of another link.
+                self.world.look();
+            }
+            Happens::LinkTurned => {}
+            Happens::Touched => {
+                self.make();
+                let path = self.world.path(&self.name);
+                fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+                let file = File::options().append(true).open(path).unwrap();
+                file.set_modified(self.world.now.wall).unwrap();
+            }
+            Happens::Look => {
+                self.world.look();
+            }
+            Happens::TimePasses(seconds) => {
+                self.world.look();
+                self.world.pass(*seconds);
+                self.world.look();
+            }
+        }
+    }
+
+    fn rotate(&mut self) {
+        if self.shifting {
+            let exists = |n: usize| self.world.path(&format!("{}.{n}", self.name)).exists();
+            let last = (1..).find(|n| !exists(*n)).unwrap();
+            for n in (1..last).rev() {
+                self.world.does(&format!("{0}.{n}>{0}.{1}", self.name, n + 1));
+            }
+            self.world.does(&format!("{0}>{0}.1", self.name));
+        } else {
+            self.count += 1;
+            self.world.does(&format!("{0}>{0}.{1}", self.name, self.count));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_line_once_and_in_order(
+        shifting: bool,
+        linked: bool,
+        all in happenings(),
+    ) {
+        let mut model = Model::new(shifting, linked);
+        all.iter().for_each(|one| model.happens(one));
+        model.reopen();
+        model.world.look();
+        prop_assert_eq!(model.world.got.lines(), model.written);
+    }
+}
