@@ -57,6 +57,17 @@ pub enum ErrorKind {
         /// What to write instead.
         instead: String,
     },
+    /// It would silently mean something else than in Perl.
+    Differs {
+        /// The construct.
+        construct: &'static str,
+        /// What Perl takes it for.
+        perl: &'static str,
+        /// What it would be taken for here.
+        here: &'static str,
+        /// What to write instead.
+        instead: String,
+    },
     /// Not a regular expression.
     Syntax {
         /// The parser's words.
@@ -74,7 +85,7 @@ impl ErrorKind {
             Self::NoGroup => Some("put the value into parentheses: `DPT=(\\d+)`".to_owned()),
             Self::TooLong { .. } => None,
             Self::TooBig => Some("use + or * instead of large counts such as {1,5000}".to_owned()),
-            Self::PerlOnly { instead, .. } => Some(instead.clone()),
+            Self::PerlOnly { instead, .. } | Self::Differs { instead, .. } => Some(instead.clone()),
             Self::Syntax { .. } => None,
         }
     }
@@ -92,6 +103,9 @@ impl fmt::Display for ErrorKind {
             Self::TooBig => f.write_str("is too large once it is compiled"),
             Self::PerlOnly { construct, .. } => {
                 write!(f, "{construct}: Perl has it, expressions here have not")
+            }
+            Self::Differs { construct, perl, here, .. } => {
+                write!(f, "{construct} is {perl} in Perl, and would be {here} here")
             }
             Self::Syntax { what } => write!(f, "not a regular expression: {what}"),
         }

@@ -1,23 +1,167 @@
-//! stub
-use super::*;
+//! The lines of one source to hits, with what syslog folded unfolded again. Reading the lines is
+//! the source's business.
+
+use std::fmt;
 use std::sync::Arc;
-/// The most hits that one "last message repeated" line stands for.
+
+use knock_wire::Hit;
+
+use super::{Formats, fields, time};
+
+/// The most hits that one "last message repeated" line stands for: a line must not cost more than
+/// its length lets expect.
 pub const MAX_REPEATS: u32 = 1000;
+
 /// Lines of one source to hits.
-#[derive(Debug)]
 pub struct Extractor {
     formats: Arc<Formats>,
+    /// The hit of the line before, if it was one.
+    last: Option<Hit>,
 }
+
 impl Extractor {
-    /// For one source.
+    /// For one source: "last message" is the last of the same file.
     #[must_use]
     pub fn new(formats: Arc<Formats>) -> Self {
-        Self { formats }
+        Self { formats, last: None }
     }
-    /// Hands each hit of the next line to `sink`.
+
+    /// Hands each hit of the next line, given without its newline, to `sink`. That is none or one;
+    /// several when the line tells that the one before it was repeated.
     pub fn hits(&mut self, line: &[u8], sink: &mut dyn FnMut(Hit)) {
-        if let Some(hit) = self.formats.hit(line) {
-            sink(hit);
+        let hit = self.formats.hit(line);
+        // Nearly every line is no hit behind no hit, and pays nothing for this.
+        let worth_a_look = hit.is_some() || self.last.is_some();
+        let Some(times) = worth_a_look.then(|| repeats(line)).flatten() else {
+            self.last = hit;
+            return hit.into_iter().for_each(sink);
+        };
+        let Some(last) = self.last else { return };
+        for _ in 0..times.min(MAX_REPEATS) {
+            sink(last);
         }
+    }
+}
+
+impl fmt::Debug for Extractor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extractor").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+/// How often the line says that the one before it came again. Two writers say so: syslogd with
+/// `<time> <host> last message repeated 3 times`, rsyslog with
+/// `<time> <host> kernel: message repeated 3 times: [ … ]`. Under any other program's tag it is
+/// that program's message that was repeated.
+fn repeats(line: &[u8]) -> Option<u32> {
+    const PHRASE: &[u8] = b"message repeated ";
+    let at = memchr::memmem::find(line, PHRASE)?;
+    let (head, rest) = line.split_at_checked(at)?;
+    let rest = rest.strip_prefix(PHRASE)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let times = fields::number(rest.get(..digits)?)?;
+    let rest = rest.get(digits..)?.strip_prefix(b" time")?;
+    let rest = rest.strip_prefix(b"s").unwrap_or(rest);
+    let tag = behind_host(head)?;
+    let said = match tag {
+        b"last " | b"--- last " => matches!(rest.trim_ascii_end(), b"" | b" ---"),
+        _ => is_kernel(tag) && rest.starts_with(b": ["),
+    };
+    said.then_some(times)
+}
+
+/// What stands behind the time and the host.
+fn behind_host(head: &[u8]) -> Option<&[u8]> {
+    let head = match head.strip_prefix(b"<") {
+        Some(priority) => {
+            let close = priority.iter().position(|byte| !byte.is_ascii_digit())?;
+            priority.get(close..)?.strip_prefix(b">")?
+        }
+        None => head,
+    };
+    let (_, rest) = time::leading(head)?;
+    let rest = rest.strip_prefix(b" ")?;
+    let host = rest.iter().position(|byte| *byte == b' ').filter(|len| *len > 0)?;
+    rest.get(host + 1..)
+}
+
+/// `kernel: `, perhaps with an uptime behind it.
+fn is_kernel(tag: &[u8]) -> bool {
+    let Some(rest) = tag.strip_prefix(b"kernel: ") else { return false };
+    rest.is_empty() || time::leading(rest).is_some_and(|(_, rest)| rest == b" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FieldName, FormatSpec, LogFormat};
+    use super::*;
+
+    /// Feeds lines; `K` and a port stand for a knock line. Returns the ports of the hits.
+    #[track_caller]
+    fn check(lines: &[&str], ports: &[u16]) {
+        let expressions = vec![
+            (FieldName::IpClient, " SRC=(\\S+) ".to_owned()),
+            (FieldName::Port, " DPT=(\\d+) ".to_owned()),
+        ];
+        let spec = FormatSpec { name: "t".to_owned(), expressions, ..FormatSpec::default() };
+        let formats = Formats::new(vec![LogFormat::compile(&spec).unwrap()]);
+        let mut extractor = Extractor::new(Arc::new(formats));
+        let mut got = Vec::new();
+        for line in lines {
+            let line = match line.strip_prefix('K') {
+                Some(port) => format!("Nov 21 03:22:42 h kernel: IN=a SRC=10.0.0.1 DPT={port} "),
+                None => (*line).to_owned(),
+            };
+            extractor.hits(line.as_bytes(), &mut |hit| got.push(hit.port));
+        }
+        assert_eq!(got, ports, "{lines:?}");
+    }
+
+    const TWICE: &str = "Nov 21 03:22:43 h last message repeated 2 times";
+
+    #[test]
+    fn a_folded_line_is_unfolded() {
+        check(&["K7", TWICE, "K8"], &[7, 7, 7, 8]);
+        check(&["K7", TWICE, TWICE], &[7, 7, 7, 7, 7]);
+        check(&["K7", "Nov 21 03:22:43 h last message repeated 1 time"], &[7, 7]);
+        check(&["K7", "<6>Nov  1 03:22:43 h --- last message repeated 1 time ---"], &[7, 7]);
+        check(&["K7", "2026-11-21T03:22:42.97+00:00 h last message repeated 2 times"], &[7, 7, 7]);
+        let rsyslog =
+            "Nov 21 03:22:43 h kernel: message repeated 2 times: [ IN=a SRC=10.0.0.1 DPT=7 ]";
+        check(&["K7", rsyslog, "K8"], &[7, 7, 7, 8]);
+        let uptime = "Nov 21 03:22:43 h kernel: [  12.345678] message repeated 2 times: [ IN=a SRC=10.0.0.1 DPT=7 ]";
+        check(&["K7", uptime], &[7, 7, 7]);
+    }
+
+    #[test]
+    fn only_the_line_right_behind_a_hit_is_unfolded() {
+        check(&[TWICE, "K7"], &[7]);
+        check(&["K7", "Nov 21 03:22:43 h cron[1]: hello", TWICE], &[7]);
+        check(&["K7", "", TWICE], &[7]);
+    }
+
+    #[test]
+    fn nobody_else_can_say_so() {
+        for line in [
+            "Nov 21 03:22:43 h sshd[7]: Invalid user last message repeated 900 times",
+            "Nov 21 03:22:43 h sshd[7]: message repeated 2 times: [ Failed password for root]",
+            "Nov 21 03:22:43 h sshd[7]: last message repeated 2 times",
+            "Nov 21 03:22:43 h last message repeated 2 times by root",
+            "Nov 21 03:22:43 h last message repeated -2 times",
+            "Nov 21 03:22:43 h last message repeated times",
+            "Nov 21 03:22:43 h last message repeated 99999999999 times",
+            "Nov 21 03:22:43  last message repeated 2 times",
+            "h last message repeated 2 times",
+            "last message repeated 2 times",
+        ] {
+            check(&["K7", line, TWICE], &[7]);
+        }
+    }
+
+    #[test]
+    fn one_line_stands_for_so_many_hits_at_most() {
+        let line = "Nov 21 03:22:43 h last message repeated 4000000000 times";
+        let most = usize::try_from(MAX_REPEATS).unwrap() + 1;
+        check(&["K7", line], &vec![7; most]);
     }
 }

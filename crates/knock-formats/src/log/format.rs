@@ -1,27 +1,351 @@
-//! stub
-use super::*;
+//! A logformat at work: one line in, a hit or the reason against it out.
+//!
+//! A firewall log can be forged into: the sender of an ICMP error chooses the packet header that
+//! the kernel prints in it. So these hold for every format, whoever wrote it: nothing behind
+//! `[SRC=` is looked at, values are typed and the first valid one counts, a protocol without ports
+//! yields nothing, TCP counts only when it opens a connection, and only what was denied counts.
+//! Does not know where lines come from, nor what follows from a hit.
+
+use knock_wire::{Hit, Interface, LineTime, Protocol};
+use memchr::memmem::Finder;
+use regex::bytes::Regex;
+use regex_syntax::hir::{Hir, HirKind};
+
+use super::lint;
+use super::matcher::{self, Found, Matcher};
+use super::nohit::Excerpt;
+use super::{
+    ErrorKind, FieldName, FormatError, FormatLint, FormatSpec, MAX_LINE, NoHit, SampleYield,
+};
+use super::{dialect, fields, time};
+
+/// How many sample lines are kept to write lines after.
+const MAX_MODELS: usize = 8;
+
 /// A compiled logformat.
 #[derive(Debug)]
 pub struct LogFormat {
     name: String,
+    about: String,
+    required: Option<Regex>,
+    client: Matcher,
+    port: Matcher,
+    protocol: Option<Matcher>,
+    flags: Option<Matcher>,
+    server: Option<Matcher>,
+    interface: Option<Matcher>,
+    source_port: Option<Matcher>,
+    sequence: Option<Matcher>,
+    time: Option<Matcher>,
+    guards: Guards,
+    /// The texts that `required` is made of, where it is plain enough to tell.
+    pub(super) literals: Vec<String>,
+    /// Sample lines that yield something.
+    pub(super) models: Vec<Vec<u8>>,
+    pub(super) lints: Vec<FormatLint>,
 }
+
 impl LogFormat {
-    /// Checks and compiles.
+    /// Checks and compiles; all mistakes are told at once.
     pub fn compile(spec: &FormatSpec) -> Result<Self, Vec<FormatError>> {
-        Ok(Self { name: spec.name.clone() })
+        let mut build = Build::default();
+        for (field, text) in &spec.expressions {
+            if build.seen.contains(field) {
+                build.error(*field, 0..text.len(), ErrorKind::Twice);
+            } else {
+                build.seen.push(*field);
+                build.expression(*field, text);
+            }
+        }
+        for field in [FieldName::IpClient, FieldName::Port] {
+            if !build.seen.contains(&field) {
+                build.error(field, 0..0, ErrorKind::Missing);
+            }
+        }
+        let (Some(client), Some(port), true) =
+            (build.take(FieldName::IpClient), build.take(FieldName::Port), build.errors.is_empty())
+        else {
+            return Err(build.errors);
+        };
+        let models = spec.samples.iter().filter(|sample| {
+            matches!(sample.yields, SampleYield::Fields(_)) && sample.line.len() <= MAX_LINE
+        });
+        let mut format = Self {
+            name: spec.name.clone(),
+            about: spec.about.clone(),
+            client,
+            port,
+            protocol: build.take(FieldName::Protocol),
+            flags: build.take(FieldName::Flags),
+            server: build.take(FieldName::IpServer),
+            interface: build.take(FieldName::Interface),
+            source_port: build.take(FieldName::SourcePort),
+            sequence: build.take(FieldName::Sequence),
+            time: build.take(FieldName::Time),
+            guards: Guards::new(&build.literals),
+            required: build.required,
+            literals: build.literals,
+            models: models.take(MAX_MODELS).map(|sample| sample.line.clone()).collect(),
+            lints: build.lints,
+        };
+        format.lints.extend(lint::forgeable(&format, build.anchored));
+        Ok(format)
     }
-    /// Its name.
+
+    /// What `uselogformat` calls it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
-    /// The hit that a line (without its newline) tells of.
+
+    /// One sentence about it.
+    #[must_use]
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// The hit that a line, without its newline, tells of.
     #[must_use]
     pub fn hit(&self, line: &[u8]) -> Option<Hit> {
         self.examine(line).ok()
     }
-    /// As `hit`, with the reason.
-    pub fn examine(&self, _line: &[u8]) -> Result<Hit, NoHit> {
-        Err(NoHit::NotRequired)
+
+    /// As [`LogFormat::hit`], with the reason when there is none.
+    pub fn examine(&self, line: &[u8]) -> Result<Hit, NoHit> {
+        if line.len() > MAX_LINE {
+            return Err(NoHit::TooLong);
+        }
+        let line = self.guards.cut(line);
+        if self.required.as_ref().is_some_and(|required| !required.is_match(line)) {
+            return Err(NoHit::NotRequired);
+        }
+        let protocol = self.protocol(line)?;
+        let (client, at) = match self.client.first(line, fields::address) {
+            Found::Value(client, at) => (client, at),
+            Found::Bad(text) => return Err(NoHit::BadClient { text: Excerpt::of(text) }),
+            Found::Nothing => return Err(NoHit::NoClient),
+        };
+        if self.guards.lets_through(line.get(..at).unwrap_or_default()) {
+            return Err(NoHit::Allowed);
+        }
+        let port = match self.port.first(line, fields::port) {
+            Found::Value(port, _) => port,
+            Found::Bad(text) => return Err(NoHit::BadPort { text: Excerpt::of(text) }),
+            Found::Nothing => return Err(NoHit::NoPort),
+        };
+        self.opens(line, protocol)?;
+        Ok(Hit {
+            client,
+            port,
+            server: optional(&self.server, FieldName::IpServer, line, fields::address)?,
+            interface: optional(&self.interface, FieldName::Interface, line, Interface::new)?,
+            protocol,
+            source_port: optional(&self.source_port, FieldName::SourcePort, line, fields::port)?,
+            sequence: optional(&self.sequence, FieldName::Sequence, line, fields::number)?,
+            time: self.time(line),
+        })
+    }
+
+    /// The first text that an expression captures, whatever it is worth.
+    pub(super) fn captured<'l>(&self, field: FieldName, line: &'l [u8]) -> Option<&'l [u8]> {
+        match self.matcher(field)?.first(self.guards.cut(line), Some) {
+            Found::Value(text, _) => Some(text),
+            Found::Bad(_) | Found::Nothing => None,
+        }
+    }
+
+    /// Where in a line the value stands that counts as its client or port.
+    pub(super) fn places(&self, line: &[u8]) -> Option<[std::ops::Range<usize>; 2]> {
+        let line = self.guards.cut(line);
+        let place = |matcher: &Matcher, valid: fn(&[u8]) -> bool| match matcher
+            .first(line, |text| valid(text).then_some(text.len()))
+        {
+            Found::Value(len, start) => Some(start..start + len),
+            Found::Bad(_) | Found::Nothing => None,
+        };
+        let client = place(&self.client, |text| fields::address(text).is_some())?;
+        let port = place(&self.port, |text| fields::port(text).is_some())?;
+        Some([client, port])
+    }
+
+    /// The expression of that name, where the format has one.
+    pub(super) fn matcher(&self, field: FieldName) -> Option<&Matcher> {
+        match field {
+            FieldName::Required => None,
+            FieldName::IpClient => Some(&self.client),
+            FieldName::Port => Some(&self.port),
+            FieldName::Protocol => self.protocol.as_ref(),
+            FieldName::Flags => self.flags.as_ref(),
+            FieldName::IpServer => self.server.as_ref(),
+            FieldName::Interface => self.interface.as_ref(),
+            FieldName::SourcePort => self.source_port.as_ref(),
+            FieldName::Sequence => self.sequence.as_ref(),
+            FieldName::Time => self.time.as_ref(),
+        }
+    }
+
+    /// The protocol, if it is one with ports or not known. The line's own `PROTO=` is looked at
+    /// even when the format has an expression for it, which may have found a word elsewhere.
+    fn protocol(&self, line: &[u8]) -> Result<Option<Protocol>, NoHit> {
+        let outer = fields::outer_protocol(line, &self.guards.protocol);
+        let own = optional(&self.protocol, FieldName::Protocol, line, Protocol::from_text);
+        // What the line says is the better reason, so it comes first.
+        match outer.into_iter().chain(own.ok().flatten()).find(|protocol| !protocol.has_ports()) {
+            Some(protocol) => Err(NoHit::NoPorts(protocol)),
+            None => own.map(|own| own.or(outer)),
+        }
+    }
+
+    /// Whether the packet opens a connection, as far as the format can tell.
+    fn opens(&self, line: &[u8], protocol: Option<Protocol>) -> Result<(), NoHit> {
+        let Some(flags) = &self.flags else { return Ok(()) };
+        match (protocol, flags.first(line, Some)) {
+            (Some(Protocol::TCP) | None, Found::Value(flags, _)) if fields::opens(flags) => Ok(()),
+            // A line without flags is UDP's, or torn.
+            (None, Found::Nothing | Found::Bad(_)) => Ok(()),
+            (Some(Protocol::TCP) | None, _) => Err(NoHit::NotASyn),
+            (Some(_), _) => Ok(()),
+        }
+    }
+
+    /// Advisory, so a time that cannot be read is no reason against a hit.
+    fn time(&self, line: &[u8]) -> Option<LineTime> {
+        match self.time.as_ref()?.first(line, time::parse) {
+            Found::Value(time, _) => Some(time),
+            Found::Bad(_) | Found::Nothing => None,
+        }
     }
 }
+
+/// The value of an expression that need not match. An empty capture is as good as none (`IN=` of a
+/// packet that came from this machine); any other text must be a value.
+fn optional<'l, T>(
+    matcher: &Option<Matcher>,
+    field: FieldName,
+    line: &'l [u8],
+    parse: impl Fn(&'l [u8]) -> Option<T>,
+) -> Result<Option<T>, NoHit> {
+    let Some(matcher) = matcher else { return Ok(None) };
+    match matcher.first(line, parse) {
+        Found::Value(value, _) => Ok(Some(value)),
+        Found::Bad(text) if !text.is_empty() => {
+            Err(NoHit::BadField { field, text: Excerpt::of(text) })
+        }
+        Found::Bad(_) | Found::Nothing => Ok(None),
+    }
+}
+
+/// What is looked for in each line whatever the format.
+#[derive(Debug)]
+struct Guards {
+    embedded: Finder<'static>,
+    protocol: Finder<'static>,
+    /// Words by which a line tells that its packet passed; those that `required` asks for are not
+    /// among them.
+    passed: Vec<Finder<'static>>,
+}
+
+impl Guards {
+    fn new(wanted: &[String]) -> Self {
+        // UFW audits a packet before it decides: the same packet comes again, as a block.
+        let passed = ["ACCEPT", "ALLOW", "UFW AUDIT"];
+        let passed = passed.into_iter().filter(|word| !wanted.iter().any(|w| w.contains(word)));
+        Self {
+            embedded: Finder::new("[SRC="),
+            protocol: Finder::new("PROTO="),
+            passed: passed.map(Finder::new).collect(),
+        }
+    }
+
+    /// The line up to the header that a stranger may have written.
+    fn cut<'l>(&self, line: &'l [u8]) -> &'l [u8] {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        match self.embedded.find(line) {
+            Some(at) => line.get(..at).unwrap_or(line),
+            None => line,
+        }
+    }
+
+    /// Whether what stands before the client's address tells that the packet was let through.
+    fn lets_through(&self, head: &[u8]) -> bool {
+        self.passed.iter().any(|word| {
+            word.find_iter(head).any(|at| {
+                let before = at.checked_sub(1).and_then(|before| head.get(before));
+                let after = head.get(at + word.needle().len());
+                ![before, after].into_iter().flatten().any(u8::is_ascii_alphanumeric)
+            })
+        })
+    }
+}
+
+/// A format being compiled.
+#[derive(Default)]
+struct Build {
+    seen: Vec<FieldName>,
+    errors: Vec<FormatError>,
+    matchers: Vec<(FieldName, Matcher)>,
+    required: Option<Regex>,
+    literals: Vec<String>,
+    anchored: bool,
+    lints: Vec<FormatLint>,
+}
+
+impl Build {
+    fn error(&mut self, field: FieldName, at: std::ops::Range<usize>, kind: ErrorKind) {
+        self.errors.push(FormatError { field, at, kind });
+    }
+
+    fn take(&mut self, field: FieldName) -> Option<Matcher> {
+        let at = self.matchers.iter().position(|(name, _)| *name == field)?;
+        Some(self.matchers.swap_remove(at).1)
+    }
+
+    fn expression(&mut self, field: FieldName, text: &str) {
+        let hir = match dialect::read(text) {
+            Ok(hir) => hir,
+            Err(mistakes) => {
+                for (at, kind) in mistakes {
+                    self.error(field, at, kind);
+                }
+                return;
+            }
+        };
+        if field == FieldName::Required {
+            match matcher::compile(text) {
+                Ok(regex) => {
+                    self.required = Some(regex);
+                    self.literals = literals(&hir);
+                    self.anchored = lint::anchored(&hir);
+                }
+                Err(kind) => self.error(field, 0..text.len(), kind),
+            }
+            return;
+        }
+        if hir.properties().explicit_captures_len() == 0 {
+            return self.error(field, 0..text.len(), ErrorKind::NoGroup);
+        }
+        match Matcher::compile(text, &hir) {
+            Ok(matcher) => {
+                self.lints.extend(lint::expression(field, &hir));
+                self.matchers.push((field, matcher));
+            }
+            Err(kind) => self.error(field, 0..text.len(), kind),
+        }
+    }
+}
+
+/// The plain texts that an expression is made of, in their order.
+fn literals(hir: &Hir) -> Vec<String> {
+    let text = |part: &Hir| match part.kind() {
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(str::to_owned),
+        _ => None,
+    };
+    match hir.kind() {
+        HirKind::Concat(parts) => parts.iter().filter_map(text).collect(),
+        HirKind::Alternation(parts) => parts.first().into_iter().filter_map(text).collect(),
+        _ => text(hir).into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

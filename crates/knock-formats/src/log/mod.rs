@@ -1,14 +1,19 @@
 //! Log lines: a format turns one into a hit, several formats take turns, an extractor expands what
 //! syslog folded. Where lines come from is not known here.
 
+mod dialect;
 mod error;
 mod extract;
+mod fields;
 mod format;
 mod lint;
+mod matcher;
 mod nohit;
+mod prefilter;
 mod render;
 mod samples;
 mod spec;
+mod time;
 
 use knock_wire::Hit;
 

@@ -1,0 +1,1 @@
+//! Lines written for formats, and read back by them.
