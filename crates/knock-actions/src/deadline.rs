@@ -1,0 +1,36 @@
+//! How long something may still take. The one place of this crate that reads a clock: a limit on a
+//! running process cannot be an argument of the engine.
+
+use std::time::{Duration, Instant};
+
+/// A point in monotonic time after which one stops waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    /// `None`: so far away that the clock cannot tell it.
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    /// That long from now.
+    pub(crate) fn after(limit: Duration) -> Self {
+        Self { at: now().checked_add(limit) }
+    }
+
+    /// What is left; zero once it has passed.
+    pub(crate) fn left(self) -> Duration {
+        match self.at {
+            Some(at) => at.saturating_duration_since(now()),
+            None => Duration::MAX,
+        }
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn has_passed(self) -> bool {
+        self.left().is_zero()
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "see the head of this file")]
+fn now() -> Instant {
+    Instant::now()
+}

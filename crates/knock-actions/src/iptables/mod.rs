@@ -1,0 +1,220 @@
+//! Rules of iptables and ip6tables, through the `iptables` crate: put in once, gone is gone.
+//! Knows no chain of its own; what a rule says is the template's business.
+//!
+//! The crate's own helpers cannot be used: `exists` takes every failure for "not there", and an
+//! insertion on top of that would double rules. So all goes through its `execute`, and the exit
+//! status is read here.
+
+mod answer;
+mod intent;
+mod lane;
+mod quote;
+mod watched;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use iptables::IPTables;
+use knock_engine::Outcome;
+use knock_rules::Family;
+
+use self::answer::Answer;
+use self::intent::Intent;
+use self::lane::LANE;
+use self::quote::{Unpassable, quoted};
+use self::watched::watched;
+use crate::deadline::Deadline;
+use crate::process::{self, Ending};
+
+/// Where the programs are looked for, before the daemon's own `PATH`. The crate wants text that
+/// lives as long as the program, hence whole paths.
+const IPTABLES: &[&str] = &[
+    "/usr/sbin/iptables",
+    "/sbin/iptables",
+    "/usr/local/sbin/iptables",
+    "/usr/bin/iptables",
+    "/run/current-system/sw/bin/iptables",
+];
+const IP6TABLES: &[&str] = &[
+    "/usr/sbin/ip6tables",
+    "/sbin/ip6tables",
+    "/usr/local/sbin/ip6tables",
+    "/usr/bin/ip6tables",
+    "/run/current-system/sw/bin/ip6tables",
+];
+/// The first version with `-C`.
+const HAS_CHECK: Version = Version(1, 4, 11);
+/// The first version whose `-w` takes a number of seconds.
+const HAS_WAIT_SECONDS: Version = Version(1, 6, 0);
+
+/// Both programs, as far as they have been needed.
+#[derive(Debug, Default)]
+pub(crate) struct Firewall {
+    v4: Option<Program>,
+    v6: Option<Program>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Program {
+    path: &'static str,
+    version: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u32, u32, u32);
+
+impl Firewall {
+    /// Carries out one rule's words: `-I INPUT -s 192.0.2.7 -j ACCEPT`. Whole: no other rule of
+    /// ours comes between the look and the deed.
+    pub(crate) fn apply(&mut self, family: Family, args: &[String], limit: Duration) -> Outcome {
+        let deadline = Deadline::after(limit);
+        let program = match self.program(family, deadline) {
+            Ok(program) => program,
+            Err(outcome) => return outcome,
+        };
+        match steps(program, args, deadline) {
+            Ok(steps) => carry_out(program, steps, deadline),
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn program(&mut self, family: Family, deadline: Deadline) -> Result<Program, Outcome> {
+        let (known, paths, name) = match family {
+            Family::V4 => (&mut self.v4, IPTABLES, "iptables"),
+            Family::V6 => (&mut self.v6, IP6TABLES, "ip6tables"),
+        };
+        if let Some(program) = known {
+            return Ok(*program);
+        }
+        let path = paths.iter().copied().find(|path| Path::new(path).exists()).unwrap_or(name);
+        Ok(*known.insert(Program::probe(path, deadline)?))
+    }
+}
+
+impl Program {
+    fn probe(path: &'static str, deadline: Deadline) -> Result<Self, Outcome> {
+        let failed = |why: String| Outcome::Failed { why, again: true };
+        let ended = match process::run(path, ["--version"], &[], deadline.left()) {
+            Ok(ended) => ended,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(failed(missing(path)));
+            }
+            Err(error) => return Err(failed(format!("cannot run {path}: {error}"))),
+        };
+        if let Ending::TimedOut = ended.how {
+            return Err(Outcome::TimedOut);
+        }
+        let said = ended.stdout.last_line().unwrap_or_default();
+        let Some(version) = Version::find(&said) else {
+            return Err(failed(format!("{path} --version does not tell a version: '{said}'")));
+        };
+        if version < HAS_CHECK {
+            let why = format!("{path} is {version}, at least {HAS_CHECK} is needed; use 'system'");
+            return Err(Outcome::Failed { why, again: false });
+        }
+        Ok(Self { path, version })
+    }
+
+    fn takes_wait_seconds(self) -> bool {
+        self.version >= HAS_WAIT_SECONDS
+    }
+
+    /// With a limit of our own on the wait for the lock, the crate must not ask for one without.
+    fn crate_handle(self) -> IPTables {
+        IPTables {
+            cmd: self.path,
+            has_check: true,
+            has_wait: !self.takes_wait_seconds(),
+            is_numeric: false,
+        }
+    }
+}
+
+fn missing(path: &str) -> String {
+    format!(
+        "there is no {path} here; install the package 'iptables', or use 'system' or 'exec' with what this host has"
+    )
+}
+
+impl Version {
+    /// In `iptables v1.8.9 (nf_tables)`.
+    fn find(text: &str) -> Option<Self> {
+        text.split_whitespace().find_map(|word| {
+            let mut numbers = word.strip_prefix('v')?.split('.').map(|part| part.parse().ok());
+            Some(Self(numbers.next()??, numbers.next()??, numbers.next().flatten().unwrap_or(0)))
+        })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// What to run for one order, as the crate takes it.
+#[derive(Debug)]
+struct Steps {
+    /// Whether the rule is there, where that decides.
+    check: Option<String>,
+    act: String,
+    intent: Intent,
+}
+
+fn steps(program: Program, args: &[String], deadline: Deadline) -> Result<Steps, Outcome> {
+    let intent = Intent::of(args);
+    let waiting = match program.takes_wait_seconds() && !intent::names_a_wait(args) {
+        true => vec!["-w".to_owned(), lock_wait(deadline).to_string()],
+        false => Vec::new(),
+    };
+    let line = |args: &[String]| quoted(&[&waiting, args].concat());
+    let refused =
+        |unpassable: Unpassable| Outcome::Failed { why: unpassable.to_string(), again: false };
+    let check = intent::check(args).map(|args| line(&args)).transpose().map_err(refused)?;
+    Ok(Steps { check, act: line(args).map_err(refused)?, intent })
+}
+
+/// iptables gives up on the lock a second before we give up on iptables, so that it is iptables who
+/// says what was wrong. It takes whole seconds, from 1.
+fn lock_wait(deadline: Deadline) -> u64 {
+    deadline.left().as_secs().saturating_sub(1).clamp(1, 3600)
+}
+
+fn carry_out(program: Program, steps: Steps, deadline: Deadline) -> Outcome {
+    let Some(pass) = LANE.enter(deadline) else { return Outcome::TimedOut };
+    watched(deadline, move |go_on| {
+        // Whoever is stuck in here keeps the others out: what it still does must not come between
+        // what they do.
+        let _pass = pass;
+        let iptables = program.crate_handle();
+        let execute = |line: &str| Answer::of(program.path, iptables.execute("filter", line));
+        if let Some(check) = &steps.check {
+            match execute(check) {
+                Answer::Yes => return Outcome::AlreadySo,
+                Answer::NotThere(_) => {}
+                Answer::ThereAlready(complaint) | Answer::Failed(complaint) => {
+                    return complaint.into();
+                }
+            }
+        }
+        if !go_on.is_wanted() {
+            return Outcome::TimedOut;
+        }
+        match (execute(&steps.act), steps.intent) {
+            (Answer::Yes, _) => Outcome::Done,
+            (Answer::NotThere(_), Intent::TakeOut) => Outcome::AlreadySo,
+            (Answer::ThereAlready(_), Intent::MakeChain) => Outcome::AlreadySo,
+            (
+                Answer::NotThere(complaint)
+                | Answer::ThereAlready(complaint)
+                | Answer::Failed(complaint),
+                Intent::PutIn | Intent::TakeOut | Intent::MakeChain | Intent::Other,
+            ) => complaint.into(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! One program from its start to its end: own process group, own environment, a time limit that
+//! holds, and the end of what it said. Knows nothing of orders.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
+
+use crate::deadline::Deadline;
+use crate::output::Tail;
+
+/// Where programs without a slash in their name are looked for. Fixed: the daemon's own may come
+/// from a user's shell, and lacks the sbin folders under cron.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// How long a program may tidy up between SIGTERM and SIGKILL.
+const KILL_GRACE: Duration = Duration::from_secs(2);
+/// Most bytes read after a program's end, so that a child of its that writes on does not hold us.
+const DRAIN: usize = 1024 * 1024;
+
+/// How a program ended, and the end of what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) how: Ending,
+    pub(crate) stdout: Tail,
+    pub(crate) stderr: Tail,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// By itself.
+    Exited(ExitStatus),
+    /// It was ended, and its process group with it.
+    TimedOut,
+}
+
+/// Runs `program` for `limit` at most. Its children live on after its own end, as with `sh -c 'x &'`,
+/// but what they say then is not listened to; after a time-out they are ended too.
+///
+/// # Errors
+/// When it cannot be started or watched.
+pub(crate) fn run<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = A>,
+    environment: &[(String, String)],
+    limit: Duration,
+) -> io::Result<Ended> {
+    run_watched(program.as_ref(), args, environment, limit, ExitNotice::of)
+}
+
+fn run_watched<A: AsRef<OsStr>>(
+    program: &OsStr,
+    args: impl IntoIterator<Item = A>,
+    environment: &[(String, String)],
+    limit: Duration,
+    exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
+) -> io::Result<Ended> {
+    let deadline = Deadline::after(limit);
+    let mut child = Command::new(program)
+        .args(args)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LANG", "C")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let pid = Pid::from_child(&child);
+    let ending = watch(&mut child, pid, deadline, exit_notice);
+    if ending.is_err() {
+        let _ = kill_process_group(pid, Signal::KILL);
+        leave_to_reaper(child);
+    }
+    ending
+}
+
+/// Anything but `Ok` leaves the child to the caller.
+fn watch(
+    child: &mut Child,
+    pid: Pid,
+    deadline: Deadline,
+    exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
+) -> io::Result<Ended> {
+    let exit = exit_notice(pid)?;
+    let mut said = Said {
+        stdout: Listened::to(child.stdout.take().map(OwnedFd::from))?,
+        stderr: Listened::to(child.stderr.take().map(OwnedFd::from))?,
+    };
+    let ended_itself = said.listen_until_exit(&exit, deadline)?;
+    if !ended_itself {
+        let _ = kill_process_group(pid, Signal::TERM);
+        said.listen_until_exit(&exit, Deadline::after(KILL_GRACE))?;
+        // Also when the leader heeded the first signal: its children may not have. The group's
+        // number is not used again before the leader is waited for.
+        let _ = kill_process_group(pid, Signal::KILL);
+        said.listen_until_exit(&exit, Deadline::after(KILL_GRACE))?;
+    }
+    let how = match child.try_wait()? {
+        Some(status) if ended_itself => Ending::Exited(status),
+        Some(_) => Ending::TimedOut,
+        None => return Err(io::Error::other("the process cannot be killed")),
+    };
+    said.drain();
+    Ok(Ended { how, stdout: said.stdout.tail, stderr: said.stderr.tail })
+}
+
+/// A process that SIGKILL does not end (a dead network disk) must not hold a worker, nor become a
+/// zombie once it ends after all.
+fn leave_to_reaper(mut child: Child) {
+    let reaper = thread::Builder::new().name("reaper".to_owned());
+    let _ = reaper.spawn(move || child.wait());
+}
+
+/// A descriptor that becomes readable when a process has ended, before it is waited for.
+struct ExitNotice(OwnedFd);
+
+impl ExitNotice {
+    fn of(pid: Pid) -> io::Result<Self> {
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Self(pidfd)),
+            // Kernels before 5.3 do not know it, and some sandboxes forbid it.
+            Err(_) => Self::by_thread(pid),
+        }
+    }
+
+    fn by_thread(pid: Pid) -> io::Result<Self> {
+        let (notice, held) = io::pipe()?;
+        thread::Builder::new().name("waiter".to_owned()).spawn(move || {
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), ended) {}
+            drop(held);
+        })?;
+        Ok(Self(notice.into()))
+    }
+}
+
+/// Both outputs of a program.
+struct Said {
+    stdout: Listened,
+    stderr: Listened,
+}
+
+impl Said {
+    /// Whether the program ended before the deadline. Reads all the time, so that it never waits
+    /// for us.
+    fn listen_until_exit(&mut self, exit: &ExitNotice, deadline: Deadline) -> io::Result<bool> {
+        loop {
+            let mut watched = vec![PollFd::new(&exit.0, PollFlags::IN)];
+            for pipe in [&self.stdout, &self.stderr].into_iter().filter_map(|it| it.pipe.as_ref()) {
+                watched.push(PollFd::new(pipe, PollFlags::IN));
+            }
+            // Without a limit that the kernel understands, the wait has none.
+            let left = Timespec::try_from(deadline.left()).ok();
+            match poll(&mut watched, left.as_ref()) {
+                Ok(0) if deadline.has_passed() => return Ok(false),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if watched.first().is_some_and(|exit| !exit.revents().is_empty()) {
+                return Ok(true);
+            }
+            if deadline.has_passed() {
+                return Ok(false);
+            }
+            self.stdout.read();
+            self.stderr.read();
+        }
+    }
+
+    fn drain(&mut self) {
+        for output in [&mut self.stdout, &mut self.stderr] {
+            let mut left = DRAIN;
+            while let Some(read @ 1..) = output.read() {
+                left = left.saturating_sub(read);
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// One output of a program: a pipe that we never wait for.
+struct Listened {
+    pipe: Option<File>,
+    tail: Tail,
+}
+
+impl Listened {
+    fn to(pipe: Option<OwnedFd>) -> io::Result<Self> {
+        if let Some(pipe) = &pipe {
+            ioctl_fionbio(pipe.as_fd(), true)?;
+        }
+        Ok(Self { pipe: pipe.map(File::from), tail: Tail::default() })
+    }
+
+    /// How much there was to read just now; a pipe that is closed or broken is let go.
+    fn read(&mut self) -> Option<usize> {
+        let mut block = [0; 16 * 1024];
+        match self.pipe.as_mut()?.read(&mut block) {
+            Ok(read @ 1..) => {
+                self.tail.push(block.get(..read)?);
+                Some(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Ok(_) | Err(_) => {
+                self.pipe = None;
+                None
+            }
+        }
+    }
+}
+
+/// How a program ended, in two words: `exit 4`, `killed by signal 9`.
+pub(crate) fn status_text(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

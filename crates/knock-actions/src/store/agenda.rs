@@ -1,0 +1,239 @@
+//! Orders as rows, and the greatest id ever taken. A row says everything about its order, so that
+//! a change of the config does not touch what is waiting already.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use knock_engine::{Change, Ledger, Order, OrderId};
+use knock_rules::{Command, Family};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::error::Fault;
+use super::seal::Seal;
+
+/// One that is there already stays as it is, as in the ledger.
+pub(super) fn schedule(connection: &Connection, order: &Order) -> Result<(), Fault> {
+    insert("INSERT OR IGNORE", connection, &OrderRow::of(order))?;
+    reserve(connection, order.id)
+}
+
+/// An unknown order stays unknown.
+pub(super) fn reschedule(
+    connection: &Connection,
+    id: OrderId,
+    due: SystemTime,
+    attempts: u32,
+) -> Result<(), Fault> {
+    let select = format!("SELECT {COLUMNS} FROM agenda WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&select)?;
+    let row = statement.query_row([id.0.cast_signed()], OrderRow::read).optional()?;
+    if let Some(row) = row {
+        let order = Order { due, attempts, ..row.order()? };
+        insert("INSERT OR REPLACE", connection, &OrderRow::of(&order))?;
+    }
+    reserve(connection, id)
+}
+
+pub(super) fn strike_out(connection: &Connection, id: OrderId) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached("DELETE FROM agenda WHERE id = ?1")?;
+    statement.execute([id.0.cast_signed()])?;
+    reserve(connection, id)
+}
+
+/// Puts all that is stored into the ledger.
+pub(super) fn load(connection: &Connection, ledger: &mut Ledger) -> Result<(), Fault> {
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM agenda ORDER BY id"))?;
+    for row in statement.query_map((), OrderRow::read)? {
+        ledger.apply(&Change::Scheduled(row?.order()?));
+    }
+    if let Some(greatest) = greatest(connection)? {
+        ledger.reserve_ids(greatest);
+    }
+    Ok(())
+}
+
+const COLUMNS: &str = "id, client, action, template, due_ns, delay_ns, kind, command, environment, \
+                       timeout_ns, attempts, seal";
+
+/// What stands in the table.
+#[derive(Debug)]
+struct OrderRow {
+    id: i64,
+    client: String,
+    action: String,
+    template: String,
+    due_ns: i64,
+    delay_ns: i64,
+    kind: String,
+    command: String,
+    environment: String,
+    timeout_ns: i64,
+    attempts: i64,
+    seal: i64,
+}
+
+impl OrderRow {
+    fn of(order: &Order) -> Self {
+        let (kind, command) = match &order.command {
+            Command::Shell(text) => ("shell", text.clone()),
+            Command::Exec(words) => ("exec", json(words)),
+            Command::Iptables { family, args } => (family.program(), json(args)),
+        };
+        let mut row = Self {
+            id: order.id.0.cast_signed(),
+            client: order.client.to_string(),
+            action: order.action.clone(),
+            template: order.template.clone(),
+            due_ns: since_epoch(order.due),
+            delay_ns: nanoseconds(order.delay),
+            kind: kind.to_owned(),
+            command,
+            environment: json(&pairs(&order.environment)),
+            timeout_ns: nanoseconds(order.timeout),
+            attempts: order.attempts.into(),
+            seal: 0,
+        };
+        row.seal = row.right_seal();
+        row
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            client: row.get(1)?,
+            action: row.get(2)?,
+            template: row.get(3)?,
+            due_ns: row.get(4)?,
+            delay_ns: row.get(5)?,
+            kind: row.get(6)?,
+            command: row.get(7)?,
+            environment: row.get(8)?,
+            timeout_ns: row.get(9)?,
+            attempts: row.get(10)?,
+            seal: row.get(11)?,
+        })
+    }
+
+    fn order(self) -> Result<Order, Fault> {
+        let id = OrderId(self.id.cast_unsigned());
+        if self.seal != self.right_seal() {
+            return Err(Fault::Damage(format!("order {id} is not what was written")));
+        }
+        self.checked(id).ok_or_else(|| Fault::Damage(format!("order {id} makes no sense")))
+    }
+
+    fn checked(self, id: OrderId) -> Option<Order> {
+        Some(Order {
+            id,
+            client: self.client.parse::<IpAddr>().ok()?,
+            action: self.action,
+            template: self.template,
+            due: from_epoch(self.due_ns)?,
+            delay: Duration::from_nanos(self.delay_ns.try_into().ok()?),
+            command: match self.kind.as_str() {
+                "shell" => Command::Shell(self.command),
+                "exec" => Command::Exec(serde_json::from_str(&self.command).ok()?),
+                kind => Command::Iptables {
+                    family: [Family::V4, Family::V6].into_iter().find(|it| it.program() == kind)?,
+                    args: serde_json::from_str(&self.command).ok()?,
+                },
+            },
+            environment: serde_json::from_str(&self.environment).ok()?,
+            timeout: Duration::from_nanos(self.timeout_ns.try_into().ok()?),
+            attempts: self.attempts.try_into().ok()?,
+        })
+    }
+
+    fn right_seal(&self) -> i64 {
+        Seal::of("agenda")
+            .number(self.id)
+            .text(&self.client)
+            .text(&self.action)
+            .text(&self.template)
+            .number(self.due_ns)
+            .number(self.delay_ns)
+            .text(&self.kind)
+            .text(&self.command)
+            .text(&self.environment)
+            .number(self.timeout_ns)
+            .number(self.attempts)
+            .column()
+    }
+}
+
+fn insert(verb: &str, connection: &Connection, row: &OrderRow) -> Result<(), Fault> {
+    let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12";
+    let sql = format!("{verb} INTO agenda ({COLUMNS}) VALUES ({places})");
+    connection.prepare_cached(&sql)?.execute(params![
+        row.id,
+        row.client,
+        row.action,
+        row.template,
+        row.due_ns,
+        row.delay_ns,
+        row.kind,
+        row.command,
+        row.environment,
+        row.timeout_ns,
+        row.attempts,
+        row.seal,
+    ])?;
+    Ok(())
+}
+
+/// Ids are never used twice, also when the agenda has been empty in between.
+fn reserve(connection: &Connection, id: OrderId) -> Result<(), Fault> {
+    if greatest(connection)?.is_some_and(|greatest| greatest >= id) {
+        return Ok(());
+    }
+    let id = id.0.cast_signed();
+    let sql = "INSERT OR REPLACE INTO greatest (one, id, seal) VALUES (1, ?1, ?2)";
+    connection.prepare_cached(sql)?.execute([id, greatest_seal(id)])?;
+    Ok(())
+}
+
+fn greatest(connection: &Connection) -> Result<Option<OrderId>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id, seal FROM greatest WHERE one = 1")?;
+    let row: Option<(i64, i64)> =
+        statement.query_row((), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match row {
+        Some((id, seal)) if seal != greatest_seal(id) => {
+            Err(Fault::Damage("the greatest id is not what was written".to_owned()))
+        }
+        Some((id, _)) => Ok(Some(OrderId(id.cast_unsigned()))),
+        None => Ok(None),
+    }
+}
+
+fn greatest_seal(id: i64) -> i64 {
+    Seal::of("greatest").number(id).column()
+}
+
+fn json<T: Into<serde_json::Value> + Clone>(words: &[T]) -> String {
+    serde_json::Value::from(words).to_string()
+}
+
+fn pairs(environment: &[(String, String)]) -> Vec<Vec<String>> {
+    environment.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect()
+}
+
+/// The 64 bits last from 1677 to 2262; what is beyond, waits at the end of that.
+fn since_epoch(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => nanoseconds(since),
+        Err(before) => -nanoseconds(before.duration()),
+    }
+}
+
+fn from_epoch(nanoseconds: i64) -> Option<SystemTime> {
+    let span = Duration::from_nanos(nanoseconds.unsigned_abs());
+    if nanoseconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(span)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(span)
+    }
+}
+
+fn nanoseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,169 @@
+//! The folder that the store lives in: whose it is, that we are alone in it, and where a damaged
+//! database goes. Knows the outside of the database only.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+use super::error::{StoreError, StoreNotice};
+
+/// The database.
+const DATABASE: &str = "knockdaemon.db";
+/// Locked while a daemon works here; holds the number of its process.
+const LOCK: &str = "lock";
+/// What SQLite puts beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// Damaged databases that are kept. Each of them was lost to a fault that somebody should look at.
+const MAX_ASIDE: u32 = 99;
+/// Every SQLite 3 file begins so.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// A folder that no other daemon works in while this lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes it where it is missing.
+    pub(super) fn enter(path: &Path) -> Result<Self, StoreError> {
+        let path = std::path::absolute(path).map_err(failed(path, "find the folder"))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed(&path, "make the folder"))?;
+        let metadata = fs::metadata(&path).map_err(failed(&path, "look at the folder"))?;
+        refuse_writable(&path, &metadata)?;
+        let lock = lock(&path)?;
+        // The folder's own name has to be durable before anything in it is.
+        for folder in [path.parent(), Some(&path)].into_iter().flatten() {
+            let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join(DATABASE)
+    }
+
+    /// Makes the database where it is missing, readable for nobody else. An `Err` inside tells why
+    /// SQLite need not even look at it.
+    pub(super) fn look_at_database(
+        &self,
+        notices: &mut Vec<StoreNotice>,
+    ) -> Result<Result<(), String>, StoreError> {
+        let path = self.database();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(failed(&path, "open"))?;
+        let metadata = file.metadata().map_err(failed(&path, "look at"))?;
+        refuse_writable(&path, &metadata)?;
+        if metadata.mode() & 0o077 != 0 {
+            file.set_permissions(fs::Permissions::from_mode(0o600))
+                .map_err(failed(&path, "narrow the permissions of"))?;
+            notices.push(StoreNotice::Narrowed { path: path.clone() });
+        }
+        if !metadata.is_file() {
+            return Ok(Err("it is no file".to_owned()));
+        }
+        if metadata.len() == 0 {
+            return Ok(Ok(()));
+        }
+        let mut head = [0; 20];
+        let read = (&file).read_exact(&mut head);
+        Ok(match (read, head) {
+            (Err(error), _) => Err(format!("its head cannot be read: {error}")),
+            (Ok(()), head) if !head.starts_with(MAGIC) => Err("it is no database".to_owned()),
+            // Versions for writing and reading. SQLite opens a file with an unknown version for
+            // writing, and then refuses every write.
+            (Ok(()), [.., 2, 2]) => Ok(()),
+            (Ok(()), _) => Err("it is not in the form that this program writes".to_owned()),
+        })
+    }
+
+    /// Moves the database and what belongs to it out of the way.
+    pub(super) fn set_aside(&self, what: String) -> Result<StoreNotice, StoreError> {
+        let from = self.database();
+        let to = (1..=MAX_ASIDE)
+            .map(|number| self.path.join(format!("{DATABASE}.damaged-{number}")))
+            .find(|to| fs::symlink_metadata(to).is_err())
+            .ok_or_else(|| StoreError::TooManySetAside { dir: self.path.clone() })?;
+        // The companions first: left beside a new database, a log would be read into it.
+        for companion in COMPANIONS {
+            let [from, to] = [&from, &to].map(|path| with_suffix(path, companion));
+            match fs::rename(&from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(&from, "move away")(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        fs::rename(&from, &to).map_err(failed(&from, "move away"))?;
+        Ok(StoreNotice::SetAside { from, to, what })
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(LOCK);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(&path)
+        .map_err(failed(&path, "open"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = file.take(32).read_to_string(&mut text);
+            return Err(StoreError::InUse { dir: dir.to_owned(), pid: text.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(&path, "lock")(error)),
+    }
+    // For people only; on a full disk the lock holds all the same.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+/// The agenda holds commands that will be run with our rights.
+fn refuse_writable(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+    let refused = |why| Err(StoreError::Writable { path: path.to_owned(), why });
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if owner != 0 && owner != geteuid().as_raw() {
+        return refused(format!("belongs to user {owner}"));
+    }
+    if mode & 0o022 != 0 {
+        return refused(format!("can be written by others (mode {mode:04o})"));
+    }
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn failed<'a>(path: &'a Path, doing: &'static str) -> impl Fn(io::Error) -> StoreError + 'a {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull => StoreError::NoRoom { path: path.to_owned() },
+        _ => StoreError::Folder { path: path.to_owned(), doing, source },
+    }
+}

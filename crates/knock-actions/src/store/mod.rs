@@ -1,0 +1,99 @@
+//! The ledger on disk: an SQLite database in `statedir` that has every change before it is acted
+//! upon. What the changes mean is the ledger's business; here they are rows.
+
+mod agenda;
+mod error;
+mod folder;
+mod memory;
+mod schema;
+mod seal;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use knock_engine::{Change, Ledger};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use self::error::Fault;
+pub use self::error::{StoreError, StoreNotice};
+use self::folder::Folder;
+
+/// How long somebody who looks at the database with `sqlite3` may hold us up.
+const BUSY_WAIT: Duration = Duration::from_secs(2);
+
+/// The open store. One a folder: the second [`Store::open`] is refused while this lives.
+#[derive(Debug)]
+pub struct Store {
+    /// Before `_folder`: closed before the folder is free for others.
+    connection: Connection,
+    database: PathBuf,
+    _folder: Folder,
+}
+
+impl Store {
+    /// Opens the store in `dir`, and makes both where they are missing. A damaged one is moved
+    /// aside, and an empty one opened: then a notice says so.
+    ///
+    /// # Errors
+    /// When there can be no store here. One that is sound is never replaced.
+    pub fn open(dir: &Path) -> Result<(Self, Ledger, Vec<StoreNotice>), StoreError> {
+        let folder = Folder::enter(dir)?;
+        let database = folder.database();
+        let mut notices = Vec::new();
+        let opened = match folder.look_at_database(&mut notices)? {
+            Ok(()) => read(&database),
+            Err(what) => Err(Fault::Damage(what)),
+        };
+        let (connection, ledger) = match opened {
+            Err(Fault::Damage(what)) => {
+                notices.push(folder.set_aside(what)?);
+                let _ = folder.look_at_database(&mut notices)?;
+                read(&database)
+            }
+            other => other,
+        }
+        .map_err(|fault| fault.at(&database))?;
+        Ok((Self { connection, database, _folder: folder }, ledger, notices))
+    }
+
+    /// Makes changes durable, all of them or none. Durable on return: a power cut does not undo it.
+    ///
+    /// # Errors
+    /// When it cannot; nothing of it has happened then.
+    pub fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        write(&mut self.connection, changes).map_err(|fault| fault.at(&self.database))
+    }
+}
+
+fn read(database: &Path) -> Result<(Connection, Ledger), Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(database, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    schema::set_up(&connection)?;
+    schema::ensure(&mut connection)?;
+    let mut ledger = Ledger::new();
+    agenda::load(&connection, &mut ledger)?;
+    memory::load(&connection, &mut ledger)?;
+    Ok((connection, ledger))
+}
+
+fn write(connection: &mut Connection, changes: &[Change]) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for change in changes {
+        match change {
+            Change::Scheduled(order) => agenda::schedule(&transaction, order)?,
+            Change::Rescheduled { id, due, attempts } => {
+                agenda::reschedule(&transaction, *id, *due, *attempts)?;
+            }
+            Change::Finished(id) => agenda::strike_out(&transaction, *id)?,
+            Change::Remembered(change) => memory::remember(&transaction, change)?,
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests;
