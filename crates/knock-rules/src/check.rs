@@ -90,11 +90,6 @@ pub(crate) fn condition(node: &Node, text: &str, errors: &mut Vec<RuleError>) {
     }
 }
 
-/// The last look at a delay.
-pub(crate) fn number(node: &Node, errors: &mut Vec<RuleError>) {
-    operand_number(node, "a delay", errors);
-}
-
 pub(crate) fn address(node: &Node, help: &str, errors: &mut Vec<RuleError>) {
     let ok = match &node.expr {
         _ if node.broken || node.is_address() => true,
@@ -262,7 +257,8 @@ fn compared_number(side: &Node, binary: Binary, errors: &mut Vec<RuleError>) {
     }
 }
 
-fn operand_number(side: &Node, user: &str, errors: &mut Vec<RuleError>) {
+/// `user` needs a number: an operator, or the delay itself.
+pub(crate) fn operand_number(side: &Node, user: &str, errors: &mut Vec<RuleError>) {
     let at = side.at.clone();
     match &side.expr {
         Expr::Text(text) if !counts(text) => {

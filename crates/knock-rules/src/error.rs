@@ -5,7 +5,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use crate::memory::{MAX_BYTES, MAX_ENTRIES};
+
 /// A mistake in the text of a rule.
+///
+/// Its sentences are made by the checks that find the mistakes: there are near a hundred, each
+/// with a way out that quotes the text, and nobody ever asks which one it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleError {
     /// The bytes of the text that it is about.
@@ -77,11 +82,8 @@ pub enum EvalError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The state variable has as many entries as it may have.
-    MemoryFull {
-        /// The limit.
-        limit: usize,
-    },
+    /// The state variable has as many entries or bytes as it may have.
+    MemoryFull,
     /// A rule for one family of addresses, a client of the other.
     WrongFamily {
         /// The address that the knock has.
@@ -114,8 +116,8 @@ impl fmt::Display for EvalError {
             Self::KeyTooLong { limit } => {
                 write!(f, "a key of the state variable is longer than {limit} bytes")
             }
-            Self::MemoryFull { limit } => {
-                write!(f, "the state variable is full, it has {limit} entries")
+            Self::MemoryFull => {
+                write!(f, "the state variable is full: {MAX_ENTRIES} entries or {MAX_BYTES} bytes")
             }
             Self::WrongFamily { address, template } => {
                 write!(f, "the template has {template}, which does not go with {address}")

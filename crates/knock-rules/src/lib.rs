@@ -32,7 +32,9 @@ pub use condition::Condition;
 pub use delay::{Delay, MAX_DELAY};
 pub use error::{EvalError, RuleError};
 pub use limits::{MAX_COMPUTED, MAX_DEPTH, MAX_EXPRESSION, MAX_PATTERN, MAX_TEMPLATE};
-pub use memory::{MAX_ENTRIES, MAX_KEY, MAX_KEYS, MAX_TEXT, Memory, MemoryChange, MemoryValue};
+pub use memory::{
+    MAX_BYTES, MAX_ENTRIES, MAX_KEY, MAX_KEYS, MAX_TEXT, Memory, MemoryChange, MemoryValue,
+};
 pub use names::Names;
 pub use scope::{LocalTime, Scope, environment};
 pub use state::StateUpdate;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::EvalError;
+
 /// Most entries kept. Only accepted knocks make entries, but a plain sequence can be knocked from
 /// forged addresses, so even their number needs an end.
 pub const MAX_ENTRIES: usize = 100_000;
@@ -13,6 +15,9 @@ pub const MAX_KEYS: usize = 8;
 pub const MAX_KEY: usize = 256;
 /// Longest text, in bytes.
 pub const MAX_TEXT: usize = 4096;
+
+/// Most bytes of all entries together, as we count them: keys, texts and something for the rest.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What one entry of the state variable holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +50,7 @@ pub struct MemoryChange {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     entries: BTreeMap<Vec<String>, MemoryValue>,
+    bytes: usize,
 }
 
 impl Memory {
@@ -71,21 +77,33 @@ impl Memory {
     /// Sets or removes one entry. A change beyond the limits (from a store that somebody edited)
     /// is left out and answered with `false`; [`crate::StateUpdate`] makes none.
     pub fn apply(&mut self, change: &MemoryChange) -> bool {
-        let Some(value) = &change.value else {
-            self.entries.remove(&change.path);
-            return true;
+        let Ok(bytes) = self.bytes_after(change) else { return false };
+        self.bytes = bytes;
+        match &change.value {
+            Some(value) => self.entries.insert(change.path.clone(), value.clone()),
+            None => self.entries.remove(&change.path),
         };
-        let fits = (1..=MAX_KEYS).contains(&change.path.len())
-            && change.path.iter().all(|key| key.len() <= MAX_KEY)
-            && match value {
-                MemoryValue::Number(_) => true,
-                MemoryValue::Text(text) => text.len() <= MAX_TEXT,
-            }
-            && (self.entries.len() < MAX_ENTRIES || self.entries.contains_key(&change.path));
-        if fits {
-            self.entries.insert(change.path.clone(), value.clone());
+        true
+    }
+
+    /// How many bytes there are after a change, where it keeps within the limits.
+    pub(crate) fn bytes_after(&self, change: &MemoryChange) -> Result<usize, EvalError> {
+        let old = self.entries.get(&change.path);
+        let without = self.bytes - old.map_or(0, |value| cost(&change.path, value));
+        let Some(value) = &change.value else { return Ok(without) };
+        if matches!(value, MemoryValue::Text(text) if text.len() > MAX_TEXT) {
+            return Err(EvalError::TextTooLong { limit: MAX_TEXT });
         }
-        fits
+        let keys = change.path.len();
+        if keys == 0 || keys > MAX_KEYS || change.path.iter().any(|key| key.len() > MAX_KEY) {
+            return Err(EvalError::KeyTooLong { limit: MAX_KEY });
+        }
+        let bytes = without + cost(&change.path, value);
+        let entries = self.entries.len() + usize::from(old.is_none());
+        if entries > MAX_ENTRIES || bytes > MAX_BYTES {
+            return Err(EvalError::MemoryFull);
+        }
+        Ok(bytes)
     }
 
     /// All entries, ordered by their paths.
@@ -104,4 +122,13 @@ impl Memory {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+}
+
+fn cost(path: &[String], value: &MemoryValue) -> usize {
+    const EACH: usize = 32;
+    let text = match value {
+        MemoryValue::Number(_) => 0,
+        MemoryValue::Text(text) => text.len(),
+    };
+    path.iter().map(|key| key.len() + EACH).sum::<usize>() + text + EACH
 }

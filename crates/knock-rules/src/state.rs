@@ -3,7 +3,7 @@
 
 use crate::error::{EvalError, RuleError};
 use crate::eval::{concatenate, evaluate, path};
-use crate::memory::{MAX_ENTRIES, MAX_TEXT, MemoryChange, MemoryValue};
+use crate::memory::{MemoryChange, MemoryValue};
 use crate::names::Names;
 use crate::parser::{How, Update, parse_update};
 use crate::scope::Scope;
@@ -48,14 +48,11 @@ impl StateUpdate {
             Value::Undefined => None,
             Value::Number(number) => Some(MemoryValue::Number(number)),
             Value::Address(address) => Some(MemoryValue::Text(address.to_string())),
-            Value::Text(text) if text.len() <= MAX_TEXT => Some(MemoryValue::Text(text)),
-            Value::Text(_) => return Err(EvalError::TextTooLong { limit: MAX_TEXT }),
+            Value::Text(text) => Some(MemoryValue::Text(text)),
         };
-        let grows = value.is_some() && scope.memory.get(&path).is_none();
-        if grows && scope.memory.len() >= MAX_ENTRIES {
-            return Err(EvalError::MemoryFull { limit: MAX_ENTRIES });
-        }
-        Ok(MemoryChange { path, value })
+        let change = MemoryChange { path, value };
+        scope.memory.bytes_after(&change)?;
+        Ok(change)
     }
 }
 

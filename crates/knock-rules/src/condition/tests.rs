@@ -304,7 +304,7 @@ fn the_rest_of_perl_is_refused_by_name() {
 
 #[test]
 fn grammar_mistakes_have_a_place() {
-    refused("", "[] the expression is empty -- leave the line out, or write 1 for always");
+    refused("", "[] the expression is empty -- leave the line out");
     refused(
         "PORT ==",
         "[==] nothing follows `==` -- a field, a number, a text in quotes or ( stands there",

@@ -1,6 +1,8 @@
 //! Cuts an expression into tokens, and refuses by name the pieces of Perl that no token is for.
 //! Knows no grammar, only whether an operand or an operator stands before a sign.
 
+mod quotes;
+
 use std::ops::Range;
 
 use crate::error::RuleError;
@@ -281,62 +283,6 @@ impl<'a> Lexer<'a> {
         self.push(token, flags_at + flags);
     }
 
-    fn single_quoted(&mut self) {
-        let body = &self.rest()[1..];
-        let mut text = String::new();
-        let mut chars = body.char_indices();
-        while let Some((index, c)) = chars.next() {
-            match c {
-                '\'' => return self.push(Token::Text(text), index + 2),
-                '\\' => match chars.next() {
-                    Some((_, next @ ('\\' | '\''))) => text.push(next),
-                    Some((_, next)) => text.extend(['\\', next]),
-                    None => break,
-                },
-                c => text.push(c),
-            }
-        }
-        self.refuse(1, "this text has no end", "close it with '");
-        self.give_up();
-    }
-
-    fn double_quoted(&mut self) {
-        let body = &self.rest()[1..];
-        let mut text = String::new();
-        let mut chars = body.char_indices();
-        while let Some((index, c)) = chars.next() {
-            match c {
-                '"' => return self.push(Token::Text(text), index + 2),
-                '\\' => {
-                    let Some((_, escape)) = chars.next() else { break };
-                    let (c, more) = unescaped(escape, chars.as_str());
-                    text.push(c);
-                    if more > 0 {
-                        // What a hexadecimal escape takes is ASCII, so bytes are characters.
-                        chars.nth(more - 1);
-                    }
-                }
-                '$' if chars.as_str().starts_with(starts_variable) => {
-                    let len = 1 + run(chars.as_str(), |c| c.is_ascii_alphanumeric() || c == '_');
-                    let at = self.at + 1 + index;
-                    let error = RuleError::new(at..at + len, "a Perl variable inside a text");
-                    self.errors.push(error.help_with("join texts and fields by a dot: \"a\" . IP"));
-                    text.push(c);
-                }
-                c => text.push(c),
-            }
-        }
-        self.refuse(1, "this text has no end", "close it with \"");
-        self.give_up();
-    }
-
-    fn backticks(&mut self) {
-        let len = self.rest()[1..].find('`').map_or(self.rest().len(), |end| end + 2);
-        let help = "put the command into a template's `system =`";
-        self.refuse(len, "a rule runs no command: `…`", help);
-        self.push(Token::Broken, len);
-    }
-
     /// `$PORT`, `@list`, `%IP%`, `&call`: Perl's ways to mark a name.
     fn sigil(&mut self, sigil: char) {
         let rest = self.rest();
@@ -401,10 +347,6 @@ fn run(text: &str, belongs: impl Fn(char) -> bool) -> usize {
     text.find(|c| !belongs(c)).unwrap_or(text.len())
 }
 
-fn starts_variable(c: char) -> bool {
-    c.is_ascii_alphabetic() || c == '_' || c == '{'
-}
-
 /// The length of `e5`, `E-10`.
 fn exponent(text: &str) -> Option<usize> {
     let rest = text.strip_prefix(['e', 'E'])?;
@@ -413,34 +355,4 @@ fn exponent(text: &str) -> Option<usize> {
     let behind = rest[sign + digits..].chars().next();
     let word_goes_on = behind.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     (digits > 0 && !word_goes_on).then_some(1 + sign + digits)
-}
-
-/// The character that a backslash and `escape` stand for, and how many of the characters behind
-/// belong to it. An unknown escape is the character itself, as in Perl.
-fn unescaped(escape: char, behind: &str) -> (char, usize) {
-    match escape {
-        'n' => ('\n', 0),
-        't' => ('\t', 0),
-        'r' => ('\r', 0),
-        '0' => ('\0', 0),
-        'a' => ('\u{7}', 0),
-        'e' => ('\u{1b}', 0),
-        'f' => ('\u{c}', 0),
-        'x' => {
-            let braced = behind.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-            let (digits, more) = match braced {
-                Some((digits, _)) => (digits, digits.len() + 2),
-                None => {
-                    let len = run(behind, |c| c.is_ascii_hexdigit()).min(2);
-                    (&behind[..len], len)
-                }
-            };
-            let code = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
-            match code {
-                Some(c) if digits.is_ascii() => (c, more),
-                Some(_) | None => ('x', 0),
-            }
-        }
-        other => (other, 0),
-    }
 }
