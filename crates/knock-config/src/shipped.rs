@@ -1,6 +1,13 @@
 //! The logformats that are built into the program, so that it needs no other file.
 //!
-//! The folder has them; a test holds this list against it.
+//! `logformats/` at the root has them, and a symbolic link brings it here. A new one takes a line
+//! in this list; a test compares list and folder.
 
-/// Name and text of each.
-pub const SHIPPED_FORMATS: &[(&str, &str)] = &[];
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../logformats/", $name, ".yaml")))),*]
+    };
+}
+
+/// Name and text of each, in the order of their names.
+pub const SHIPPED_FORMATS: &[(&str, &str)] = shipped!["ipchains", "iptables", "ulogd"];
