@@ -313,12 +313,7 @@ impl Written {
         for lint in format.lint() {
             let at = text(lint.field).map(Scalar::place).or_else(|| self.at.clone());
             let message = format!("logformat '{}': {lint}", self.spec.name);
-            reader.add(Problem {
-                severity: Severity::Warning,
-                at,
-                message,
-                help: Some(lint.help().to_owned()),
-            });
+            reader.add(Problem { severity: Severity::Warning, at, message, help: lint.help() });
         }
         Some(format)
     }
