@@ -42,7 +42,8 @@ fn forged(bencher: Bencher<'_, '_>, clients: u32) {
 fn refused(bencher: Bencher<'_, '_>, clients: u32) {
     let mut engine = engine(clients);
     let mut turn = (0..clients).cycle();
-    for _ in 0..8 * clients {
+    // Until the memory of repeats is full, too, a client's ring still grows.
+    for _ in 0..16 * clients {
         engine.hit(&now(), &hit(turn.next().unwrap_or_default(), 800));
     }
     bencher
