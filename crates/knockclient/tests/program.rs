@@ -12,6 +12,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use knock_config::{ReadOptions, SourceText, find_format, read_client};
+use knock_wire::Hit;
 use tempfile::TempDir;
 
 /// What the classic knock of 10.0.0.1 for port 22 and 15 minutes is with the key `knock`.
@@ -244,6 +246,59 @@ fn closed_ports_are_knocked_on_too() {
     let home = Home::new();
     let line = "-r 127.0.0.1 -encrypt no -knock PORT -portspan 2-5 -delay 1ms";
     assert_eq!(home.run(line), (String::new(), String::new(), 0));
+}
+
+/// The lines are those that the format itself reads back, with this client and these ports.
+#[track_caller]
+fn check_log(home: &Home, format: &str, line: &str) {
+    let log = home.0.path().join("kern.log");
+    fs::write(&log, "a line that was there\n").unwrap();
+    let log_options = format!("-logtofile -logfile {} -fileformat {format}", log.display());
+    assert_eq!(home.run(&format!("{line} {log_options}")), Default::default());
+
+    let own = home.0.path().join(".knockclient.conf");
+    let own = SourceText::new(&own, fs::read(&own).unwrap_or_default());
+    let options = ReadOptions::default();
+    let own = read_client(&own, &options).value.unwrap().own_formats;
+    let format = find_format(format, &own, None, &options).value.unwrap();
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "a line that was there");
+    let hits: Vec<Hit> =
+        lines[1..].iter().map(|line| format.hit(line.as_bytes()).unwrap()).collect();
+    let ports: Vec<String> = hits.iter().map(|hit| hit.port.to_string()).collect();
+    assert_eq!(ports.join(","), CLASSIC);
+    assert!(hits.iter().all(|hit| hit.client.to_string() == "10.0.0.1"), "{text}");
+    let mut from: Vec<u16> = hits.iter().filter_map(|hit| hit.source_port).collect();
+    from.dedup();
+    assert!(from.is_empty() || from.len() == hits.len(), "no hit looks like a repeat: {text}");
+}
+
+#[test]
+fn log_lines_in_place_of_packets() {
+    let home = Home::new();
+    let key = home.file("key", "knock");
+    let line = format!("-i 10.0.0.1 -p 22 -t 15 -keyfile {}", key.display());
+    check_log(&home, "iptables", &line);
+    // `logtofile` needs no host; with one its address is in the lines.
+    check_log(&home, "iptables", &format!("{line} -r 127.0.0.1"));
+    home.file(
+        ".knockclient.conf",
+        "<logformat mine>\n\
+         required = ^\\w{3} +\\d+ [\\d:]+ \\S+ kernel: \n\
+         ipclient = ^[^\\[]*? SRC=(\\S+)\n\
+         port = ^[^\\[]*? DPT=(\\d+)\n\
+         </logformat>\n",
+    );
+    check_log(&home, "mine", &line);
+    check_failure(
+        &home,
+        &format!("{line} -logtofile -logfile x -fileformat iptable"),
+        64,
+        "iptables",
+    );
+    let line = format!("{line} -logtofile -logfile /nonexistent/log");
+    check_failure(&home, &line, 74, "cannot append to the log /nonexistent/log");
 }
 
 #[test]
