@@ -23,6 +23,20 @@ pub enum SourceError {
     Wait(io::Error),
 }
 
+impl SourceError {
+    /// Whether a missing permission is the reason.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        match self {
+            Self::KmsgForbidden(_) => true,
+            Self::KmsgMissing(error)
+            | Self::KmsgOpen(error)
+            | Self::Read { error, .. }
+            | Self::Wait(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
+    }
+}
+
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -67,6 +67,7 @@ impl Source for KmsgSource {
 
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
         let device = self.open()?;
+        intake.notice(Notice::Started { name: self.name() });
         let mut records = Records::default();
         while wait(device.as_fd(), stop, None)? != Woken::Stopped {
             if records.read_all(&mut |room| (&device).read(room), intake)? == ControlFlow::Break(())

@@ -13,6 +13,11 @@ pub enum Notice {
         /// Byte at which reading begins.
         from: u64,
     },
+    /// A source that is no file is open; what comes from now on is read.
+    Started {
+        /// The source's name.
+        name: String,
+    },
     /// There is nothing to read yet; the source goes on looking.
     Waiting {
         /// The file that is expected.
@@ -108,12 +113,34 @@ pub enum PollReason {
     Failed(String),
 }
 
+impl Notice {
+    /// Whether the administrator has to do something about it, or lines were lost.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Self::Following { .. }
+            | Self::Started { .. }
+            | Self::Rotated { .. }
+            | Self::Truncated { .. }
+            | Self::Rewritten { .. } => false,
+            Self::Waiting { .. }
+            | Self::Torn { .. }
+            | Self::TooManyRotations { .. }
+            | Self::LineTooLong { .. }
+            | Self::Lost { .. }
+            | Self::Polling { .. }
+            | Self::Trouble { .. } => true,
+        }
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Following { path, from } => {
                 write!(f, "following {} from byte {from}", path.display())
             }
+            Self::Started { name } => write!(f, "following {name}"),
             Self::Waiting { path, why } => {
                 let path = path.display();
                 match why {

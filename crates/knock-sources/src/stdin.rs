@@ -46,6 +46,7 @@ impl Source for StdinSource {
             Some(input) => input,
             None => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(read_failed)?),
         };
+        intake.notice(Notice::Started { name: self.name() });
         pump(&mut &input, &mut || wait(input.as_fd(), stop, None), intake)
     }
 }

@@ -13,7 +13,6 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Where the firewall's lines come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RunMode {
     /// Log files that are followed.
     #[default]
