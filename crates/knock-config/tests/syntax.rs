@@ -479,6 +479,16 @@ mod yaml {
     }
 
     #[test]
+    fn what_stands_behind_the_end_is_no_second_document() {
+        check_report(
+            "a.yaml",
+            "{a: 1}\n]\n",
+            "a.yaml:2:1: error: the file should have ended before this\n  ]\n  ^\n  \
+               help: keys of one block begin in the same column\n",
+        );
+    }
+
+    #[test]
     fn a_quote_that_never_ends_is_placed_at_its_beginning() {
         check_report(
             "a.yaml",

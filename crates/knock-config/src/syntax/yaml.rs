@@ -111,18 +111,18 @@ impl<'a> Reader<'a> {
         let left = Cell::new(MAX_VALUES);
         let seed = Look { depth: 0, left: &left };
         let shape = seed.deserialize(first).map_err(|error| self.problem(&error))?;
-        match documents.next().map(locate::scalar) {
-            None => Ok(shape),
-            Some(second) => {
-                let mark = match second {
-                    Ok((_, mark)) => mark,
-                    Err(error) => error.location().map(Mark::from).unwrap_or_default(),
-                };
-                let message = "a second YAML document begins here; only one is read";
-                let problem = Problem::error(self.spot_at(mark).place(), message);
-                Err(problem.with_help("take away the line `---` before it"))
+        let mark = match documents.next().map(locate::scalar) {
+            None => return Ok(shape),
+            Some(Ok((_, mark))) => mark,
+            Some(Err(error)) if error.to_string().contains(NOT_TEXT) => {
+                error.location().map(Mark::from).unwrap_or_default()
             }
-        }
+            // What cannot go on is taken for another document too.
+            Some(Err(error)) => return Err(self.problem(&error)),
+        };
+        let message = "a second YAML document begins here; only one is read";
+        let problem = Problem::error(self.spot_at(mark).place(), message);
+        Err(problem.with_help("take away the line `---` before it"))
     }
 
     fn problem(&self, error: &serde_yaml::Error) -> Problem {
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
 }
 
 /// serde_yaml's words, ours, and the way out.
-const KNOWN_ERRORS: [(&str, &str, &str); 12] = [
+const KNOWN_ERRORS: [(&str, &str, &str); 13] = [
     (
         "mapping values are not allowed",
         "a `:` with a blank behind it begins a value, but none may begin here",
@@ -205,6 +205,11 @@ const KNOWN_ERRORS: [(&str, &str, &str); 12] = [
         "a bracket is not closed before this",
         "put text that begins with `[` or `{` into quotes",
     ),
+    (
+        "did not find expected <document start>",
+        "the file should have ended before this",
+        "keys of one block begin in the same column",
+    ),
     ("could not find expected ':'", "this key has no `:`", "write `key: value`"),
     (
         "found unknown escape character",
@@ -212,7 +217,7 @@ const KNOWN_ERRORS: [(&str, &str, &str); 12] = [
         "write it twice, or use single quotes, in which it is an ordinary character",
     ),
     ("tab character that violates indentation", "a tab cannot indent", "indent with blanks"),
-    ("invalid type", "a key must be plain text", "put lists and maps behind the key"),
+    (NOT_TEXT, "a key must be plain text", "put lists and maps behind the key"),
     ("unknown anchor", "no `&anchor` with this name stands before", "write the value out"),
     (
         "repetition limit exceeded",
@@ -221,6 +226,9 @@ const KNOWN_ERRORS: [(&str, &str, &str); 12] = [
     ),
     ("recursion limit exceeded", "this is nested too deep", "at most 64 levels are read"),
 ];
+
+/// What serde says of a list or a map where only text may stand.
+const NOT_TEXT: &str = "invalid type";
 
 /// Marks our own messages among serde_yaml's.
 const OWN: &str = "\u{1}";

@@ -66,16 +66,38 @@ impl Tag {
 struct Growing {
     table: Table,
     index: HashMap<String, usize>,
+    /// For each kind of named block, by its index here, the index of each name in its table.
+    names: HashMap<usize, HashMap<String, usize>>,
 }
 
 impl Growing {
     fn new(spot: Spot) -> Self {
-        Growing { table: Table { spot, entries: Vec::new() }, index: HashMap::new() }
+        let table = Table { spot, entries: Vec::new() };
+        Growing { table, index: HashMap::new(), names: HashMap::new() }
     }
 
     fn get(&mut self, key: &str) -> Option<&mut Entry> {
         let index = *self.index.get(key)?;
         self.table.entries.get_mut(index)
+    }
+
+    /// Adds a block with a name to the table that a kind already has.
+    fn insert_named(&mut self, kind: &str, (name, name_spot): (String, Spot), node: Node) {
+        let Some(&kind) = self.index.get(kind) else { return };
+        let Some(Entry { node: Node::Table(named), .. }) = self.table.entries.get_mut(kind) else {
+            return;
+        };
+        let names = self.names.entry(kind).or_insert_with(|| {
+            let keys = named.entries.iter().map(|entry| entry.key.clone());
+            keys.enumerate().map(|(index, key)| (key, index)).collect()
+        });
+        match names.get(&name).and_then(|index| named.entries.get_mut(*index)) {
+            Some(entry) => add(entry, name_spot, node),
+            None => {
+                names.insert(name.clone(), named.entries.len());
+                named.entries.push(Entry { key: name, key_spot: name_spot, node });
+            }
+        }
     }
 
     fn insert(&mut self, key: String, key_spot: Spot, node: Node) {
@@ -197,15 +219,7 @@ impl Builder<'_> {
                 );
                 self.problems.push(Problem::error(place, message).with_help(help));
             }
-            (Some((name, name_spot)), Node::Table(named)) => {
-                match named.entries.iter_mut().find(|entry| entry.key == name) {
-                    Some(entry) => add(entry, name_spot, Node::Table(table)),
-                    None => {
-                        let node = Node::Table(table);
-                        named.entries.push(Entry { key: name, key_spot: name_spot, node });
-                    }
-                }
-            }
+            (Some(name), Node::Table(_)) => parent.insert_named(&kind, name, Node::Table(table)),
             (None, Node::Table(_) | Node::List(_)) => add(entry, kind_spot, Node::Table(table)),
         }
     }
