@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::place::{BOM, Place, SourceText};
 use crate::problem::{Problem, Severity};
@@ -132,8 +132,8 @@ fn window(line: &str, at: &Place) -> (String, usize, usize) {
     let (line, secret) = mask(line);
     let characters: Vec<char> = line.chars().collect();
     // Inside a masked value no column means anything but its start.
-    let column = (at.column - 1).min(secret.unwrap_or(characters.len()));
-    let last = (column + at.len).min(characters.len()).max(column);
+    let column = at.column.saturating_sub(1).min(secret.unwrap_or(characters.len()));
+    let last = column.saturating_add(at.len).min(characters.len()).max(column);
     let first = (column + 20).saturating_sub(MAX_SHOWN);
     let shown = |from: usize, to: usize| {
         let part = characters.get(from..to.min(characters.len())).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Whatever bytes a config file holds: reading it ends, does not panic, and all places lie in the file.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
+
 use knock_config::report::{self, Colour, Sources};
 use knock_config::{Node, Place, SourceText, Table, parse_all, to_json};
 use proptest::prelude::*;
@@ -126,9 +128,9 @@ proptest! {
         read("any.yaml", &text);
     }
 
-    /// What is written plainly is read back, with every byte in its place.
+    /// What is written plainly is read back, with every byte in its place. (A `=` in front would need quotes.)
     #[test]
-    fn a_plain_value_is_read_back(value in "[a-zA-Z0-9_=.,;()äé+-]([a-zA-Z0-9_=.,;()äé+ -]{0,30}[a-zA-Z0-9_=.,;()äé+-])?") {
+    fn a_plain_value_is_read_back(value in "[a-zA-Z0-9_.,;()äé+-]([a-zA-Z0-9_=.,;()äé+ -]{0,30}[a-zA-Z0-9_=.,;()äé+-])?") {
         let quote = value.replace('"', "");
         for (name, text, column) in [
             ("a.conf", format!("a = {value}\n"), 5),
@@ -136,8 +138,6 @@ proptest! {
             ("a.yaml", format!("a: '{value}'\n"), 5),
             ("a.yaml", format!("a: |-\n  {value}\n"), 3),
         ] {
-            // A value that begins with `=` needs its quotes.
-            prop_assume!(!value.starts_with('='));
             let (tree, problems) = parse_all(&SourceText::new(name, text.clone()));
             prop_assert_eq!(problems, vec![]);
             let found = tree.root().entries("a").next().unwrap();

@@ -1,5 +1,7 @@
 //! The legacy syntax against what Perl's Config::General 2.65 made of the same files.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

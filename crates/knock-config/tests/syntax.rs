@@ -1,5 +1,7 @@
 //! Both syntaxes: text in; tree with places, or report, out.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
+
 use std::fmt::Write as _;
 
 use knock_config::report::{self, Colour, Sources};

@@ -3,6 +3,7 @@
 //! Does not know a single key.
 
 mod align;
+mod complaint;
 mod legacy;
 mod locate;
 mod yaml;

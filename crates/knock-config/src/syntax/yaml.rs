@@ -16,6 +16,7 @@ use serde::de::{
 
 use super::MAX_DEPTH;
 use super::align::align;
+use super::complaint::{self, Complaint, NOT_TEXT, OWN};
 use super::locate::{self, Mark, Offsets};
 use crate::place::{BOM, SourceFile, Spot};
 use crate::problem::Problem;
@@ -127,33 +128,10 @@ impl<'a> Reader<'a> {
 
     fn problem(&self, error: &serde_yaml::Error) -> Problem {
         let full = error.to_string();
-        // Where the file ends is no help; where the quote begins is.
-        let quote = full.split_once("while scanning a quoted scalar").filter(|(message, _)| {
-            message.contains("unexpected end of stream") || message.contains("document indicator")
-        });
-        if let Some(mark) = quote.and_then(|(_, rest)| Mark::at_end_of(rest)) {
-            let problem = Problem::error(self.spot_at(mark).place(), "this quote is never closed");
-            return problem.with_help(r#"close it; inside double quotes a quote is written \""#);
-        }
-        let mark = error.location().map(Mark::from).unwrap_or_default();
-        let at = self.spot_at(mark).place();
-        let (message, context) = match full.split_once(" at line ") {
-            Some((message, rest)) => (message, rest.split_once(", ").map(|(_, context)| context)),
-            None => (full.as_str(), None),
-        };
-        let known = KNOWN_ERRORS.iter().find(|(theirs, _, _)| message.contains(theirs));
-        let (message, help) = match known {
-            Some((_, ours, help)) => (*ours, Some(*help)),
-            // An own message from the first pass comes with a path before it.
-            None => (message.rsplit_once(OWN).map_or(message, |(_, own)| own), None),
-        };
-        let problem = Problem::error(at, message);
-        match (help, context) {
-            (Some(help), Some(context)) => problem.with_help(format!("{help} ({context})")),
-            (Some(help), None) => problem.with_help(help),
-            (None, Some(context)) => problem.with_help(context),
-            (None, None) => problem,
-        }
+        let Complaint { message, help, at } = complaint::of(&full);
+        let mark = at.or_else(|| error.location().map(Mark::from)).unwrap_or_default();
+        let problem = Problem::error(self.spot_at(mark).place(), message);
+        Problem { help, ..problem }
     }
 
     fn scalar<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Scalar, D::Error> {
@@ -177,61 +155,6 @@ impl<'a> Reader<'a> {
         Table { spot: self.spot(0..0), entries: Vec::new() }
     }
 }
-
-/// serde_yaml's words, ours, and the way out.
-const KNOWN_ERRORS: [(&str, &str, &str); 13] = [
-    (
-        "mapping values are not allowed",
-        "a `:` with a blank behind it begins a value, but none may begin here",
-        "put text that holds `: ` into quotes, and look at the indentation",
-    ),
-    (
-        "cannot start any token",
-        "a value cannot begin with this character",
-        "put the value into quotes; indent with blanks, not with tabs",
-    ),
-    (
-        "did not find expected key",
-        "a key was expected here",
-        "keys of one block begin in the same column; text behind a closing quote needs quotes of its own",
-    ),
-    (
-        "did not find expected '-' indicator",
-        "a list item was expected here",
-        "each item begins with `- `, all in the same column",
-    ),
-    (
-        "did not find expected ',' or",
-        "a bracket is not closed before this",
-        "put text that begins with `[` or `{` into quotes",
-    ),
-    (
-        "did not find expected <document start>",
-        "the file should have ended before this",
-        "keys of one block begin in the same column",
-    ),
-    ("could not find expected ':'", "this key has no `:`", "write `key: value`"),
-    (
-        "found unknown escape character",
-        "this backslash means nothing inside double quotes",
-        "write it twice, or use single quotes, in which it is an ordinary character",
-    ),
-    ("tab character that violates indentation", "a tab cannot indent", "indent with blanks"),
-    (NOT_TEXT, "a key must be plain text", "put lists and maps behind the key"),
-    ("unknown anchor", "no `&anchor` with this name stands before", "write the value out"),
-    (
-        "repetition limit exceeded",
-        "the aliases of this file unfold into too much",
-        "write the values out",
-    ),
-    ("recursion limit exceeded", "this is nested too deep", "at most 64 levels are read"),
-];
-
-/// What serde says of a list or a map where only text may stand.
-const NOT_TEXT: &str = "invalid type";
-
-/// Marks our own messages among serde_yaml's.
-const OWN: &str = "\u{1}";
 
 fn is_printable(character: char) -> bool {
     match character {
