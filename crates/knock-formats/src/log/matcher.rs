@@ -34,7 +34,7 @@ pub(super) fn compile(text: &str) -> Result<Regex, ErrorKind> {
 #[derive(Debug)]
 pub(super) enum Matcher {
     /// Of the usual shape: needs no regex engine.
-    Scan(Scan),
+    Scan(Box<Scan>),
     /// Any other.
     Regex(Box<Groups>),
 }
@@ -54,7 +54,7 @@ impl Matcher {
         // Compiled in any case, so that the size limit holds for every shape.
         let regex = compile(text)?;
         Ok(match Scan::recognise(hir) {
-            Some(scan) => Self::Scan(scan),
+            Some(scan) => Self::Scan(Box::new(scan)),
             None => Self::Regex(Box::new(Groups {
                 spare: Mutex::new(regex.capture_locations()),
                 regex,

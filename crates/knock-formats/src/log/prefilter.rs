@@ -12,7 +12,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 #[derive(Debug)]
 pub(super) struct Scan {
     literal: Finder<'static>,
-    class: Box<[bool; 256]>,
+    class: [bool; 256],
     /// The fewest bytes of the class in a row.
     min: usize,
     /// What must follow; empty when nothing need.
@@ -43,7 +43,7 @@ impl Scan {
             return None;
         }
         let HirKind::Class(Class::Bytes(ranges)) = run.sub.kind() else { return None };
-        let mut class = Box::new([false; 256]);
+        let mut class = [false; 256];
         for range in ranges.ranges() {
             for byte in range.start()..=range.end() {
                 *class.get_mut(usize::from(byte))? = true;

@@ -1,6 +1,8 @@
 //! The shipped formats, read from `logformats/` as simply as a test may: the config's reader is
 //! another crate's.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests: a panic is the report")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
