@@ -664,8 +664,10 @@ pub const KEYS: &[Key] = &[
         Kind::Arguments,
         "",
         UsedBy::Daemon,
-        "A program and its arguments, run without a shell.",
-    ),
+        "A program and its arguments, run without a shell: words with blanks between them, or a \
+         list with one word an item.",
+    )
+    .repeats(),
     key(
         Within::Template,
         "iptables",

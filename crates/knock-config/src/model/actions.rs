@@ -69,7 +69,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, names: &Names) ->
             add(reader, block.name, &block.table, block.place());
         }
     }
-    if actions.is_empty() {
+    if actions.is_empty() && ["action", "actions"].iter().all(|key| top.table.get(key).is_none()) {
         let problem =
             Problem::warning(top.table.place(), "no action is defined, so knocks do nothing");
         reader.add(problem);
@@ -139,11 +139,11 @@ fn command(
     section: &Section<'_>,
     names: &Names,
 ) -> Option<(Template, Written)> {
-    let mut commands = COMMANDS.into_iter().filter(|key| section.table.get(key).is_some());
-    let key = commands.next()?;
-    if let Some(second) = commands.next()
-        && let Some(entry) = section.table.get(second)
-    {
+    let mut commands = section.table.iter().filter_map(|entry| {
+        Some((*COMMANDS.iter().find(|command| **command == entry.key)?, entry))
+    });
+    let (key, _) = commands.next()?;
+    if let Some((second, entry)) = commands.next() {
         let problem = Problem::error(
             entry.key_at(),
             format!("the template has '{key}' already, it runs one command"),
@@ -253,23 +253,17 @@ fn read_action(
         let problem = Problem::warning(at.clone(), format!("action '{name}' does nothing"));
         reader.add(problem.with_help("name a 'template', or change the state with 'state'"));
     }
-    let mut action = Action {
-        name,
-        template: String::new(),
-        condition: condition?,
-        delay,
-        command: None,
-        state: Vec::new(),
-        timeout: TIMEOUT,
-    };
+    let (mut command, mut timeout, mut template_name) = (None, TIMEOUT, String::new());
     if let Some(template) = template {
-        template.used_by.push(action.name.clone());
-        action.template.clone_from(&template.name);
-        action.command = template.command.as_ref().map(|(command, _)| command.clone());
-        action.timeout = template.timeout;
+        template.used_by.push(name.clone());
+        template_name.clone_from(&template.name);
+        command = template.command.as_ref().map(|(command, _)| command.clone());
+        timeout = template.timeout;
         state.extend(template.state.iter().cloned());
     }
-    action.state = state;
+    let condition = condition?;
+    let action =
+        Action { name, template: template_name, condition, delay, command, state, timeout };
     used.then_some(action)
 }
 
@@ -334,7 +328,11 @@ impl Defined {
             && let Some((place, corrected)) = written.inserted(at)
         {
             let message = format!("template '{}' deletes a rule, so it opens nothing", self.name);
-            let help = format!("to put the rule in, write: {} = {corrected}", written.key);
+            let is = match reader.syntax {
+                Syntax::Legacy => " =",
+                Syntax::Yaml => ":",
+            };
+            let help = format!("to put the rule in, write: {}{is} {corrected}", written.key);
             reader.add(Problem::warning(place, message).with_help(help));
         }
     }

@@ -11,7 +11,7 @@ use knock_wire::Field;
 
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
-use crate::model::{ReadOptions, RunMode, WireSettings, actions, formats, sources, wire};
+use crate::model::{ReadOptions, RunMode, Setting, WireSettings, actions, formats, sources, wire};
 use crate::place::SourceText;
 use crate::problem::Reading;
 use crate::syntax::{Syntax, parse_all};
@@ -99,38 +99,42 @@ fn queue(reader: &mut Reader<'_>, top: &Section<'_>) -> QueuePolicy {
     }
 }
 
+/// The letters in front of a random initialisation vector: everybody can send them, so they add
+/// nothing to what has to be guessed.
+const HEADER_BITS: f64 = 64.0;
+
 fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
     let codec = &plan.codec;
-    let slots = codec.slots();
-    let span = codec.span();
-    let mut notes = vec![
-        format!(
-            "a knock ({}) is {slots} packets over {} ports ({span})",
-            codec.shape(),
-            span.size()
-        ),
-        format!("{:.0} bits stand between a guess and an accepted knock", codec.guess_bits()),
-    ];
-    let on = |setting: &Option<crate::model::Setting<bool>>, default| {
-        setting.as_ref().map_or(default, |setting: &crate::model::Setting<bool>| setting.value)
-    };
-    let has_address =
-        codec.shape().fields().iter().any(|field| matches!(field, Field::Ip | Field::Ip6));
-    let from = if has_address && !on(&wire.anyip, false) {
-        "from the same address"
-    } else {
-        "from anywhere"
-    };
-    let encrypt = on(&wire.encrypt, true);
-    notes.push(if encrypt && on(&wire.iv, false) {
-        format!("a knock looks different each time, but whoever sees one can send it again {from}")
-    } else {
-        format!(
-            "a knock of this format is the same every time: whoever sees it can send it again {from}"
-        )
-    });
-    if !encrypt {
-        notes.push("knocks are not enciphered: whoever knows the format can make them".to_owned());
+    let (shape, span) = (codec.shape(), codec.span());
+    let mut notes = vec![format!(
+        "a knock ({shape}) is {} packets over {} ports ({span})",
+        codec.slots(),
+        span.size()
+    )];
+    let is = |setting: &Option<Setting<bool>>| setting.as_ref().is_some_and(|given| given.value);
+    if wire.encrypt.as_ref().is_some_and(|encrypt| !encrypt.value) {
+        notes.push("knocks are not enciphered: whoever knows the format can make one".to_owned());
+        return notes;
     }
+    let random_iv = is(&wire.iv);
+    let guess = codec.guess_bits() - if random_iv { HEADER_BITS } else { 0.0 };
+    notes.push(format!("{guess:.0} bits stand between a guess and an accepted knock"));
+    let bound = !is(&wire.anyip)
+        && shape.fields().iter().any(|field| matches!(field, Field::Ip | Field::Ip6));
+    notes.push(match (random_iv, bound) {
+        // The vector stands in the open, and what is changed in it changes in the first block: the
+        // address, and the checksum with it.
+        (true, _) => "a knock looks different every time, but whoever sees one can send it again, \
+                      even changed to another address"
+            .to_owned(),
+        (false, true) => "a knock of this format is the same every time: whoever sees it can send \
+                          it again from the same address"
+            .to_owned(),
+        (false, false) => {
+            "a knock of this format is the same every time: whoever sees it can send \
+                           it again from anywhere"
+                .to_owned()
+        }
+    });
     notes
 }

@@ -249,8 +249,8 @@ impl<'o> Reader<'o> {
         let key = at.key(name);
         let found = at.table.blocks(name);
         for stray in found.strays {
-            let what = format!("takes a block, this is {}", stray.node.kind());
-            self.expected(key, stray.key_at(), &what);
+            let what = stray.node.kind();
+            self.error(stray.key_at(), format!("'{}' takes a block, this is {what}", key.name));
         }
         found.blocks
     }

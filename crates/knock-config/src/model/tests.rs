@@ -16,8 +16,8 @@ encrypt: no
 logformats:
   logformat:
     mine:
-      expressions: {ipclient: 'SRC=(\S+)', port: 'DPT=(\d+)'}
-      samples: [{line: SRC=192.0.2.1 DPT=22, yields: {port: 22}}]
+      expressions: {required: ^knock, ipclient: 'SRC=(\S+)', port: 'DPT=(\d+)'}
+      samples: [{line: knock SRC=192.0.2.1 DPT=22, yields: {port: 22}}]
 uselogformat: mine
 actions:
   action: {template: tell}

@@ -1,0 +1,417 @@
+//! What the daemon's and the client's users read when something in their file is wrong: for each
+//! mistake its place, what was expected, and the way out.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use knock_config::{
+    Problem, ReadOptions, SHIPPED_FORMATS, Severity, SourceText, read_client, read_daemon,
+};
+
+/// The rest of a legacy file that is right. A line is left out where the text has its key.
+const REST: &[(&str, &str)] = &[
+    ("logfile", "logfile = /var/log/kern.log\n"),
+    ("encrypt", "encrypt = no\n"),
+    ("uselogformat", "uselogformat = mine\n"),
+    (
+        "<logformat mine>",
+        "<logformat mine>\nrequired = ^knock\nipclient = SRC=(\\S+)\nport = DPT=(\\d+)\n</logformat>\n",
+    ),
+    (
+        "<action",
+        "<action>\ntemplate = tell\n</action>\n<template tell>\nexec = /bin/true\n</template>\n",
+    ),
+];
+
+const REST_YAML: &[(&str, &str)] = &[
+    ("logfile", "logfile: /var/log/kern.log\n"),
+    ("encrypt", "encrypt: no\n"),
+    ("uselogformat", "uselogformat: mine\n"),
+    (
+        "logformat:",
+        "logformat: {mine: {required: '^knock', ipclient: 'SRC=(\\S+)', port: 'DPT=(\\d+)'}}\n",
+    ),
+    ("action", "actions: [{template: tell}]\ntemplates: {tell: {exec: [/bin/true]}}\n"),
+];
+
+fn with_rest(text: &str, rest: &[(&str, &str)]) -> String {
+    let mut whole = text.to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        whole.push('\n');
+    }
+    for (key, lines) in rest {
+        let given = text.lines().any(|line| {
+            let line = line.trim_start();
+            line.strip_prefix(key).is_some_and(|next| !next.starts_with(char::is_alphabetic))
+                || (key.starts_with('<') || *key == "action") && line.starts_with(key)
+        });
+        if !given {
+            whole.push_str(lines);
+        }
+    }
+    whole
+}
+
+/// `LINE:COLUMN «text at the place» error: message | help`, one line a problem.
+fn show(problems: &[Problem], source: &SourceText) -> String {
+    let text = String::from_utf8(source.text.clone()).unwrap();
+    // The list of logformats grows.
+    let shipped = SHIPPED_FORMATS.iter().map(|(name, _)| *name);
+    let known: BTreeSet<&str> = shipped.chain(["mine"]).collect();
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    let mut shown = String::new();
+    for problem in problems {
+        if let Some(at) = &problem.at {
+            let part: String = match text.lines().nth(at.line - 1) {
+                Some(line) if *at.file == *source.path => {
+                    line.chars().skip(at.column - 1).take(at.len).collect()
+                }
+                _ => String::new(),
+            };
+            shown.push_str(&format!("{}:{} «{part}» ", at.line, at.column));
+        }
+        shown.push_str(match problem.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        });
+        shown.push_str(&problem.message);
+        if let Some(help) = &problem.help {
+            shown.push_str(&format!(" | {}", help.replace(&known, "KNOWN")));
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
+fn options() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.format_dirs = Vec::new();
+    options
+}
+
+#[track_caller]
+fn check_in(path: &str, rest: &[(&str, &str)], text: &str, expected: &str) {
+    let source = SourceText::new(PathBuf::from(path), with_rest(text, rest));
+    let reading = read_daemon(&source, &options());
+    let shown = show(&reading.problems, &source);
+    assert_eq!(
+        shown.trim_end(),
+        expected,
+        "\n--- {path}\n{}",
+        String::from_utf8_lossy(&source.text)
+    );
+    let failed = reading.problems.iter().any(|problem| problem.severity == Severity::Error);
+    assert_eq!(reading.value.is_none(), failed);
+}
+
+/// A legacy file: the text, and the rest as it should be.
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    check_in("knock.conf", REST, text, expected);
+}
+
+#[track_caller]
+fn check_yaml(text: &str, expected: &str) {
+    check_in("knock.yaml", REST_YAML, text, expected);
+}
+
+#[track_caller]
+fn check_client(text: &str, expected: &str) {
+    let source = SourceText::new("knockclient.conf", text);
+    let mut reading = read_client(&source, &options());
+    if let Some(settings) = &reading.value {
+        reading.problems.extend(settings.wire.codec().problems);
+    }
+    assert_eq!(show(&reading.problems, &source).trim_end(), expected);
+}
+
+#[test]
+fn nothing_to_say_about_what_is_right() {
+    check("", "");
+    check_yaml("", "");
+}
+
+#[test]
+fn unknown_keys() {
+    check(
+        "uselogfromat = mine\nuselogformat = mine",
+        "1:1 «uselogfromat» warning: unknown key 'uselogfromat' in the file | did you mean 'uselogformat'?",
+    );
+    check_yaml(
+        "uselogfromat: mine\nuselogformat: mine\n",
+        "1:1 «uselogfromat» error: unknown key 'uselogfromat' in the file | did you mean 'uselogformat'?",
+    );
+    check("private = 1", "1:1 «private» warning: unknown key 'private' in the file");
+    check(
+        "condition = 1",
+        "1:1 «condition» warning: unknown key 'condition' in the file | 'condition' belongs into an action",
+    );
+    check(
+        "<action>\ntemplte = tell\ntemplate = tell\n</action>\n<template tell>\nexec = /bin/true\n</template>",
+        "2:1 «templte» warning: unknown key 'templte' in an action | did you mean 'template'?",
+    );
+}
+
+#[test]
+fn a_key_given_twice() {
+    check(
+        "portspan = 745-1000\nportspan = 1-256",
+        "2:1 «portspan» error: 'portspan' is given twice | it takes one value, and the first is in line 1",
+    );
+}
+
+#[test]
+fn a_key_of_the_original_without_effect() {
+    check(
+        "scheduler = at",
+        "1:1 «scheduler» warning: 'scheduler' has no effect: delayed actions are kept in statedir \
+         and run by the daemon, never by at(1)",
+    );
+    check(
+        "<ethfilter syn>\nflags = SYN\n</ethfilter>",
+        "1:2 «ethfilter» warning: 'ethfilter' has no effect: it belongs to runmode = network, and \
+         this version reads logs only",
+    );
+}
+
+#[test]
+fn keys_of_the_other_program() {
+    check("remote = host.example.net\nport = 22\nflag3 = 7\nlogtofile = no", "");
+    check_client(
+        "encrypt = no\nrunmode = file\nstatedir = /tmp\n<action>\ncondition = nonsense\n</action>",
+        "",
+    );
+}
+
+#[test]
+fn run_modes() {
+    check("runmode = kmsg", "");
+    check(
+        "runmode = network",
+        "1:11 «network» error: runmode 'network' is not available in this version | there are \
+         'file', 'kmsg' or 'stdin'",
+    );
+    check("runmode = fiel", "1:11 «fiel» error: unknown runmode 'fiel' | did you mean 'file'?");
+    let source = SourceText::new("k.conf", with_rest("runmode = file", &REST[1..]));
+    let shown = show(&read_daemon(&source, &options()).problems, &source);
+    assert!(shown.contains("error: no log to follow: 'logfile' is not given | "), "{shown}");
+}
+
+#[test]
+fn plain_values() {
+    check("encrypt = maybe", "1:11 «maybe» error: expected 'yes' or 'no', not 'maybe'");
+    check(
+        "fileinterval = soon",
+        "1:16 «soon» error: expected a time such as 0.5, 30s, 5m or 2h, not 'soon'",
+    );
+    check(
+        "fileinterval = 0",
+        "1:16 «0» warning: too short to rest between two looks; 10ms is used",
+    );
+    check("maxclients = 0", "1:14 «0» error: expected a whole number, 1 or more, not '0'");
+    check(
+        "portspan",
+        "1:1 «portspan» error: 'portspan' has no value; expected ports and ranges, such as 745-1000 or 2000-2127,3000-3127",
+    );
+    check_client(
+        "encrypt = no\ntime = 256",
+        "2:8 «256» error: expected a number, 0-255, not '256'",
+    );
+    check_client(
+        "encrypt = no\nport = ssh",
+        "2:8 «ssh» error: expected a port, 1-65535, not 'ssh'",
+    );
+    check_yaml(
+        "knock: [IP, PORT]\n",
+        "1:13 «PORT» error: 'knock' takes one value, not a list | expected fields with commas between, such as IP,PORT,TIME,CHECKSUM",
+    );
+}
+
+#[test]
+fn spans_and_fields() {
+    check(
+        "portspan = 745-844",
+        "1:12 «745-844» error: 100 ports; the number of ports must be a power of two from 2 to 32768: 64 or 128",
+    );
+    check(
+        "portspan = 745-1000,abc",
+        "1:21 «abc» error: \"abc\" is not a port; write numbers and ranges such as 745-1000 or 745-999,2000",
+    );
+    check("knock = IP,PROT,TIME", "1:12 «PROT» error: unknown field \"PROT\" | did you mean PORT?");
+    check(
+        "knock = IP,PORT,IP",
+        "1:17 «IP» error: IP is there already | each field can be given once",
+    );
+}
+
+#[test]
+fn keys_and_ciphers() {
+    check(
+        "encrypt = yes",
+        "1:11 «yes» error: encryption needs a key | give a key with 'key' or 'keyfile', or say 'no' to encrypt",
+    );
+    check(
+        "encrypt = yes\nkey = \"\"",
+        "2:8 «\"» error: the key is empty, so anybody could knock; give it a value",
+    );
+    check(
+        "encrypt = yes\nkey = change-me",
+        "2:7 «change-me» warning: this is the key of the examples, which everybody knows | make one of your own, such as: head -c 24 /dev/urandom | base64",
+    );
+    check(
+        "encrypt = yes\nkey = s3cret\ncipher = Rijndael",
+        "3:10 «Rijndael» error: cipher 'Rijndael' is not available | there is Blowfish",
+    );
+    check("encrypt = yes\nkey = s3cret\ncipher = crypt::blowfish_pp", "");
+    check(
+        "encrypt = yes\nkey = s3cret\niv = salt",
+        "3:6 «salt» error: iv 'salt' is not available in this version | there are 'yes' and 'no'",
+    );
+    check(
+        "encrypt = yes\nkey = s3cret\npadding = space",
+        "3:11 «space» error: padding 'space' is not available in this version | there is 'standard'",
+    );
+    check(
+        "encrypt = yes\nkeyfile = /nonexistent/key",
+        "2:11 «/nonexistent/key» error: cannot read the keyfile /nonexistent/key: No such file or directory (os error 2)",
+    );
+    check(
+        "encrypt = yes\nkey = s3cret\nkeyfile = /nonexistent/key",
+        "3:11 «/nonexistent/key» error: both 'key' and 'keyfile' are given | keep one of them",
+    );
+    check_client(
+        "remote = h",
+        "error: no key is given, and encrypt is 'yes' unless the file says otherwise | give a key with 'key' or 'keyfile', or say 'no' to encrypt",
+    );
+}
+
+#[test]
+fn formats() {
+    check(
+        "uselogformat = mien",
+        "1:16 «mien» error: unknown logformat 'mien' | did you mean 'mine'? known are KNOWN",
+    );
+    check(
+        "uselogformat = mine, other",
+        "1:22 «other» error: unknown logformat 'other' | known are KNOWN",
+    );
+    check(
+        "<logformat mine>\nrequired = ^knock\nipclient = (?<=SRC=)(\\S+)\nport = DPT=(\\d+)\n</logformat>",
+        "3:12 «(?<=SRC=)» error: logformat 'mine': ipclient: a look-behind (?<=…): Perl has it, expressions here have not | write its text before the group: `SRC=(\\S+)` captures what follows SRC=",
+    );
+    check(
+        "<logformat mine>\nrequired = ^knock\nipclient = SRC=(\\S+)\n</logformat>",
+        "1:12 «mine» error: logformat 'mine': port: is missing; a line yields a hit only when it matches | add it: the first group captures the value, such as `SRC=([0-9.]+)`",
+    );
+    check(
+        "<logformat mine>\nrequired = ^knock\nipclient = SRC=(\\S+)\nport = DPT=\\d+\n</logformat>",
+        "4:8 «DPT=\\d+» error: logformat 'mine': port: has no capture group, so it captures nothing | put the value into parentheses: `DPT=(\\d+)`",
+    );
+    check(
+        "<logformat mine>\nrequired = ^knock\nipclient = SRC=(\\S+)\nport = DPT=(\\d+)\n\
+         sample = knock SRC=192.0.2.1 DPT=80\nsample = knock SRC=192.0.2.1\n</logformat>",
+        "6:10 «knock SRC=192.0.2.1» error: logformat 'mine': sample 2: yields nothing: no port: the port expression does not match",
+    );
+    check(
+        "<logformat>\nrequired = ^knock\n</logformat>",
+        "1:2 «logformat» error: a logformat needs a name | write <logformat NAME>",
+    );
+    // Not in use: an old file must start.
+    check(
+        "<logformat spare>\nrequired = (?=a)b\nipclient = SRC=(\\S+)\nport = DPT=(\\d+)\n</logformat>",
+        "2:12 «(?=a)» warning: logformat 'spare': required: a look-ahead (?=…): Perl has it, expressions here have not | write its text behind the group: `DPT=(\\d+) ` wants a blank behind the port",
+    );
+}
+
+#[test]
+fn templates_and_actions() {
+    check(
+        "<action>\ntemplate = opn\n</action>\n<template open>\nexec = /bin/true\n</template>\n",
+        "2:12 «opn» error: unknown template 'opn' | did you mean 'open'? (defined in line 4)",
+    );
+    check(
+        "<action>\ntemplate = tell\nuse = no\ncondition = PROT == 22\n</action>\n<template tell>\nexec = /bin/true\n</template>\n",
+        "4:13 «PROT» error: unknown name `PROT` | did you mean PORT?",
+    );
+    check(
+        "<action>\ntemplate = tell\ncondition = PORT == 22 && FLAG0 == 1\n</action>\n<template tell>\nexec = /bin/true\n</template>\n",
+        "3:27 «FLAG0» error: the knock format IP,PORT,TIME,CHECKSUM has no FLAG0 | add FLAG0 to `knock`",
+    );
+    check(
+        "<action>\ntemplate = tell\ndelay = tomorrow\n</action>\n<template tell>\nexec = /bin/true\n</template>\n",
+        "3:9 «tomorrow» error: unknown name `tomorrow` | a text needs quotes: \"tomorrow\"",
+    );
+    check(
+        "<action>\ntemplate = tell\nstate = state(IP\n</action>\n<template tell>\nexec = /bin/true\n</template>\n",
+        "3:14 «(» error: this `(` is never closed | add `)`",
+    );
+    check(
+        "<action>\nname = idle\n</action>",
+        "1:2 «action» warning: action 'idle' does nothing | name a 'template', or change the state with 'state'",
+    );
+    check(
+        "<action>\ntemplate = tell\n</action>\n<template tell>\ntimeout = 5s\n</template>\n",
+        "4:11 «tell» error: template 'tell' has no command | give it one of 'iptables', 'exec' and 'system'",
+    );
+    check(
+        "<action>\ntemplate = tell\n</action>\n<template>\nexec = /bin/true\n</template>\n",
+        "2:12 «tell» error: unknown template 'tell' | no template is defined\n\
+         4:2 «template» error: a template needs a name | write <template NAME>",
+    );
+    check(
+        "<action>\ntemplate = tell\n</action>\n<template tell>\nexec = /bin/true\n</template>\n<template tell>\nexec = /bin/false\n</template>\n",
+        "7:11 «tell» error: template 'tell' is defined twice | the first one is in line 4",
+    );
+    check(
+        "<action>\ntemplate = tell\n</action>\n<template tell>\nexec = /bin/true\nsystem = true\n</template>\n",
+        "6:1 «system» error: the template has 'exec' already, it runs one command | make a second template, and a second action that uses it",
+    );
+    check(
+        "<action>\ntemplate = tell\n</action>\n<template tell>\nexec = /bin/true\n</template>\n<template spare>\nexec = /bin/false\n</template>\n",
+        "7:11 «spare» warning: template 'spare' is used by no action",
+    );
+    check(
+        "<template tell>\nexec = /bin/true\n</template>\n<action tell>\ntemplate = tell\n</action>\naction = tell",
+        "7:1 «action» error: 'action' takes a block, this is a value",
+    );
+    check(
+        "action = tell",
+        "1:1 «action» error: 'action' takes a block, this is a value\n\
+         10:1 «<action>» error: `<action>` is a block, but line 1 has an option 'action' | rename one of them\n\
+         13:11 «tell» warning: template 'tell' is used by no action",
+    );
+}
+
+#[test]
+fn the_open_template_that_deletes() {
+    check(
+        "<action>\ntemplate = open\n</action>\n<template open>\nsystem = \"/sbin/iptables -D INPUT -p tcp -s IP/32 --dport PORT -j ACCEPT\"\n</template>",
+        "5:26 «-D» warning: template 'open' deletes a rule, so it opens nothing | to put the rule in, write: system = /sbin/iptables -I INPUT -p tcp -s IP/32 --dport PORT -j ACCEPT",
+    );
+    check(
+        "<action>\ntemplate = close\n</action>\n<template close>\nsystem = \"/sbin/iptables -D INPUT -p tcp -s IP/32 --dport PORT -j ACCEPT\"\n</template>",
+        "",
+    );
+    check(
+        "<action>\ntemplate = open\n</action>\n<template open>\nsystem = \"/sbin/iptables -D INPUT -s IP -j DROP\"\n</template>",
+        "",
+    );
+    check_yaml(
+        "actions: [{template: allow}]\ntemplates:\n  allow:\n    exec: [/sbin/iptables, -D, INPUT, -s, IP, -j, ACCEPT]\n",
+        "4:28 «-D» warning: template 'allow' deletes a rule, so it opens nothing | to put the rule in, write: exec: /sbin/iptables -I INPUT -s IP -j ACCEPT",
+    );
+}
+
+#[test]
+fn all_mistakes_at_once() {
+    check(
+        "runmode = network\nportspan = 1-100\nqueuetimeout = x\n<action>\ntemplate = opn\ncondition = PROT == 1\n</action>\n",
+        "1:11 «network» error: runmode 'network' is not available in this version | there are 'file', 'kmsg' or 'stdin'\n\
+         2:12 «1-100» error: 100 ports; the number of ports must be a power of two from 2 to 32768: 64 or 128\n\
+         3:16 «x» error: expected a time such as 0.5, 30s, 5m or 2h, not 'x'\n\
+         5:12 «opn» error: unknown template 'opn' | no template is defined\n\
+         6:13 «PROT» error: unknown name `PROT` | did you mean PORT?",
+    );
+}

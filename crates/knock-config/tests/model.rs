@@ -1,0 +1,253 @@
+//! What comes of a file that is right. The two syntaxes are two spellings of one model: whoever says
+//! the same gets the same. And each example works as it is.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use knock_config::{ReadOptions, Severity, SourceText, read_client, read_daemon};
+
+fn options() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.format_dirs = Vec::new();
+    options
+}
+
+/// What the daemon would run, as text.
+#[track_caller]
+fn daemon(path: &str, text: &str) -> String {
+    let source = SourceText::new(path, text);
+    let reading = read_daemon(&source, &options());
+    let errors: Vec<_> =
+        reading.problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{path}: {errors:#?}");
+    format!("{:#?}", reading.value.unwrap())
+}
+
+#[track_caller]
+fn check(legacy: &str, yaml: &str) {
+    // The one default that differs by syntax is given in both.
+    let legacy = daemon("a.conf", &format!("queuetimeout = 60\n{legacy}"));
+    let yaml = daemon("a.yaml", yaml);
+    for (legacy, yaml) in legacy.lines().zip(yaml.lines()) {
+        assert_eq!(legacy, yaml);
+    }
+    assert_eq!(legacy, yaml);
+}
+
+#[test]
+fn actions_and_templates() {
+    check(
+        r#"
+        runmode = stdin
+        encrypt = no
+        <logformat mine>
+          required = ^knock
+          ipclient = SRC=(\S+)
+          port = DPT=(\d+)
+          sample = knock SRC=192.0.2.1 DPT=80
+        </logformat>
+        uselogformat = mine
+        knock = IP,PORT,TIME,FLAG3,CHECKSUM
+        portspan = 1-64,1000-1063
+        <actions>
+          <action>
+            condition = PORT == 22 && TIME != 255
+            template = open
+            state = state(IP,visits)++
+          </action>
+          <action later>
+            condition = FLAG3 > 0
+            template = close
+            delay = TIME
+          </action>
+          <action off>
+            template = close
+            use = no
+          </action>
+          <template open>
+            system = "/sbin/iptables -I INPUT -s IP -j ACCEPT"
+            timeout = 5
+          </template>
+          <template close>
+            iptables = -D INPUT -s IP -j ACCEPT
+          </template>
+        </actions>
+        "#,
+        r#"
+runmode: stdin
+encrypt: no
+uselogformat: mine
+logformat:
+  mine:
+    required: ^knock
+    ipclient: SRC=(\S+)
+    port: DPT=(\d+)
+    samples: [knock SRC=192.0.2.1 DPT=80]
+knock: IP,PORT,TIME,FLAG3,CHECKSUM
+portspan: 1-64,1000-1063
+actions:
+  - condition: PORT == 22 && TIME != 255
+    template: open
+    state: state(IP,visits)++
+  - name: later
+    condition: FLAG3 > 0
+    template: close
+    delay: TIME
+  - name: off
+    template: close
+    use: no
+templates:
+  open:
+    system: /sbin/iptables -I INPUT -s IP -j ACCEPT
+    timeout: 5s
+  close:
+    iptables: -D INPUT -s IP -j ACCEPT
+"#,
+    );
+}
+
+#[test]
+fn blocks_inside_holders_and_outside() {
+    check(
+        r"
+        logfile = /a
+        logfile = /b
+        encrypt = no
+        <logformats>
+          <logformat one>
+            ipclient = SRC=(\S+)
+            port = DPT=(\d+)
+          </logformat>
+          <logformat two>
+            ipclient = src (\S+)
+            port = dpt (\d+)
+          </logformat>
+        </logformats>
+        uselogformat = one, two
+        <action>
+          template = tell
+        </action>
+        <template tell>
+          exec = /bin/echo IP PORT
+        </template>
+        ",
+        r"
+logfile: [/a, /b]
+encrypt: no
+logformats:
+  one:
+    ipclient: SRC=(\S+)
+    port: DPT=(\d+)
+  two:
+    expressions:
+      ipclient: src (\S+)
+      port: dpt (\d+)
+uselogformat: [one, two]
+actions:
+  action:
+    template: tell
+  template:
+    tell:
+      exec: [/bin/echo, IP, PORT]
+",
+    );
+}
+
+#[test]
+fn the_original_never_forgets_and_yaml_does() {
+    let rest = "runmode: stdin\nencrypt: no\n";
+    assert!(daemon("a.yaml", rest).contains("timeout: Some(\n                60s"));
+    assert!(daemon("a.conf", &rest.replace(':', " =")).contains("timeout: None"));
+}
+
+#[test]
+fn the_client_reads_the_same_keys() {
+    let legacy = "remote = h\nport = 22\nflag3 = 9\nlogtofile = on\nlogfile = /l\nencrypt = no\ndelay = 100ms\nwait = 22\ntries = 3\nclient = 2001:db8::1";
+    let yaml = legacy.replace(" = ", ": ");
+    let read = |path: &str, text: &str| {
+        let mut settings = read_client(&SourceText::new(path, text), &options()).value.unwrap();
+        let codec = settings.wire.codec();
+        settings.wire = Default::default();
+        format!("{settings:#?} {:?}", codec.value.unwrap())
+    };
+    let shown = read("c.conf", legacy);
+    assert_eq!(shown, read("c.yaml", &yaml));
+    for part in ["\"h\"", "22", "9", "2001:db8::1", "100ms"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+/// What `check` tells beside the problems.
+#[track_caller]
+fn check_notes(text: &str, expected: &[&str]) {
+    let source = SourceText::new("a.conf", format!("runmode = stdin\n{text}"));
+    assert_eq!(read_daemon(&source, &options()).value.unwrap().notes, expected);
+}
+
+#[test]
+fn what_a_knock_is_worth() {
+    check_notes(
+        "key = s3cret",
+        &[
+            "a knock (IP,PORT,TIME,CHECKSUM) is 8 packets over 256 ports (745-1000)",
+            "48 bits stand between a guess and an accepted knock",
+            "a knock of this format is the same every time: whoever sees it can send it again from \
+             the same address",
+        ],
+    );
+    check_notes(
+        "encrypt = no\nknock = PORT,CHECKSUM\nportspan = 1-256",
+        &[
+            "a knock (PORT,CHECKSUM) is 2 packets over 256 ports (1-256)",
+            "knocks are not enciphered: whoever knows the format can make one",
+        ],
+    );
+    check_notes(
+        "key = s3cret\niv = yes\nanyip = yes",
+        &[
+            "a knock (IP,PORT,TIME,CHECKSUM) is 24 packets over 256 ports (745-1000)",
+            "16 bits stand between a guess and an accepted knock",
+            "a knock looks different every time, but whoever sees one can send it again, even \
+             changed to another address",
+        ],
+    );
+}
+
+/// Each example starts: copied to where it belongs, with the mode that its story asks for.
+#[test]
+fn every_example_works_when_copied() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for entry in fs::read_dir(examples).unwrap() {
+        let from = entry.unwrap().path();
+        let name = from.file_name().unwrap().to_str().unwrap().to_owned();
+        let path = folder.path().join(&name);
+        fs::copy(&from, &path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let source = SourceText::new(&path, fs::read(&path).unwrap());
+        let problems = if name.starts_with("knockclient") {
+            let reading = read_client(&source, &options());
+            let codec = reading.value.map(|settings| settings.wire.codec());
+            let found = codec.map(|codec| codec.problems).unwrap_or_default();
+            [reading.problems, found].concat()
+        } else {
+            let reading = read_daemon(&source, &options());
+            if let Some(settings) = &reading.value {
+                assert!(!settings.plan.actions.is_empty(), "{name}");
+                assert!(settings.holds_secret, "{name}");
+            }
+            reading.problems
+        };
+        // The key that everybody knows is all that is wrong with an example.
+        let [problem] = problems.as_slice() else { panic!("{name}: {problems:#?}") };
+        assert!(problem.message.contains("key of the examples"), "{name}: {problem:?}");
+        let text = fs::read_to_string(&from).unwrap();
+        assert!(text.starts_with(&format!("# {name}: ")), "{name} has its story on top");
+        seen += 1;
+    }
+    assert!(seen >= 9, "only {seen} examples");
+}
