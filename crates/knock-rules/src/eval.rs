@@ -149,3 +149,6 @@ pub(crate) fn concatenate(left: Value, right: Value) -> Result<Value, EvalError>
         false => Err(EvalError::TextTooLong { limit: MAX_COMPUTED }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,12 @@ impl<'a> Parser<'a> {
             "undef" if !called => return Ok(self.take(Expr::Undefined, at)),
             "not" => {
                 self.at += 1;
-                let inner = self.expression(level::WORD_NOT)?;
+                // Before a parenthesis Perl's `not` is a function of what stands in it, and no more:
+                // `not (a) && b` is `(not a) && b`.
+                let inner = match self.peek_sign("(") {
+                    true => self.operand()?,
+                    false => self.expression(level::WORD_NOT)?,
+                };
                 let at = at.start..inner.at.end;
                 return Ok(check::not(inner, at).in_words());
             }
