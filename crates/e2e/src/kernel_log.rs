@@ -117,5 +117,9 @@ fn await_marker(lab: &Lab, log: &Path) -> Result<()> {
         let _full = fs::write("/dev/kmsg", format!("{marker} {nonce}"));
         fs::read(log).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&nonce))
     });
-    if seen { Ok(()) } else { Err(LabError(format!("no kernel message arrives in {}", log.display()))) }
+    if seen {
+        Ok(())
+    } else {
+        Err(LabError(format!("no kernel message arrives in {}", log.display())))
+    }
 }

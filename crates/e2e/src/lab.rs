@@ -144,7 +144,9 @@ impl Lab {
                 Ok(work())
             });
             match thread.join() {
-                Ok(result) => result.map_err(|error: rustix::io::Errno| LabError(error.to_string())),
+                Ok(result) => {
+                    result.map_err(|error: rustix::io::Errno| LabError(error.to_string()))
+                }
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
@@ -169,12 +171,7 @@ impl Lab {
         ))?;
         for (host, interface, v4, v6) in [
             (Host::Server, &server_if, vec![self.server()], self.server6()),
-            (
-                Host::Client,
-                &client_if,
-                vec![self.client(), self.second_client()],
-                self.client6(),
-            ),
+            (Host::Client, &client_if, vec![self.client(), self.second_client()], self.client6()),
         ] {
             for address in v4 {
                 self.on(host, &format!("ip address add {address}/24 dev {interface}"))?;

@@ -45,7 +45,9 @@ pub fn tool(line: &str) -> Result<String> {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default();
     let output = Command::new(name).args(words).output().map_err(|error| {
-        LabError(format!("cannot run {name}: {error}; `.ci/install-tools` installs what the tests need"))
+        LabError(format!(
+            "cannot run {name}: {error}; `.ci/install-tools` installs what the tests need"
+        ))
     })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -94,8 +94,7 @@ fn codec() -> Result<Codec> {
     let shape = Shape::parse("IP,PORT,TIME,CHECKSUM").map_err(|error| wrong(&error))?;
     let span = PortSpan::parse(SPAN).map_err(|error| wrong(&error))?;
     let key = Secret::new(KEY.as_bytes().to_vec());
-    let cipher =
-        Cipher::blowfish(&key, Iv::Fixed(*b"01234567")).map_err(|error| wrong(&error))?;
+    let cipher = Cipher::blowfish(&key, Iv::Fixed(*b"01234567")).map_err(|error| wrong(&error))?;
     Codec::new(shape, span, cipher, AddressRule::MustMatch).map_err(|error| wrong(&error))
 }
 
@@ -156,8 +155,16 @@ fn noise(random: &mut Random, line: u64, out: &mut impl Write) -> io::Result<()>
             line / 100,
             2000 + random.below(60_000)
         ),
-        3 => writeln!(out, "{time} gate CRON[{}]: (root) CMD (test -x /usr/sbin/anacron)", random.below(30_000)),
-        4 => writeln!(out, "{time} gate systemd[1]: session-{}.scope: Deactivated successfully.", random.below(9_999)),
+        3 => writeln!(
+            out,
+            "{time} gate CRON[{}]: (root) CMD (test -x /usr/sbin/anacron)",
+            random.below(30_000)
+        ),
+        4 => writeln!(
+            out,
+            "{time} gate systemd[1]: session-{}.scope: Deactivated successfully.",
+            random.below(9_999)
+        ),
         _ => writeln!(
             out,
             "{time} gate kernel: [{:>5}.000001] portknock IN=eth0 OUT= MAC= SRC={stranger} DST=192.0.2.1 LEN=56 \

@@ -61,7 +61,8 @@ impl Service {
 /// Whether the client gets the service's banner in one attempt.
 #[must_use]
 pub fn answers(lab: &Lab, from: IpAddr, to: IpAddr, port: u16) -> bool {
-    lab.within(Host::Client, || try_once(from, SocketAddr::new(to, port)).is_some()).unwrap_or(false)
+    lab.within(Host::Client, || try_once(from, SocketAddr::new(to, port)).is_some())
+        .unwrap_or(false)
 }
 
 /// Waits until the service answers.

@@ -1,6 +1,8 @@
 //! Knocks between our programs and the parts that the original was made of: Crypt::CBC,
 //! Crypt::Blowfish and File::Tail as Debian packages them.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod common;
 
 use std::path::Path;
@@ -81,8 +83,7 @@ fn our_daemon_opens_for_packets_at_ports_that_perl_computed() {
 fn perl_reads_what_our_client_sends() {
     let setup = Setup::classic(Log::Rsyslog, Backend::Nft);
     let log = setup.lab.path("kern.log");
-    let perl =
-        Running::spawn("knock.pl", script().args(["decrypt", KEY]).arg(log)).unwrap();
+    let perl = Running::spawn("knock.pl", script().args(["decrypt", KEY]).arg(log)).unwrap();
     perl.await_line("ready").unwrap();
     setup.knock(&["-port", "22", "-time", "15"]);
     let client = setup.lab.client();

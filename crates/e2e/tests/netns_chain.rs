@@ -1,6 +1,8 @@
 //! The whole chain on real packets: SYNs through the kernel's LOG target, a log, the daemon, and a
 //! real port that opens and closes.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod common;
 
 use common::{ACTIONS, Log, Setup};
@@ -155,7 +157,8 @@ fn a_format_without_an_address_serves_both_families() {
 fn nftables_own_log_and_a_set_whose_elements_the_kernel_drops() {
     let lab = Lab::new().unwrap();
     firewall::close_with_nft(&lab, "portknock ").unwrap();
-    lab.on(Host::Server, "nft add set inet filter knocked { type ipv4_addr; flags timeout; }").unwrap();
+    lab.on(Host::Server, "nft add set inet filter knocked { type ipv4_addr; flags timeout; }")
+        .unwrap();
     lab.on(Host::Server, "nft insert rule inet filter input ip saddr @knocked tcp dport 22 accept")
         .unwrap();
     let actions = "
@@ -169,8 +172,7 @@ fn nftables_own_log_and_a_set_whose_elements_the_kernel_drops() {
   </template>
 </actions>
 ";
-    let setup =
-        Setup::on(lab, Log::Kmsg, Backend::Nft, "knock = IP,PORT,TIME,CHECKSUM", actions);
+    let setup = Setup::on(lab, Log::Kmsg, Backend::Nft, "knock = IP,PORT,TIME,CHECKSUM", actions);
     setup.knock(&["-port", "22", "-time", "4"]);
     setup.await_open(setup.lab.client());
     setup.await_closed(setup.lab.client());

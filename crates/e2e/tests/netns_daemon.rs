@@ -1,5 +1,7 @@
 //! The daemon's life on real packets: killed between open and close, reloaded, stopped.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod common;
 
 use common::{ACTIONS, Log, Setup};
@@ -102,13 +104,8 @@ fn with_test_it_says_what_it_would_run_and_runs_nothing() {
     setup.daemon.await_end().unwrap();
     let statedir = setup.statedir.clone();
     std::fs::remove_dir_all(&statedir).unwrap();
-    setup.daemon = knock_e2e::programs::daemon(
-        &setup.lab,
-        Backend::Nft,
-        &setup.config,
-        &["-test"],
-    )
-    .unwrap();
+    setup.daemon =
+        knock_e2e::programs::daemon(&setup.lab, Backend::Nft, &setup.config, &["-test"]).unwrap();
     setup.daemon.await_line("following").unwrap();
     setup.knock(&["-port", "22", "-time", "1"]);
     setup.daemon.await_line("would run: iptables -I INPUT").unwrap();

@@ -1,5 +1,7 @@
 //! `replay` on a log of a million lines: every knock in it is accepted, and it says how fast.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::io::{BufWriter, Write};
 use std::process::Command;
 
@@ -17,7 +19,8 @@ fn a_million_lines_with_five_thousand_clients_and_every_knock_accepted() {
     assert_eq!(knocks, 12_500);
 
     let config = folder.path().join("knockdaemon.conf");
-    std::fs::write(&config, format!("logfile = {}\nkey = {}\n", log.display(), loggen::KEY)).unwrap();
+    std::fs::write(&config, format!("logfile = {}\nkey = {}\n", log.display(), loggen::KEY))
+        .unwrap();
     let output = Command::new(programs::folder().unwrap().join("knockdaemon"))
         .args(["replay", "-quiet", "--json", "-conf"])
         .arg(&config)

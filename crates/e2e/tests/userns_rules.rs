@@ -1,6 +1,8 @@
 //! Real rules in a real firewall without root: the daemon in a user and network namespace of its own,
 //! following a log file that the test writes.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

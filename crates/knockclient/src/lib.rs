@@ -12,7 +12,7 @@ mod args;
 mod clock;
 mod error;
 mod logmode;
-mod manual;
+pub mod manual;
 mod send;
 mod settings;
 mod target;

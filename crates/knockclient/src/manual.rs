@@ -1,13 +1,27 @@
-//! `-man`: the manual page, made from the options themselves.
+//! `-man`: the manual page, made from the options themselves, so that it cannot fall behind them.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::args;
 
-/// Shows the page in the system's viewer, or as plain text where there is none to read it in.
+/// The page in roff, `knockclient(1)`.
+///
+/// # Errors
+/// None in practice: it is written to memory.
+pub fn page() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(args::command())
+        .section("1")
+        .manual("User commands")
+        .render(&mut page)?;
+    Ok(page)
+}
+
+/// Shows the page through man(1), which formats it for a terminal and for a pipe alike; where there
+/// is none, as plain text.
 pub(crate) fn show() -> ExitCode {
-    if io::stdout().is_terminal() && in_viewer().is_ok() {
+    if in_viewer().is_ok() {
         return ExitCode::SUCCESS;
     }
     let text = args::command().render_long_help().to_string();
@@ -18,8 +32,7 @@ pub(crate) fn show() -> ExitCode {
 }
 
 fn in_viewer() -> io::Result<()> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(args::command()).render(&mut page)?;
+    let page = page()?;
     let mut viewer = Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = viewer.stdin.take() {
         // A reader who leaves early closes the pipe; that is no failure.

@@ -1,3 +1,12 @@
 //! The port-knocking server: command line, threads, wiring. Holds no rules of its own.
+//!
+//! Read `run` first: it is the story of the daemon from top to bottom.
 
 #![forbid(unsafe_code)]
+
+pub mod cli;
+mod exit;
+mod logging;
+mod run;
+
+pub use cli::main_with;

@@ -1,5 +1,9 @@
-//! The `knockdaemon` program.
+//! The `knockdaemon` program. Everything is in the library; this only hands over the arguments.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    knockdaemon::main_with(std::env::args_os())
+}

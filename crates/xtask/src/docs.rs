@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use knock_config::keys::{KEYS, Key, Repeats, UsedBy, Within};
+
 /// Writes them, or with `check` tells which are not up to date.
-pub fn run(root: &Path, check: bool) -> Vec<String> {
+pub(crate) fn run(root: &Path, check: bool) -> Vec<String> {
     let pages = [
         ("docs/reference/configuration.md", configuration().into_bytes()),
         ("docs/reference/knockdaemon.md", command(knockdaemon::cli::command()).into_bytes()),
@@ -25,4 +27,73 @@ pub fn run(root: &Path, check: bool) -> Vec<String> {
         }
     }
     faults
+}
+
+const GENERATED: &str =
+    "<!-- Made by `cargo xtask docs`; change the table of keys or the options instead. -->";
+
+/// The reference of keys, part by part.
+fn configuration() -> String {
+    let mut page = format!(
+        "# Configuration keys\n\n{GENERATED}\n\n\
+         Two syntaxes, one meaning: `.conf` is the Apache-like text of the original, `.yaml` and `.yml` \
+         are YAML with the same names and the same tree. `<template open>` is `template: {{open: …}}`, a \
+         repeated `<action>` is a list. `knockdaemon check` reports every mistake with its place.\n\n\
+         Relative paths are meant from the folder of the file they stand in. Times are seconds or have a \
+         unit: `90s`, `5m`, `2h`, `1d`.\n"
+    );
+    for within in Within::ALL {
+        let title = within.to_string().replace('\'', "`");
+        page.push_str(&format!("\n## In {title}\n\n"));
+        page.push_str(
+            "| key | takes | default | read by | meaning |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for key in KEYS.iter().filter(|key| key.within == *within) {
+            let default =
+                if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+            let again = if key.repeats == Repeats::Often { ", repeatable" } else { "" };
+            page.push_str(&format!(
+                "| `{}` | {}{again} | {default} | {} | {} |\n",
+                key.name,
+                cell(&key.kind.to_string()),
+                key.used_by,
+                cell(&about(key)),
+            ));
+        }
+    }
+    page
+}
+
+fn about(key: &Key) -> String {
+    match key.used_by {
+        UsedBy::Nobody(why) => format!("{} No effect: {why}.", key.about),
+        _ => key.about.to_owned(),
+    }
+}
+
+/// Text that does not break a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// A program's options, with those of its commands.
+fn command(mut command: clap::Command) -> String {
+    let name = command.get_name().to_owned();
+    command.build();
+    let mut page = format!("# {name}\n\n{GENERATED}\n\n```\n{}\n```\n", help(&mut command));
+    let names: Vec<String> =
+        command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for sub in names.iter().filter(|sub| *sub != "help") {
+        if let Some(sub_command) = command.find_subcommand_mut(sub) {
+            page.push_str(&format!("\n## {name} {sub}\n\n```\n{}\n```\n", help(sub_command)));
+        }
+    }
+    page
+}
+
+/// The long help as on a terminal of 100 columns, whatever ours is.
+fn help(command: &mut clap::Command) -> String {
+    let mut command = command.clone().term_width(100);
+    let text = command.render_long_help().to_string();
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }

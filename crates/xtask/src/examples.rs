@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All faults found.
-pub fn run(root: &Path) -> Vec<String> {
+pub(crate) fn run(root: &Path) -> Vec<String> {
     match try_all(root) {
         Ok(faults) => faults,
         Err(error) => vec![format!("examples: {error}")],
@@ -40,11 +40,23 @@ fn try_all(root: &Path) -> std::io::Result<Vec<String>> {
         let copy = copies.path().join(name);
         let output = if name.starts_with("knockclient") {
             Command::new(programs.join("knockclient"))
-                .args(["-test", "-remote", "192.0.2.1", "-client", "192.0.2.2", "-port", "22", "-conf"])
+                .args([
+                    "-test",
+                    "-remote",
+                    "192.0.2.1",
+                    "-client",
+                    "192.0.2.2",
+                    "-port",
+                    "22",
+                    "-conf",
+                ])
                 .arg(&copy)
                 .output()?
         } else if name.ends_with(".conf") || name.ends_with(".yaml") {
-            Command::new(programs.join("knockdaemon")).args(["check", "-conf"]).arg(&copy).output()?
+            Command::new(programs.join("knockdaemon"))
+                .args(["check", "-conf"])
+                .arg(&copy)
+                .output()?
         } else {
             continue;
         };

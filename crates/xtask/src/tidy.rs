@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LONG: usize = 600;
 
 /// All faults found.
-pub fn run(root: &Path) -> Vec<String> {
+pub(crate) fn run(root: &Path) -> Vec<String> {
     let mut faults = Vec::new();
     let files = tracked(root);
     for file in &files {
@@ -39,7 +39,9 @@ fn rust(file: &Path, text: &str, faults: &mut Vec<String>) {
     let is_test = file.components().any(|part| part.as_os_str() == "tests")
         || file.file_stem().is_some_and(|stem| stem == "tests");
     if lines > LONG && !is_test {
-        faults.push(format!("{name}: {lines} lines; {LONG} are the most. Split it by reason to exist"));
+        faults.push(format!(
+            "{name}: {lines} lines; {LONG} are the most. Split it by reason to exist"
+        ));
     }
     let doc: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
     if doc.is_empty() {
@@ -47,8 +49,14 @@ fn rust(file: &Path, text: &str, faults: &mut Vec<String>) {
     }
     let yaml_users =
         ["crates/knock-config/src/syntax/yaml.rs", "crates/knock-config/src/syntax/locate.rs"];
-    let uses_yaml = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("serde_yaml::"));
-    if uses_yaml && !is_test && !yaml_users.iter().any(|user| file == Path::new(user)) && !file.starts_with("crates/xtask") {
+    let uses_yaml = text
+        .lines()
+        .any(|line| !line.trim_start().starts_with("//") && line.contains("serde_yaml::"));
+    if uses_yaml
+        && !is_test
+        && !yaml_users.iter().any(|user| file == Path::new(user))
+        && !file.starts_with("crates/xtask")
+    {
         faults.push(format!("{name}: only {} may use serde_yaml", yaml_users.join(" and ")));
     }
 }

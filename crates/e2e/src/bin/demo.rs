@@ -65,7 +65,10 @@ fn failed(error: &LabError) -> ExitCode {
 fn story() -> Result<()> {
     let lab = Lab::new()?;
     let (client, server) = (lab.client(), lab.server());
-    tell("hosts", &format!("a client {client} and a server {server}, each in its own network namespace"));
+    tell(
+        "hosts",
+        &format!("a client {client} and a server {server}, each in its own network namespace"),
+    );
 
     firewall::close(&lab, Backend::Nft, "portknock")?;
     let rules = firewall::rules(&lab, "iptables", "LOG")?;

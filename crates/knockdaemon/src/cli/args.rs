@@ -1,0 +1,106 @@
+//! The command line: one definition feeds parsing, `--help` and the manual page.
+//! Old-style options (`-conf FILE`) are rewritten before they come here.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Port-knocking server that follows the firewall log.
+///
+/// Watches the log for connection attempts to closed ports, keeps a queue of ports for each client,
+/// and runs the configured actions when a queue spells a valid knock. Without a command it runs in
+/// the foreground.
+#[derive(Debug, Parser)]
+#[command(
+    name = "knockdaemon",
+    version,
+    infer_long_args = true,
+    disable_help_subcommand = true,
+    args_override_self = true,
+    after_help = crate::exit::TABLE,
+    after_long_help = crate::cli::manual::AFTER_HELP
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+
+    /// Do everything, but do not respond to knocks: say what would run
+    #[arg(long)]
+    pub(crate) test: bool,
+
+    /// Show the manual page
+    #[arg(long)]
+    pub(crate) man: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Options that may stand before or behind a command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Common {
+    /// Read this configuration and no other
+    #[arg(long, short = 'c', value_name = "FILE", global = true)]
+    pub(crate) conf: Option<PathBuf>,
+
+    /// Tell what happens in detail: line, hit, queue, window, decision
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
+
+    /// Say nothing but errors
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Accept a configuration or key file that others can read
+    #[arg(long, global = true)]
+    pub(crate) insecure: bool,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon in the foreground (what a call without a command does)
+    Run(RunArgs),
+    /// Read the configuration and print every mistake at once, with its place; status 1 on any
+    Check,
+    /// Run existing logs through the same engine at full speed; responds to nothing
+    Replay(ReplayArgs),
+    /// List logformats with their samples, or show what the lines of a file yield
+    Formats(FormatsArgs),
+}
+
+/// Options of `run`.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct RunArgs {
+    /// Do everything, but do not respond to knocks: say what would run
+    #[arg(long)]
+    pub(crate) test: bool,
+}
+
+/// Options of `replay`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Logs to read from their first line, in this order; `-` is standard input
+    #[arg(value_name = "LOG", required = true, action = ArgAction::Append)]
+    pub(crate) logs: Vec<PathBuf>,
+}
+
+/// Options of `formats`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FormatsArgs {
+    /// One format only
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Show what each line of this file yields; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) test: Option<PathBuf>,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}

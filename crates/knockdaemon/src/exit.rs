@@ -1,0 +1,43 @@
+//! Exit codes: the numbers of `sysexits(3)`, so that scripts and units can tell failures apart.
+
+use std::process::ExitCode;
+
+/// How a run of the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All went well.
+    Ok,
+    /// `check` found mistakes, or a sample of a logformat does not hold.
+    Problems,
+    /// The command line was wrong (`EX_USAGE`).
+    Usage,
+    /// A log, a device or the store could not be read or written (`EX_IOERR`).
+    Input,
+    /// Something is not permitted (`EX_NOPERM`).
+    Permission,
+    /// The configuration is missing or wrong (`EX_CONFIG`).
+    Config,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Problems => 1,
+            Exit::Usage => 64,
+            Exit::Input => 74,
+            Exit::Permission => 77,
+            Exit::Config => 78,
+        })
+    }
+}
+
+/// The list in `--help` and in the manual.
+pub(crate) const TABLE: &str = "\
+Exit status:
+   0  success
+   1  check found mistakes, or a line of formats --test was expected to yield and did not
+  64  the command line is wrong
+  74  a log, a device or the state folder cannot be read or written
+  77  a permission is missing
+  78  the configuration is missing or wrong";

@@ -1,0 +1,50 @@
+//! The one place that reads a clock. Everybody else is told the time.
+
+#![allow(clippy::disallowed_methods, reason = "this is where the clocks are read")]
+
+use std::time::{Instant, SystemTime};
+
+use chrono::{DateTime, Datelike, Local, Timelike};
+use knock_engine::Now;
+use knock_rules::LocalTime;
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock whose uptime starts at zero.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// This moment: wall clock, monotonic clock and local calendar.
+    #[must_use]
+    pub(crate) fn now(&self) -> Now {
+        let wall = SystemTime::now();
+        Now { wall, uptime: self.start.elapsed(), local: local_time(wall) }
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The local calendar at a moment, for the time words of conditions.
+#[must_use]
+pub(crate) fn local_time(wall: SystemTime) -> LocalTime {
+    let local = DateTime::<Local>::from(wall);
+    LocalTime {
+        year: local.year(),
+        month: local.month(),
+        day: local.day(),
+        hour: local.hour(),
+        minute: local.minute(),
+        weekday: local.weekday().num_days_from_sunday(),
+    }
+}

@@ -1,0 +1,297 @@
+//! The story of the daemon, from top to bottom.
+//!
+//! Sources read lines and send hits to one inbox. The loop takes each hit to the engine; an accepted
+//! knock becomes changes and orders. The changes go to disk, then the orders to the workers, and
+//! what a worker did comes back to the same inbox to be struck out. The loop waits in one place.
+
+mod clock;
+mod event;
+mod extract;
+mod reload;
+mod respond;
+mod signals;
+mod summary;
+mod threads;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use knock_config::DaemonSettings;
+use knock_engine::{Engine, Ledger, Now, OrderId, Outcome, Verdict};
+use knock_sources::{Notice, SourceError};
+use knock_wire::Hit;
+
+pub(crate) use clock::{Clock, local_time};
+pub(crate) use extract::lines_of;
+
+use event::Event;
+use extract::SharedFormats;
+use respond::{Respond, Response};
+use summary::Summary;
+use threads::{Readers, Wanted};
+
+/// Room in the inbox, in events (a block of hits, a finished order, a signal).
+const INBOX: usize = 256;
+
+/// With work in the agenda the loop looks at the wall clock at least so often: a clock that was set
+/// forward moves deadlines nearer than the wait that was computed before.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// At the end, running orders get this long to finish.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Whether knocks are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Orders run.
+    Respond,
+    /// `-test`: what would run is said, and nothing is kept on disk.
+    DryRun,
+}
+
+/// Why the daemon could not start, or had to end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub(crate) enum RunError {
+    /// The state folder is not usable.
+    Store(knock_actions::StoreError),
+    /// A thread or a signal handler could not be set up.
+    System(std::io::Error),
+    /// The last source ended with a failure.
+    NoSource(String, SourceError),
+}
+
+impl RunError {
+    /// Whether a missing permission is the reason.
+    #[must_use]
+    pub(crate) fn is_permission(&self) -> bool {
+        match self {
+            Self::Store(error) => std::error::Error::source(error)
+                .and_then(|source| source.downcast_ref::<std::io::Error>())
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied),
+            Self::System(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+            Self::NoSource(_, error) => error.is_permission(),
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::System(error) => write!(f, "the system refused a thread or a signal: {error}"),
+            Self::NoSource(name, error) => {
+                write!(f, "nothing left to read: {name}: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Follows the log and answers knocks until a signal stops it.
+///
+/// # Errors
+/// When the state folder cannot be used, or no source can be read.
+pub(crate) fn run(
+    settings: DaemonSettings,
+    reread: reload::Reread,
+    mode: Mode,
+    config: PathBuf,
+) -> Result<(), RunError> {
+    let clock = Clock::new();
+    let (to_inbox, inbox) = mpsc::sync_channel(INBOX);
+    let wanted = Wanted::by(&settings);
+    let formats = SharedFormats::new(Arc::clone(&settings.formats));
+
+    let (respond, ledger) = match mode {
+        Mode::Respond => Respond::start(&settings, to_inbox.clone())?,
+        Mode::DryRun => (Respond::DryRun, Ledger::new()),
+    };
+    tell_agenda(&ledger, &clock.now());
+    let mut readers = Readers::new(formats.clone(), to_inbox.clone());
+    let signals = signals::listen(to_inbox).map_err(RunError::System)?;
+    readers.set(&wanted).map_err(RunError::System)?;
+    tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
+
+    let mut daemon = Daemon {
+        clock,
+        engine: Engine::new(settings.plan, ledger),
+        statedir: settings.statedir,
+        respond,
+        readers,
+        formats,
+        reread,
+        summary: Summary::default(),
+    };
+    let result = daemon.turn_until_stopped(&inbox);
+    signals.close();
+    daemon.stop(&inbox);
+    result
+}
+
+/// What the loop works with.
+struct Daemon {
+    clock: Clock,
+    engine: Engine,
+    statedir: PathBuf,
+    respond: Respond,
+    readers: Readers,
+    formats: SharedFormats,
+    reread: reload::Reread,
+    summary: Summary,
+}
+
+/// Whether the loop goes on after an event.
+enum Next {
+    Turn,
+    Stop,
+    /// Nothing more to read: stop when the agenda is empty.
+    Drain,
+}
+
+impl Daemon {
+    fn turn_until_stopped(&mut self, inbox: &Receiver<Event>) -> Result<(), RunError> {
+        let mut draining = false;
+        loop {
+            let response = self.respond.hand_out(&mut self.engine, &self.clock.now());
+            if draining && self.engine.ledger().orders().next().is_none() {
+                return Ok(());
+            }
+            let event = match self.wait(inbox, &response) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            match self.take(event)? {
+                Next::Turn => {}
+                Next::Stop => return Ok(()),
+                Next::Drain => {
+                    draining = true;
+                    let waiting = self.engine.ledger().orders().count();
+                    tracing::info!(waiting, "end of input; stopping when the agenda is empty");
+                }
+            }
+        }
+    }
+
+    /// The one place where the loop waits.
+    fn wait(&self, inbox: &Receiver<Event>, last: &Response) -> Result<Event, RecvTimeoutError> {
+        let due = match last {
+            // All workers are busy: one of them will report, and that is the time to go on.
+            Response::WorkersBusy => None,
+            Response::AllHandedOut => self.engine.next_due(),
+        };
+        match due {
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => {
+                let wait = due.duration_since(self.clock.now().wall).unwrap_or_default();
+                inbox.recv_timeout(wait.min(LONGEST_WAIT))
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<Next, RunError> {
+        match event {
+            Event::Hits(hits) => {
+                let now = self.clock.now();
+                for hit in &hits {
+                    self.hit(&now, hit);
+                }
+                self.summary.tell(now.uptime, self.engine.counters());
+            }
+            Event::Finished(id, outcome) => self.finished(id, &outcome),
+            Event::Notice(source, notice) => tell_notice(&source, &notice),
+            Event::SourceEnded(id, name, result) => {
+                let left = self.readers.ended(id);
+                match result {
+                    Ok(()) => tracing::info!(source = name, "end of input"),
+                    Err(error) if left == 0 => return Err(RunError::NoSource(name, error)),
+                    Err(error) => tracing::error!(source = name, "{error}"),
+                }
+                if left == 0 {
+                    return Ok(Next::Drain);
+                }
+            }
+            Event::Reload => self.reload(),
+            Event::Stop => return Ok(Next::Stop),
+        }
+        Ok(Next::Turn)
+    }
+
+    fn hit(&mut self, now: &Now, hit: &Hit) {
+        match self.engine.hit(now, hit) {
+            Verdict::Accepted(accepted) => self.respond.accept(&mut self.engine, &accepted),
+            Verdict::OutsideSpan => {
+                tracing::debug!(client = %hit.client, port = hit.port, "outside the span");
+            }
+            Verdict::Repeated => {
+                tracing::debug!(client = %hit.client, port = hit.port, "a repeated SYN, ignored");
+            }
+            Verdict::Queued { filled, of } => {
+                tracing::debug!(client = %hit.client, port = hit.port, "queued {filled}/{of}");
+            }
+            Verdict::Refused(refusal) => {
+                tracing::debug!(client = %hit.client, port = hit.port, code = refusal.code(), "window refused: {refusal}");
+            }
+        }
+    }
+
+    fn finished(&mut self, id: OrderId, outcome: &Outcome) {
+        respond::tell_outcome(&self.engine, id, outcome);
+        let changes = self.engine.finished(&self.clock.now(), id, outcome);
+        self.respond.strike_out(&changes);
+    }
+
+    fn reload(&mut self) {
+        let Some(settings) = reload::read(&self.reread) else { return };
+        if settings.statedir != self.statedir {
+            tracing::warn!("a new statedir is taken at the next start only");
+        }
+        if let Err(error) = self.readers.set(&Wanted::by(&settings)) {
+            tracing::error!("could not start a source: {error}; the old ones go on");
+        }
+        self.formats.replace(settings.formats);
+        self.engine.replace_plan(settings.plan);
+        tracing::info!("configuration reloaded; queues and agenda are kept");
+    }
+
+    /// Lets running orders finish and strikes them out; what waits stays in the agenda on disk.
+    fn stop(mut self, inbox: &Receiver<Event>) {
+        self.readers.stop_all();
+        let deadline = self.clock.now().uptime + GRACE;
+        while self.respond.running() > 0 {
+            let left = deadline.saturating_sub(self.clock.now().uptime);
+            match inbox.recv_timeout(left) {
+                Ok(Event::Finished(id, outcome)) => self.finished(id, &outcome),
+                // Hits that come now are not answered: their orders could not run any more.
+                Ok(_) => {}
+                Err(_) => {
+                    tracing::warn!("an order is still running; it runs again after the next start");
+                    break;
+                }
+            }
+        }
+        let waiting = self.engine.ledger().orders().count();
+        tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
+    }
+}
+
+fn tell_agenda(ledger: &Ledger, now: &Now) {
+    let overdue = ledger.orders().filter(|order| order.due <= now.wall).count();
+    let waiting = ledger.orders().count();
+    if waiting > 0 {
+        tracing::info!(waiting, overdue, "agenda taken up; what is overdue runs now");
+    }
+}
+
+fn tell_notice(source: &str, notice: &Notice) {
+    if notice.is_warning() {
+        tracing::warn!(source, "{notice}");
+    } else {
+        tracing::info!(source, "{notice}");
+    }
+}

@@ -1,0 +1,159 @@
+//! From an accepted knock to the world: durable first, then run, then struck out.
+//! Decides nothing; the engine says what is due.
+
+use std::sync::mpsc::SyncSender;
+
+use knock_actions::{Host, Pool, Store};
+use knock_config::DaemonSettings;
+use knock_engine::{Accepted, Change, Engine, Ledger, Now, OrderId, Outcome};
+
+use super::RunError;
+use super::event::Event;
+
+/// Orders that may run side by side; those of one client never do.
+const WORKERS: usize = 4;
+
+/// How knocks are answered.
+pub(crate) enum Respond {
+    /// Said only.
+    DryRun,
+    /// Kept on disk and run by workers.
+    Real(Box<Real>),
+}
+
+/// What it takes to answer for real.
+pub(crate) struct Real {
+    /// The agenda and the state variable on disk.
+    store: Store,
+    /// Who runs the orders.
+    pool: Pool,
+    /// Orders handed to the pool that it has not reported yet.
+    running: usize,
+}
+
+/// How far `hand_out` came.
+pub(crate) enum Response {
+    /// Everything that is due is with a worker.
+    AllHandedOut,
+    /// Something is due, and no worker is free.
+    WorkersBusy,
+}
+
+impl Respond {
+    /// Opens the store, starts the workers; returns what the store remembers.
+    pub(crate) fn start(
+        settings: &DaemonSettings,
+        inbox: SyncSender<Event>,
+    ) -> Result<(Self, Ledger), RunError> {
+        let (store, ledger, notices) = Store::open(&settings.statedir).map_err(RunError::Store)?;
+        for notice in notices {
+            tracing::error!("{notice}");
+        }
+        let pool = Pool::start(
+            WORKERS,
+            || Box::new(Host::new()),
+            move |id, outcome| {
+                // A closed inbox: the daemon has stopped, and the order runs again at the next start.
+                let _gone = inbox.send(Event::Finished(id, outcome));
+            },
+        )
+        .map_err(RunError::System)?;
+        Ok((Self::Real(Box::new(Real { store, pool, running: 0 })), ledger))
+    }
+
+    /// Orders that a worker has.
+    pub(crate) fn running(&self) -> usize {
+        match self {
+            Self::DryRun => 0,
+            Self::Real(real) => real.running,
+        }
+    }
+
+    /// Makes a knock durable, then lets the engine know of it. A knock that cannot be made durable
+    /// is refused: a port whose closing is not on disk must not open.
+    pub(crate) fn accept(&mut self, engine: &mut Engine, accepted: &Accepted) {
+        let client = accepted.client;
+        let fields = fields_of(accepted);
+        tracing::info!(%client, "knock accepted: {fields}");
+        for (action, fault) in &accepted.faults {
+            tracing::error!(%client, action, "cannot be evaluated: {fault}");
+        }
+        if accepted.orders.is_empty() {
+            tracing::info!(%client, "no action's condition holds for this knock");
+        }
+        match self {
+            Self::DryRun => {
+                for order in &accepted.orders {
+                    let delay = order.delay.as_secs();
+                    tracing::info!(%client, template = order.template, delay_s = delay, "would run: {}", order.command);
+                }
+                let memory: Vec<Change> = accepted
+                    .changes
+                    .iter()
+                    .filter(|change| matches!(change, Change::Remembered(_)))
+                    .cloned()
+                    .collect();
+                engine.commit(&memory);
+            }
+            Self::Real(real) => match real.store.append(&accepted.changes) {
+                Ok(()) => engine.commit(&accepted.changes),
+                Err(error) => {
+                    tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
+                }
+            },
+        }
+    }
+
+    /// Gives everything that is due to the workers, without waiting for one.
+    pub(crate) fn hand_out(&mut self, engine: &mut Engine, now: &Now) -> Response {
+        let Self::Real(real) = self else { return Response::AllHandedOut };
+        let mut busy = false;
+        for order in engine.due(now) {
+            match real.pool.try_send(order) {
+                Ok(()) => real.running += 1,
+                Err(order) => {
+                    engine.put_back(order.id);
+                    busy = true;
+                }
+            }
+        }
+        if busy { Response::WorkersBusy } else { Response::AllHandedOut }
+    }
+
+    /// A worker is done, and the engine has struck its order out: now the disk. When that fails the
+    /// order may run once more after a restart, which orders must bear.
+    pub(crate) fn strike_out(&mut self, changes: &[Change]) {
+        let Self::Real(real) = self else { return };
+        real.running = real.running.saturating_sub(1);
+        if let Err(error) = real.store.append(changes) {
+            tracing::error!("what was done cannot be kept on disk: {error}");
+        }
+    }
+}
+
+/// Says how an order ended.
+pub(crate) fn tell_outcome(engine: &Engine, id: OrderId, outcome: &Outcome) {
+    let Some(order) = engine.ledger().order(id) else { return };
+    let (client, template) = (order.client, order.template.as_str());
+    match outcome {
+        Outcome::Done => tracing::info!(%client, template, "done: {}", order.command),
+        Outcome::AlreadySo => tracing::info!(%client, template, "already so: {}", order.command),
+        Outcome::Failed { why, .. } => {
+            tracing::error!(%client, template, "failed: {}: {why}", order.command);
+        }
+        Outcome::TimedOut => {
+            let limit = order.timeout.as_secs();
+            tracing::error!(%client, template, "no end within {limit} s: {}", order.command);
+        }
+    }
+}
+
+/// The knock's fields in one line, `PORT=22 TIME=15`.
+fn fields_of(accepted: &Accepted) -> String {
+    let fields: Vec<String> = accepted
+        .knock
+        .iter()
+        .map(|(field, value)| format!("{}={value}", field.rule_name()))
+        .collect();
+    fields.join(" ")
+}

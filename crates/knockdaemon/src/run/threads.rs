@@ -1,0 +1,121 @@
+//! The threads that read: one for each source, started and stopped by the loop.
+
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::Duration;
+
+use knock_config::{DaemonSettings, RunMode};
+use knock_sources::{FileSource, KmsgSource, Source, Start, StdinSource, Stop};
+
+use super::event::Event;
+use super::extract::{SharedFormats, ToLoop};
+
+/// What a source reads; two settings that name the same ones need no restart of the threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Follow a log file.
+    File(PathBuf, Duration),
+    /// The kernel's own log.
+    Kmsg,
+    /// Standard input.
+    Stdin,
+}
+
+impl Wanted {
+    /// The sources that the settings ask for.
+    pub(crate) fn by(settings: &DaemonSettings) -> Vec<Self> {
+        match settings.runmode {
+            RunMode::File => settings
+                .logfiles
+                .iter()
+                .map(|path| Self::File(path.clone(), settings.fileinterval))
+                .collect(),
+            RunMode::Kmsg => vec![Self::Kmsg],
+            RunMode::Stdin => vec![Self::Stdin],
+        }
+    }
+
+    fn open(&self) -> Box<dyn Source> {
+        match self {
+            Self::File(path, interval) => {
+                Box::new(FileSource::new(path.clone(), *interval, Start::AtEnd))
+            }
+            Self::Kmsg => Box::new(KmsgSource::new(Start::AtEnd)),
+            Self::Stdin => Box::new(StdinSource::new()),
+        }
+    }
+}
+
+struct Reader {
+    id: usize,
+    wanted: Wanted,
+    stop: Stop,
+}
+
+/// The reading threads.
+pub(crate) struct Readers {
+    readers: Vec<Reader>,
+    next_id: usize,
+    formats: SharedFormats,
+    inbox: SyncSender<Event>,
+}
+
+impl Readers {
+    /// None yet; they will extract with `formats` and report to `inbox`.
+    pub(crate) fn new(formats: SharedFormats, inbox: SyncSender<Event>) -> Self {
+        Self { readers: Vec::new(), next_id: 0, formats, inbox }
+    }
+
+    /// Makes the running sources the wanted ones. Those that stay are not touched, so that a reload
+    /// loses no line.
+    pub(crate) fn set(&mut self, wanted: &[Wanted]) -> std::io::Result<()> {
+        let (keep, end) =
+            self.readers.drain(..).partition(|reader| wanted.contains(&reader.wanted));
+        self.readers = keep;
+        stop_all(end);
+        for one in wanted {
+            if !self.readers.iter().any(|reader| reader.wanted == *one) {
+                self.start(one.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A source has ended by itself. Returns how many are left.
+    pub(crate) fn ended(&mut self, id: usize) -> usize {
+        self.readers.retain(|reader| reader.id != id);
+        self.readers.len()
+    }
+
+    /// Tells all of them to end.
+    pub(crate) fn stop_all(&mut self) {
+        stop_all(std::mem::take(&mut self.readers));
+    }
+
+    fn start(&mut self, wanted: Wanted) -> std::io::Result<()> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let stop = Stop::new()?;
+        let (inbox, formats) = (self.inbox.clone(), self.formats.clone());
+        let (its_stop, its_wish) = (stop.clone(), wanted.clone());
+        thread::Builder::new().name(format!("source {id}")).spawn(move || {
+            let mut source = its_wish.open();
+            let name = source.name();
+            let mut intake = ToLoop::new(name.clone(), formats, inbox.clone());
+            let result = source.run(&mut intake, &its_stop);
+            // A closed inbox means that the loop has ended and asks no more.
+            let _gone = inbox.send(Event::SourceEnded(id, name, result));
+        })?;
+        self.readers.push(Reader { id, wanted, stop });
+        Ok(())
+    }
+}
+
+fn stop_all(readers: Vec<Reader>) {
+    for reader in &readers {
+        reader.stop.set();
+    }
+    // Not joined: a source may be waiting for room in the inbox, which only the loop empties. It
+    // ends at its next look at the flag, or when the inbox closes.
+}

@@ -1,0 +1,153 @@
+//! `replay` and `formats`: what old logs come to, for people and for programs.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod common;
+
+use common::{CONFIG, Folder, knock_log, line};
+use serde_json::{Value, json};
+
+fn events(out: &str) -> Vec<Value> {
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_knock_in_a_log_and_what_it_would_run_as_json() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    let log = folder.write("messages", knock_log());
+    let ended = folder.run(&["replay", "--json", "-conf", "k.conf", "messages"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    let events = events(&ended.out);
+    let open = "/sbin/iptables -I INPUT -p tcp -s 10.0.0.1/32 --dport 22 --syn -j ACCEPT";
+    let close = "/sbin/iptables -D INPUT -p tcp -s 10.0.0.1/32 --dport 22 --syn -j ACCEPT";
+    assert_eq!(
+        events[0],
+        json!({
+            "event": "knock", "line": 8, "client": "10.0.0.1",
+            "fields": {"IP": "10.0.0.1", "PORT": 22, "TIME": 15, "CHECKSUM": 48},
+            "actions": [
+                {"template": "open", "delay_s": 0, "command": open},
+                {"template": "close", "delay_s": 900, "command": close},
+            ],
+        })
+    );
+    let bytes = std::fs::metadata(log).unwrap().len();
+    let summary = events.last().unwrap();
+    for (name, value) in [("lines", 8), ("bytes", bytes), ("hits", 8), ("knocks", 1)] {
+        assert_eq!(summary[name], value, "{name}");
+    }
+    assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn the_same_from_a_pipe_for_people() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    let ended = folder.run_with_input(&["-conf=k.conf", "replay", "-"], knock_log().as_bytes());
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(
+        ended.out.contains("line 8: 10.0.0.1 knocked: IP=10.0.0.1 PORT=22 TIME=15"),
+        "{}",
+        ended.out
+    );
+    assert!(ended.out.contains("close after 900 s: /sbin/iptables -D"), "{}", ended.out);
+    assert!(ended.out.contains("8 lines"), "{}", ended.out);
+}
+
+#[test]
+fn long_lines_broken_text_and_nul_bytes_lose_nothing_and_keep_the_count() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    let mut log = Vec::new();
+    for (index, packet) in knock_log().lines().enumerate() {
+        match index {
+            2 => log.extend([vec![b'x'; 10 * 1024 * 1024], b"\n".to_vec()].concat()),
+            4 => log.extend(b"\xff\xfe\0 kernel: \x1b[2J IN= SRC=\xff\n"),
+            _ => {}
+        }
+        log.extend_from_slice(packet.as_bytes());
+        log.push(b'\n');
+    }
+    folder.write("messages", log);
+    let ended = folder.run(&["-quiet", "-conf", "k.conf", "replay", "--json", "messages"]);
+    let events = events(&ended.out);
+    assert_eq!(events[0]["event"], "knock");
+    assert_eq!(events[0]["line"], 10);
+    assert_eq!(events[1]["lines"], 10);
+}
+
+#[test]
+fn a_queue_that_is_too_old_is_forgotten_by_the_lines_own_time() {
+    let folder = Folder::new();
+    folder.write("k.conf", format!("queuetimeout = 60s\n{CONFIG}"));
+    let whole = knock_log();
+    let first_half: String = whole.split_inclusive('\n').take(4).collect();
+    let second_half: String =
+        whole.split_inclusive('\n').skip(4).collect::<String>().replace("03:22:42", "03:24:00");
+    folder.write("messages", format!("{first_half}{second_half}{whole}"));
+    let ended = folder.run(&["-conf", "k.conf", "replay", "--json", "messages"]);
+    assert_eq!(events(&ended.out).last().unwrap()["knocks"], 1, "the whole one only");
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_named() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    let ended = folder.run(&["-conf", "k.conf", "replay", "nosuch.log"]);
+    assert_eq!(ended.code, 74);
+    assert!(ended.err.contains("nosuch.log: No such file"), "{}", ended.err);
+    let ended = folder.run(&["-conf", "k.conf", "replay", "."]);
+    assert!(ended.err.contains("is a folder, not a log"), "{}", ended.err);
+}
+
+#[test]
+fn formats_are_listed_with_their_samples() {
+    let folder = Folder::new();
+    let ended = folder.run(&["formats"]);
+    assert_eq!(ended.code, 0);
+    for name in ["iptables", "ipchains", "ulogd"] {
+        assert!(ended.out.lines().any(|line| line == name), "{name}");
+    }
+    let one = folder.run(&["formats", "ipchains"]);
+    assert!(one.out.contains("DENY") && one.out.contains("yields nothing"), "{}", one.out);
+    let none = folder.run(&["formats", "ipchain"]);
+    assert_eq!(none.code, 64);
+    assert!(none.err.contains("no logformat 'ipchain'"), "{}", none.err);
+}
+
+#[test]
+fn a_format_tried_on_a_file_tells_each_line() {
+    let folder = Folder::new();
+    let forged = "Nov 21 03:22:43 vm kernel: FWDROP IN=eth0 OUT= MAC= SRC=203.0.113.7 DST=203.0.113.1 \
+                  LEN=56 TOS=0x00 PREC=0x00 TTL=64 ID=26526 DF PROTO=ICMP TYPE=3 CODE=3 \
+                  [SRC=198.51.100.66 DST=203.0.113.1 LEN=28 TOS=0x00 PREC=0x00 TTL=64 ID=16962 \
+                  PROTO=UDP SPT=40000 DPT=102 LEN=8 ] \n";
+    folder.write("messages", format!("{}{forged}noise\n", line("2001:db8::7", 102, 40_000)));
+    let ended = folder.run(&["formats", "iptables", "--test", "messages", "--json"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let lines = events(&ended.out);
+    assert_eq!(lines[0]["line"], 1);
+    assert_eq!(lines[0]["hit"]["client"], "2001:db8::7");
+    assert_eq!(lines[0]["hit"]["port"], 102);
+    assert_eq!(lines[0]["hit"]["protocol"], "TCP");
+    assert_eq!(lines[1]["hit"], Value::Null);
+    assert!(lines[1]["why"].as_str().unwrap().contains("ICMP"), "{}", lines[1]);
+    assert_eq!(lines[2]["hit"], Value::Null);
+    assert_eq!(lines.len(), 3);
+
+    // The old spelling, and for people.
+    let ended = folder.run(&["formats", "iptables", "-test", "messages"]);
+    assert!(ended.out.contains("1 of 3 lines yield a hit"), "{}", ended.out);
+}
+
+#[test]
+fn a_users_own_format_in_the_configuration_is_one_of_them() {
+    let folder = Folder::new();
+    let own = "uselogformat = mine\n<logformat mine>\n  required = fw-drop\n  ipclient = from (\\S+)\n  \
+               port = to port (\\d+)\n</logformat>\n";
+    folder.write("k.conf", format!("{own}{CONFIG}"));
+    folder.write("messages", "fw-drop from 192.0.2.7 to port 800\n");
+    let ended = folder.run(&["formats", "mine", "--test", "messages", "--json", "-conf", "k.conf"]);
+    assert_eq!(events(&ended.out)[0]["hit"]["port"], 800, "{}", ended.err);
+}
