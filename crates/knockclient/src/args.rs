@@ -119,6 +119,8 @@ fn known(command: &clap::Command) -> Vec<Known> {
     version,
     about = "Knocks at a host, for a knockdaemon there to open a port",
     after_help = EXAMPLES,
+    // As with the original: the last of several counts.
+    args_override_self = true,
     max_term_width = 100
 )]
 pub(crate) struct Options {

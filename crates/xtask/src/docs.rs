@@ -22,11 +22,18 @@ pub(crate) fn run(root: &Path, check: bool) -> Vec<String> {
             if fs::read(&path).unwrap_or_default() != page {
                 faults.push(format!("{name} is not up to date: run `cargo xtask docs`"));
             }
-        } else if let Err(error) = fs::write(&path, page) {
+        } else if let Err(error) = write(&path, &page) {
             faults.push(format!("{name}: {error}"));
         }
     }
     faults
+}
+
+fn write(path: &Path, page: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, page)
 }
 
 const GENERATED: &str =
