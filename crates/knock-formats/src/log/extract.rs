@@ -72,14 +72,7 @@ fn repeats(line: &[u8]) -> Option<u32> {
 
 /// What stands behind the time and the host.
 fn behind_host(head: &[u8]) -> Option<&[u8]> {
-    let head = match head.strip_prefix(b"<") {
-        Some(priority) => {
-            let close = priority.iter().position(|byte| !byte.is_ascii_digit())?;
-            priority.get(close..)?.strip_prefix(b">")?
-        }
-        None => head,
-    };
-    let (_, rest) = time::leading(head)?;
+    let (_, rest) = time::leading(time::behind_priority(head))?;
     let rest = rest.strip_prefix(b" ")?;
     let host = rest.iter().position(|byte| *byte == b' ').filter(|len| *len > 0)?;
     rest.get(host + 1..)

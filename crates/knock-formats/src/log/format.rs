@@ -240,20 +240,20 @@ fn optional<'l, T>(
 struct Guards {
     embedded: Finder<'static>,
     protocol: Finder<'static>,
-    /// Words by which a line tells that its packet passed; those that `required` asks for are not
-    /// among them.
-    passed: Vec<Finder<'static>>,
+    /// Words by which a line tells that its packet passed, all beginning with an A; those that
+    /// `required` asks for are not among them.
+    passed: Vec<&'static [u8]>,
 }
 
 impl Guards {
     fn new(wanted: &[String]) -> Self {
         // UFW audits a packet before it decides: the same packet comes again, as a block.
-        let passed = ["ACCEPT", "ALLOW", "UFW AUDIT"];
+        let passed = ["ACCEPT", "ALLOW", "AUDIT"];
         let passed = passed.into_iter().filter(|word| !wanted.iter().any(|w| w.contains(word)));
         Self {
             embedded: Finder::new("[SRC="),
             protocol: Finder::new("PROTO="),
-            passed: passed.map(Finder::new).collect(),
+            passed: passed.map(str::as_bytes).collect(),
         }
     }
 
@@ -268,11 +268,16 @@ impl Guards {
 
     /// Whether what stands before the client's address tells that the packet was let through.
     fn lets_through(&self, head: &[u8]) -> bool {
-        self.passed.iter().any(|word| {
-            word.find_iter(head).any(|at| {
-                let before = at.checked_sub(1).and_then(|before| head.get(before));
-                let after = head.get(at + word.needle().len());
-                ![before, after].into_iter().flatten().any(u8::is_ascii_alphanumeric)
+        memchr::memchr_iter(b'A', head).any(|at| {
+            let (before, rest) = head.split_at(at);
+            self.passed.iter().any(|word| {
+                let whole = rest.strip_prefix(*word).is_some_and(|after| {
+                    ![before.last(), after.first()]
+                        .into_iter()
+                        .flatten()
+                        .any(u8::is_ascii_alphanumeric)
+                });
+                whole && (*word != b"AUDIT" || before.ends_with(b"[UFW "))
             })
         })
     }

@@ -1,16 +1,22 @@
 //! Expressions of the usual shape, run without the regex engine: a literal, then a group that is
-//! one greedy run of one class, then perhaps a literal, as in `SRC=([0-9.]+)` or ` DPT=(\d+) `.
+//! one greedy run of one class, then perhaps a literal, as in `SRC=([0-9.]+)` or ` DPT=(\d+) `; with
+//! `^` in front, the first literal may be missing.
 //! Captures are what a regex engine is slow at; this finds the same ones by a substring search and
 //! a scan. The test at the end holds it to that.
 
 use std::ops::Range;
 
 use memchr::memmem::Finder;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+/// The longest tail: it is compared at each place of a run, so its length multiplies the work.
+const MAX_TAIL: usize = 32;
 
 /// An expression of the usual shape.
 #[derive(Debug)]
 pub(super) struct Scan {
+    /// Whether the literal, then perhaps empty, must stand at the line's start.
+    anchored: bool,
     literal: Finder<'static>,
     class: [bool; 256],
     /// The fewest bytes of the class in a row.
@@ -23,20 +29,28 @@ impl Scan {
     /// `None` when the expression has any other shape.
     pub(super) fn recognise(hir: &Hir) -> Option<Self> {
         let HirKind::Concat(parts) = hir.kind() else { return None };
-        let (first, group, tail) = match parts.as_slice() {
-            [first, group] => (first, group, None),
-            [first, group, tail] => (first, group, Some(tail)),
-            _ => return None,
+        let (anchored, parts) = match parts.split_first() {
+            Some((first, rest)) if matches!(first.kind(), HirKind::Look(Look::Start)) => {
+                (true, rest)
+            }
+            _ => (false, parts.as_slice()),
         };
         let literal = |part: &Hir| match part.kind() {
             HirKind::Literal(literal) => Some(literal.0.to_vec()),
             _ => None,
         };
-        let first = literal(first)?;
-        let tail = match tail {
-            Some(tail) => literal(tail)?,
-            None => Vec::new(),
+        let (first, group, tail) = match parts {
+            [group] if anchored => (Vec::new(), group, Vec::new()),
+            [group, tail] if anchored && literal(group).is_none() => {
+                (Vec::new(), group, literal(tail)?)
+            }
+            [first, group] => (literal(first)?, group, Vec::new()),
+            [first, group, tail] => (literal(first)?, group, literal(tail)?),
+            _ => return None,
         };
+        if tail.len() > MAX_TAIL {
+            return None;
+        }
         let HirKind::Capture(capture) = group.kind() else { return None };
         let HirKind::Repetition(run) = capture.sub.kind() else { return None };
         if run.max.is_some() || !run.greedy {
@@ -50,7 +64,7 @@ impl Scan {
             }
         }
         let min = usize::try_from(run.min).ok()?;
-        Some(Self { literal: Finder::new(&first).into_owned(), class, min, tail })
+        Some(Self { anchored, literal: Finder::new(&first).into_owned(), class, min, tail })
     }
 
     /// Where the group is in each match, leftmost first.
@@ -61,13 +75,19 @@ impl Scan {
         let mut from = 0;
         std::iter::from_fn(move || {
             let at = self.next(line, from)?;
-            from = at.end + self.tail.len();
+            // An empty match of an anchored expression is its only one.
+            from = (at.end + self.tail.len()).max(1);
             Some(at)
         })
     }
 
     fn next(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
         let head = self.literal.needle().len();
+        if self.anchored {
+            let rest = line.strip_prefix(self.literal.needle()).filter(|_| from == 0)?;
+            let run = rest.iter().take_while(|byte| self.holds(**byte)).count();
+            return self.length(rest, run).map(|len| head..head + len);
+        }
         loop {
             let start = from + self.literal.find(line.get(from..)?)? + head;
             let rest = line.get(start..)?;
@@ -96,11 +116,9 @@ impl Scan {
                 rest.get(run..)?.starts_with(&self.tail).then_some(run)
             }
             // The tail may lie within the run: the last place wins, since the run is greedy.
-            Some(_) => {
-                let end = rest.len().min(run + self.tail.len());
-                let place = memchr::memmem::rfind(rest.get(self.min..end)?, &self.tail)?;
-                Some(self.min + place)
-            }
+            Some(_) => (self.min..=run)
+                .rev()
+                .find(|len| rest.get(*len..).is_some_and(|rest| rest.starts_with(&self.tail))),
         }
     }
 }
@@ -132,12 +150,17 @@ mod tests {
             "x(\\d*)",
             "(?:a)b(.{2,})c",
             "RES=([A-Z ]+)URGP=",
+            "^([^=]+)",
+            "^([^=]+)=",
+            "^x(\\d*)",
+            "^x(\\d+) ",
         ] {
             assert!(scan(yes).is_some(), "{yes}");
         }
         for no in [
             "(\\d+)",
-            "^SRC=(\\S+)",
+            "^(SRC=\\S+)",
+            "(?m)^SRC=(\\S+)",
             "SRC=(\\S+?) ",
             "SRC=(\\d{1,5})",
             "(?i)src=(\\S+)",
@@ -164,7 +187,7 @@ mod tests {
         fn agrees_with_the_regex_engine(
             text in prop::sample::select(vec![
                 "a([ab]+)", "a([ab]*)b", "ab([ab ]*)ab", "a( *)", "=([a-c.]+) ", "aa([b]{2,})", "a([^b]+)b",
-                "a([ab]{2,})ba", "ba(\\S+)a ", "a([ab]+)c", " a(.*) ",
+                "a([ab]{2,})ba", "ba(\\S+)a ", "a([ab]+)c", " a(.*) ", "^([ab]+)", "^a([ab]*)b", "^([^=]*)", "^a([bc]+) ", "^([ab]*)c",
             ]),
             line in "[abc =.]{0,60}",
         ) {

@@ -16,10 +16,22 @@ const MONTHS: [&[u8]; 12] = [
 ];
 const WEEKDAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 
-/// The time that the whole text is.
+/// The time that a text is, or begins with before a blank; what syslog's protocol puts in front of
+/// it, `<4>` or `<4>1 `, is passed over. So an expression for it need not tell the many ways of
+/// writing a time apart: the line up to anywhere behind it will do.
 pub(super) fn parse(text: &[u8]) -> Option<LineTime> {
-    let (time, rest) = leading(text.trim_ascii())?;
-    rest.is_empty().then_some(time)
+    let (time, rest) = leading(behind_priority(text).trim_ascii_start())?;
+    rest.first().is_none_or(u8::is_ascii_whitespace).then_some(time)
+}
+
+/// What follows `<4>` or `<4>1 `; all of the text where there is none.
+pub(super) fn behind_priority(text: &[u8]) -> &[u8] {
+    let Some(inside) = text.strip_prefix(b"<") else { return text };
+    let digits = inside.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match inside.get(digits..).and_then(|rest| rest.strip_prefix(b">")) {
+        Some(rest) if (1..=3).contains(&digits) => rest.strip_prefix(b"1 ").unwrap_or(rest),
+        _ => text,
+    }
 }
 
 /// The time that a text begins with, and what follows it.
@@ -262,6 +274,11 @@ mod tests {
         check("[ 1679.232768]", "up 1679.232768");
         check("[50028442.088484]", "up 50028442.088484");
         check("1679.232768", "up 1679.232768");
+        check("Nov 21 03:22:42 vm kernel: x", "local - 11 21 12162");
+        check("<4>Nov 21 03:22:42 vm", "local - 11 21 12162");
+        check("<4>1 2026-11-21T03:22:45Z vm", "wall 1795231365.000000");
+        check("2026-11-21T03:22:45Z vm", "wall 1795231365.000000");
+        check("Sat 2026-11-21 03:22:45 CET vm", "local 2026 11 21 12165");
     }
 
     #[test]
@@ -281,6 +298,9 @@ mod tests {
             "2026-13-01T00:00:00Z",
             "2026-02-29T00:00:00Z",
             "2026-11-21T03:22:42.972511+00:00x",
+            "<>Nov 21 03:22:42",
+            "<4Nov 21 03:22:42",
+            "4,408,1679232768,-;IN=eth0",
             "99999999999.5",
             "1969-12-31T23:59:59Z",
             "Sat ",
