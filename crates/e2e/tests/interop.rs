@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Log, Setup};
+use common::{Log, Setup, key_of};
 use knock_e2e::firewall::Backend;
 use knock_e2e::process::Running;
 use knock_e2e::{probe, programs};
@@ -22,8 +22,8 @@ fn script() -> Command {
 }
 
 /// Ports of a knock that Perl made.
-fn perl_ports(ip: &str, port: &str, time: &str) -> String {
-    let output = script().args(["encrypt", KEY, ip, port, time]).output().unwrap();
+fn perl_ports(key: &str, ip: &str, port: &str, time: &str) -> String {
+    let output = script().args(["encrypt", key, ip, port, time]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}; .ci/install-tools test installs the modules");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -39,7 +39,7 @@ fn both_make_the_same_ports() {
             .output()
             .unwrap();
         let ours = String::from_utf8(ours.stdout).unwrap();
-        assert_eq!(ours.trim(), perl_ports(ip, port, time));
+        assert_eq!(ours.trim(), perl_ports(KEY, ip, port, time));
     }
 }
 
@@ -72,7 +72,7 @@ fn our_daemon_accepts_log_lines_of_a_knock_that_perl_made() {
 fn our_daemon_opens_for_packets_at_ports_that_perl_computed() {
     let setup = Setup::classic(Log::Kmsg, Backend::Nft);
     let client = setup.lab.client();
-    for port in perl_ports(&client.to_string(), "22", "0").split(',') {
+    for port in perl_ports(&key_of(&setup.lab), &client.to_string(), "22", "0").split(',') {
         probe::send_syn(&setup.lab, client, setup.lab.server(), port.parse().unwrap()).unwrap();
     }
     setup.await_open(client);
@@ -83,7 +83,8 @@ fn our_daemon_opens_for_packets_at_ports_that_perl_computed() {
 fn perl_reads_what_our_client_sends() {
     let setup = Setup::classic(Log::Rsyslog, Backend::Nft);
     let log = setup.lab.path("kern.log");
-    let perl = Running::spawn("knock.pl", script().args(["decrypt", KEY]).arg(log)).unwrap();
+    let perl = Running::spawn("knock.pl", script().args(["decrypt", &key_of(&setup.lab)]).arg(log))
+        .unwrap();
     perl.await_line("ready").unwrap();
     setup.knock(&["-port", "22", "-time", "15"]);
     let client = setup.lab.client();

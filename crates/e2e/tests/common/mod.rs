@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::kernel_log::Rsyslog;
-use knock_e2e::lab::Lab;
+use knock_e2e::lab::{Host, Lab};
 use knock_e2e::process::Running;
 use knock_e2e::{probe, programs};
 
@@ -85,8 +85,9 @@ impl Setup {
             .write(
                 "knockdaemon.conf",
                 &format!(
-                    "{source}\nstatedir = {}\nportspan = 745-1000\n{knock}\nkey = open sesame\n{actions}",
-                    statedir.display()
+                    "{source}\nstatedir = {}\nportspan = 745-1000\n{knock}\nkey = {}\n{actions}",
+                    statedir.display(),
+                    key_of(&lab)
                 ),
             )
             .unwrap();
@@ -162,6 +163,12 @@ impl Setup {
             .filter(|rule| rule.contains(&from))
             .count()
     }
+}
+
+/// Each lab has a key of its own: `/dev/kmsg` is the whole machine's, and the knocks of another test
+/// must not open anything here.
+pub fn key_of(lab: &Lab) -> String {
+    format!("open sesame {}", lab.namespace(Host::Server))
 }
 
 fn start(lab: &Lab, backend: Backend, config: &std::path::Path) -> Running {
