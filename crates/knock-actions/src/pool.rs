@@ -146,3 +146,96 @@ impl<D: Fn(OrderId, Outcome)> Worker<D> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+
+    use knock_rules::Command;
+
+    use super::*;
+    use crate::recorder::Recorder;
+    use crate::testing::order;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Runs an order when the test lets it.
+    struct Gate {
+        began: SyncSender<OrderId>,
+        open: Arc<Mutex<Receiver<()>>>,
+    }
+
+    impl Runner for Gate {
+        fn run(&mut self, order: &Order) -> Outcome {
+            self.began.send(order.id).unwrap();
+            let opened = self.open.lock().unwrap().recv_timeout(LONG);
+            assert!(opened.is_ok(), "nobody opened the gate");
+            Outcome::Done
+        }
+    }
+
+    fn numbered(number: u8) -> Order {
+        order(number, Command::Exec(Vec::new()))
+    }
+
+    #[test]
+    fn orders_are_run_and_told() {
+        let recorder = Recorder::new();
+        recorder.answer(Outcome::TimedOut);
+        let (done, finished) = channel();
+        let done = move |id, outcome| done.send((id, outcome)).unwrap();
+        let runner = recorder.clone();
+        let pool = Pool::start(1, || Box::new(runner.clone()), done).unwrap();
+        pool.try_send(numbered(1)).unwrap();
+        pool.try_send(numbered(2)).unwrap();
+        let told: Vec<_> = finished.iter().take(2).collect();
+        assert_eq!(told, [(OrderId(1), Outcome::TimedOut), (OrderId(2), Outcome::Done)]);
+        assert_eq!(recorder.orders(), [numbered(1), numbered(2)]);
+        assert_eq!(pool.finish(LONG), Leftover::default());
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_order_back() {
+        let (began, begun) = sync_channel(100);
+        let (opener, open) = channel();
+        let open = Arc::new(Mutex::new(open));
+        let gate = || -> Box<dyn Runner> {
+            Box::new(Gate { began: began.clone(), open: Arc::clone(&open) })
+        };
+        let pool = Pool::start(2, gate, |_, _| {}).unwrap();
+        for number in [1, 2] {
+            pool.try_send(numbered(number)).unwrap();
+            assert_eq!(begun.recv_timeout(LONG), Ok(OrderId(number.into())));
+        }
+        for number in 3..3 + 2 * QUEUED_PER_WORKER {
+            pool.try_send(numbered(number.try_into().unwrap())).unwrap();
+        }
+        assert_eq!(pool.try_send(numbered(99)), Err(numbered(99)));
+        // One that hangs is not waited for, and what was not begun is not begun any more.
+        opener.send(()).unwrap();
+        begun.recv_timeout(LONG).unwrap();
+        let left = pool.finish(Duration::ZERO);
+        assert_eq!(left, Leftover { not_begun: 2 * QUEUED_PER_WORKER - 1, still_running: 2 });
+        opener.send(()).unwrap();
+        opener.send(()).unwrap();
+    }
+
+    #[test]
+    fn a_runner_that_panics_takes_nobody_along() {
+        struct Faulty;
+        impl Runner for Faulty {
+            fn run(&mut self, order: &Order) -> Outcome {
+                assert_ne!(order.id, OrderId(1), "this panic is part of the test");
+                Outcome::Done
+            }
+        }
+        let (done, finished) = channel();
+        let done = move |id, outcome| done.send((id, outcome)).unwrap();
+        let pool = Pool::start(1, || Box::new(Faulty), done).unwrap();
+        pool.try_send(numbered(1)).unwrap();
+        pool.try_send(numbered(2)).unwrap();
+        let told: Vec<_> = finished.iter().take(2).collect();
+        assert!(matches!(told[0], (OrderId(1), Outcome::Failed { again: true, .. })));
+        assert_eq!(told[1], (OrderId(2), Outcome::Done));
+    }
+}

@@ -1,1 +1,66 @@
+//! Through `Host`, as the pool does it: a command in, an outcome out.
 
+use std::time::Duration;
+
+use knock_engine::{Order, Outcome};
+use knock_rules::Command;
+
+use super::*;
+use crate::testing::{order, shell};
+
+fn run(command: Command) -> Outcome {
+    Host::new().run(&order(7, command))
+}
+
+fn check(text: &str, expected: &str) {
+    let outcome = match run(shell(text)) {
+        Outcome::Done => "done".to_owned(),
+        Outcome::Failed { why, again: false } => format!("failed: {why}"),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(outcome, expected, "{text}");
+}
+
+#[test]
+fn an_ending_becomes_an_outcome() {
+    check("true", "done");
+    check("exit 4", "failed: exit 4");
+    check("echo one >&2; echo two >&2; exit 4", "failed: exit 4: two");
+    check("echo on the wrong channel; exit 1", "failed: exit 1: on the wrong channel");
+    check("echo out; echo err >&2; exit 1", "failed: exit 1: err");
+    check(r"printf '\033[2Jred\n' >&2; exit 1", "failed: exit 1: \\u{1b}[2Jred");
+    check("kill -9 $$", "failed: killed by signal 9");
+}
+
+#[test]
+fn the_surroundings_are_clean() {
+    let lines = [
+        r#"test "$(pwd)" = / || exit 11"#,
+        r#"test "$LANG" = C || exit 12"#,
+        r#"test "$KNOCK_PORT" = 22 || exit 13"#,
+        r#"case ":$PATH:" in *:/usr/sbin:*:/sbin:*) ;; *) exit 14 ;; esac"#,
+        r#"test -z "$CARGO" || exit 15"#,
+        r#"test -z "$(cat)" || exit 16"#,
+        r#"test "$(ps -o pgid= -p $$ | tr -d ' ')" = $$ || exit 17"#,
+    ];
+    check(&lines.join("\n"), "done");
+}
+
+#[test]
+fn a_program_gets_its_words_as_they_are() {
+    let exec = |words: &[&str]| run(Command::Exec(words.iter().map(|&it| it.to_owned()).collect()));
+    assert_eq!(exec(&["test", "a  b'$(c)", "=", "a  b'$(c)"]), Outcome::Done);
+    let failed = |why: &str| Outcome::Failed { why: why.to_owned(), again: false };
+    assert_eq!(
+        exec(&["/no/such\nprogram"]),
+        failed("cannot run '/no/such\\nprogram': No such file or directory (os error 2)")
+    );
+    assert_eq!(exec(&[]), failed("there is no program to run"));
+    assert!(matches!(exec(&["echo", "a\0b"]), Outcome::Failed { again: false, .. }));
+}
+
+#[test]
+fn what_takes_too_long_is_ended() {
+    let late = Order { timeout: Duration::from_millis(50), ..order(7, shell("exec sleep 600")) };
+    assert_eq!(Host::new().run(&late), Outcome::TimedOut);
+}

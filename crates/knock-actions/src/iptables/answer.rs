@@ -36,6 +36,7 @@ pub(super) struct Complaint {
 const NOT_THERE: [&str; 2] =
     ["does a matching rule exist in that chain", "No chain/target/match by that name"];
 const THERE_ALREADY: &str = "Chain already exists";
+/// In a second line, where the first says that "Can't lock" failed.
 const LOCKED: &str = "holding the xtables lock";
 const NOT_PERMITTED: [&str; 2] = ["Permission denied", "Operation not permitted"];
 /// iptables' status for words that it does not understand.
@@ -48,10 +49,11 @@ impl Answer {
             Ok(output) => output,
             Err(error) => return Self::Failed(not_run(path, error.as_ref())),
         };
+        let whole = String::from_utf8_lossy(&output.stderr);
+        let has = |part: &&str| whole.contains(*part);
         // The first line: after it come two of advice.
         let said = first_line(&output.stderr).unwrap_or_default();
         let again = output.status.code() != Some(BAD_SYNTAX);
-        let has = |part: &&str| said.contains(*part);
         let advice = if has(&LOCKED) {
             "; another program has the firewall locked"
         } else if NOT_PERMITTED.iter().any(has) {

@@ -28,20 +28,24 @@ use self::watched::watched;
 use crate::deadline::Deadline;
 use crate::process::{self, Ending};
 
-/// Where the programs are looked for, before the daemon's own `PATH`. The crate wants text that
-/// lives as long as the program, hence whole paths.
+/// Where the programs are: the folders of [`process::PATH`], in that order, and NixOS's. Spelled out
+/// because the crate wants a text that lives as long as the program.
 const IPTABLES: &[&str] = &[
-    "/usr/sbin/iptables",
-    "/sbin/iptables",
     "/usr/local/sbin/iptables",
+    "/usr/local/bin/iptables",
+    "/usr/sbin/iptables",
     "/usr/bin/iptables",
+    "/sbin/iptables",
+    "/bin/iptables",
     "/run/current-system/sw/bin/iptables",
 ];
 const IP6TABLES: &[&str] = &[
-    "/usr/sbin/ip6tables",
-    "/sbin/ip6tables",
     "/usr/local/sbin/ip6tables",
+    "/usr/local/bin/ip6tables",
+    "/usr/sbin/ip6tables",
     "/usr/bin/ip6tables",
+    "/sbin/ip6tables",
+    "/bin/ip6tables",
     "/run/current-system/sw/bin/ip6tables",
 ];
 /// The first version with `-C`.
@@ -81,14 +85,17 @@ impl Firewall {
     }
 
     fn program(&mut self, family: Family, deadline: Deadline) -> Result<Program, Outcome> {
-        let (known, paths, name) = match family {
-            Family::V4 => (&mut self.v4, IPTABLES, "iptables"),
-            Family::V6 => (&mut self.v6, IP6TABLES, "ip6tables"),
+        let (known, paths) = match family {
+            Family::V4 => (&mut self.v4, IPTABLES),
+            Family::V6 => (&mut self.v6, IP6TABLES),
         };
         if let Some(program) = known {
             return Ok(*program);
         }
-        let path = paths.iter().copied().find(|path| Path::new(path).exists()).unwrap_or(name);
+        let path = paths
+            .iter()
+            .find(|path| Path::new(path).exists())
+            .ok_or_else(|| Outcome::Failed { why: missing(family.program()), again: true })?;
         Ok(*known.insert(Program::probe(path, deadline)?))
     }
 }

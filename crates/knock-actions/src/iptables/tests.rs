@@ -1,1 +1,210 @@
+//! Against the real programs, in a network namespace of our own, where no root is needed; and
+//! against scripts that hang or complain as the real ones rarely do.
 
+use std::fs;
+use std::process::Command;
+use std::thread;
+
+use super::*;
+use crate::testing::{is_inside, script};
+
+const LONG: Duration = Duration::from_secs(60);
+const MODERN: Version = Version(1, 8, 9);
+
+/// Both families through this one program.
+fn firewall(path: &'static str) -> Firewall {
+    let program = Some(Program { path, version: MODERN });
+    Firewall { v4: program, v6: program }
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn apply(firewall: &mut Firewall, family: Family, line: &str) -> String {
+    tell(firewall.apply(family, &words(line), LONG))
+}
+
+fn tell(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Done => "done".to_owned(),
+        Outcome::AlreadySo => "already so".to_owned(),
+        Outcome::TimedOut => "timed out".to_owned(),
+        Outcome::Failed { why, again: true } => format!("again: {why}"),
+        Outcome::Failed { why, again: false } => format!("failed: {why}"),
+    }
+}
+
+/// The rules of a chain as `iptables -S` prints them, without the policy.
+fn rules(program: &str, args: &str) -> Vec<String> {
+    let output = Command::new(program).args(args.split(' ')).output().unwrap_or_else(|error| {
+        panic!("this test needs '{program}' (package iptables): {error}");
+    });
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter(|line| line.starts_with("-A")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_rule_is_there_once_and_then_gone() {
+    if !is_inside("iptables::tests::a_rule_is_there_once_and_then_gone", "-Urn") {
+        return;
+    }
+    let mut firewall = Firewall::default();
+    let mut check = |family, line: &str, expected: &str| {
+        assert_eq!(apply(&mut firewall, family, line), expected, "{line}");
+    };
+    let rule = "INPUT -p tcp -s 192.0.2.7/32 --dport 22 --syn -j ACCEPT";
+    check(Family::V4, &format!("-I {rule}"), "done");
+    check(Family::V4, &format!("-I {rule}"), "already so");
+    check(Family::V4, &format!("-A {rule}"), "already so");
+    check(Family::V4, &format!("--insert {}", rule.replacen(' ', " 1 ", 1)), "already so");
+    assert_eq!(rules("iptables", "-S INPUT").len(), 1);
+    check(Family::V4, "-A INPUT -s 192.0.2.8 -j ACCEPT", "done");
+    assert_eq!(rules("iptables", "-S INPUT").len(), 2);
+    check(Family::V4, &format!("-D {rule}"), "done");
+    check(Family::V4, &format!("-D {rule}"), "already so");
+    check(Family::V4, "-D gone -s 192.0.2.8 -j ACCEPT", "already so");
+    assert_eq!(rules("iptables", "-S INPUT"), ["-A INPUT -s 192.0.2.8/32 -j ACCEPT"]);
+
+    let rule = "-t nat -A OUTPUT -d 192.0.2.9/32 -j ACCEPT";
+    check(Family::V4, rule, "done");
+    check(Family::V4, rule, "already so");
+    assert_eq!(rules("iptables", "-t nat -S OUTPUT"), ["-A OUTPUT -d 192.0.2.9/32 -j ACCEPT"]);
+
+    check(Family::V4, "-N knocked", "done");
+    check(Family::V4, "-N knocked", "already so");
+    check(Family::V4, "-F knocked", "done");
+    check(Family::V4, "-X knocked", "done");
+    check(Family::V4, "-X knocked", "already so");
+
+    check(Family::V6, "-I INPUT -s 2001:db8::7/128 -j ACCEPT", "done");
+    check(Family::V6, "-I INPUT -s 2001:db8::7/128 -j ACCEPT", "already so");
+    assert_eq!(rules("ip6tables", "-S INPUT"), ["-A INPUT -s 2001:db8::7/128 -j ACCEPT"]);
+    check(Family::V6, "-D INPUT -s 2001:db8::7/128 -j ACCEPT", "done");
+    assert_eq!(rules("ip6tables", "-S INPUT").len(), 0);
+}
+
+#[test]
+fn words_with_blanks_reach_the_rule() {
+    if !is_inside("iptables::tests::words_with_blanks_reach_the_rule", "-Urn") {
+        return;
+    }
+    let mut args = words("-I INPUT -m comment --comment ? -j ACCEPT");
+    args[5] = "two words; it is `so` $HOME".to_owned();
+    let mut firewall = Firewall::default();
+    assert_eq!(firewall.apply(Family::V4, &args, LONG), Outcome::Done);
+    assert_eq!(firewall.apply(Family::V4, &args, LONG), Outcome::AlreadySo);
+    assert_eq!(
+        rules("iptables", "-S INPUT"),
+        ["-A INPUT -m comment --comment \"two words; it is `so` $HOME\" -j ACCEPT"]
+    );
+    args[5] = "a \"quoted\" word".to_owned();
+    let said = tell(firewall.apply(Family::V4, &args, LONG));
+    assert!(said.starts_with("failed: 'a \\\"quoted\\\" word' contains both"), "{said}");
+    assert_eq!(rules("iptables", "-S INPUT").len(), 1);
+}
+
+#[test]
+fn what_iptables_refuses_is_told() {
+    if !is_inside("iptables::tests::what_iptables_refuses_is_told", "-Urn") {
+        return;
+    }
+    let mut firewall = Firewall::default();
+    let mut check = |line: &str, begin: &str, has: &str| {
+        let said = apply(&mut firewall, Family::V4, line);
+        assert!(said.starts_with(begin) && said.contains(has), "{line}: {said}");
+    };
+    check("-I INPUT --bogus", "failed: ", "unknown option \"--bogus\"");
+    check("-D INPUT --bogus", "failed: ", "unknown option \"--bogus\"");
+    check("-I INPUT -s 192.0.2.7 -j nowhere", "failed: ", "nowhere");
+    check("-I gone -s 192.0.2.7 -j ACCEPT", "again: ", "No chain/target/match by that name");
+    check("-D INPUT 3", "again: ", "exit 1");
+}
+
+/// Two knocks in the same moment: four workers, one rule.
+#[test]
+fn workers_in_a_race_do_not_double_a_rule() {
+    if !is_inside("iptables::tests::workers_in_a_race_do_not_double_a_rule", "-Urn") {
+        return;
+    }
+    let args = words("-I INPUT -s 192.0.2.7 -j ACCEPT");
+    let race = || Firewall::default().apply(Family::V4, &args, LONG);
+    let outcomes: Vec<Outcome> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(race)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|it| **it == Outcome::Done).count(), 1);
+    assert_eq!(outcomes.iter().filter(|it| **it == Outcome::AlreadySo).count(), 3);
+    assert_eq!(rules("iptables", "-S INPUT").len(), 1);
+}
+
+/// Somebody else holds the lock of iptables-legacy: we give up in time, say why, and nothing of it
+/// happens later.
+#[test]
+fn a_held_lock_is_not_waited_for_beyond_the_limit() {
+    if !is_inside("iptables::tests::a_held_lock_is_not_waited_for_beyond_the_limit", "-Urnm") {
+        return;
+    }
+    // The lock's place is our own where we may not write in /run: the rest of this process has no
+    // other use for that folder.
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]).status().unwrap();
+    assert!(mounted.success());
+    let legacy = "iptables-legacy";
+    let mut firewall = firewall(legacy);
+    let args = words("-I INPUT -s 192.0.2.7 -j ACCEPT");
+    assert_eq!(rules(legacy, "-S INPUT").len(), 0);
+    let lock = fs::File::options().create(true).append(true).open("/run/xtables.lock").unwrap();
+    lock.lock().unwrap();
+    let said = tell(firewall.apply(Family::V4, &args, Duration::from_millis(2500)));
+    assert!(said.starts_with("again: ") && said.contains("has the firewall locked"), "{said}");
+    // A template's own `-w` has no limit, and is ended by us.
+    let patient = [&words("-w"), args.as_slice()].concat();
+    let said = tell(firewall.apply(Family::V4, &patient, Duration::from_millis(500)));
+    assert_eq!(said, "timed out");
+    drop(lock);
+    assert_eq!(rules(legacy, "-S INPUT").len(), 0);
+    assert_eq!(firewall.apply(Family::V4, &args, LONG), Outcome::Done);
+    assert_eq!(rules(legacy, "-S INPUT").len(), 1);
+}
+
+#[test]
+fn a_program_that_hangs_is_killed_and_the_lane_is_free_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let hangs = script(folder.path(), &format!("echo $$ >{}; exec sleep 600", pid.display()));
+    let mut firewall = firewall(hangs);
+    let args = words("-I INPUT -s 192.0.2.7 -j ACCEPT");
+    let soon = Duration::from_millis(300);
+    assert_eq!(firewall.apply(Family::V4, &args, soon), Outcome::TimedOut);
+    let pid = fs::read_to_string(pid).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists(), "process {pid} lives on");
+    assert_eq!(firewall.apply(Family::V4, &args, soon), Outcome::TimedOut);
+}
+
+#[test]
+fn a_program_that_is_missing_or_old_is_named() {
+    let far = Deadline::after(LONG);
+    let probe = |path| Program::probe(path, far).map_err(tell);
+    let said = probe("/nonexistent/iptables").unwrap_err();
+    assert!(said.starts_with("again: there is no /nonexistent/iptables here; install"), "{said}");
+    let said = apply(&mut firewall("/nonexistent/iptables"), Family::V4, "-F INPUT");
+    assert!(said.starts_with("again: there is no /nonexistent/iptables here; install"), "{said}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = script(folder.path(), r#"cat "$0.version""#);
+    let check = |version: &str, expected: Result<Version, &str>| {
+        fs::write(format!("{program}.version"), version).unwrap();
+        let found = probe(program).map(|it| it.version);
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(said), Err(expected)) => assert!(said.contains(expected), "{said}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    check("iptables v1.8.9 (nf_tables)\n", Ok(Version(1, 8, 9)));
+    check("iptables v1.4.21\n", Ok(Version(1, 4, 21)));
+    check("iptables v1.4.7\n", Err("is 1.4.7, at least 1.4.11 is needed"));
+    check("BusyBox\n", Err("does not tell a version"));
+    assert!(!Program { path: "iptables", version: Version(1, 4, 21) }.takes_wait_seconds());
+    assert!(Program { path: "iptables", version: Version(1, 6, 0) }.takes_wait_seconds());
+}

@@ -144,6 +144,11 @@ pub enum StoreNotice {
         /// What is wrong with it.
         what: String,
     },
+    /// There is none, or one of no bytes, although a daemon has worked here before.
+    Vanished {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// It could be read by others, and no longer can.
     Narrowed {
         /// The database.
@@ -160,6 +165,12 @@ impl fmt::Display for StoreNotice {
                  whether the firewall still has rules that it would have removed",
                 from.display(),
                 to.display()
+            ),
+            Self::Vanished { path } => write!(
+                f,
+                "{} is gone, though a knockdaemon has worked here before; the agenda starts empty, \
+                 so look whether the firewall still has rules that it would have removed",
+                path.display()
             ),
             Self::Narrowed { path } => {
                 write!(f, "{} could be read by others; it no longer can", path.display())

@@ -25,7 +25,14 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: Lock,
+}
+
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+    /// Whether a daemon has been here before.
+    used: bool,
 }
 
 impl Folder {
@@ -44,7 +51,7 @@ impl Folder {
         for folder in [path.parent(), Some(&path)].into_iter().flatten() {
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -78,6 +85,9 @@ impl Folder {
             return Ok(Err("it is no file".to_owned()));
         }
         if metadata.len() == 0 {
+            if self.lock.used {
+                notices.push(StoreNotice::Vanished { path });
+            }
             return Ok(Ok(()));
         }
         let mut head = [0; 20];
@@ -114,7 +124,7 @@ impl Folder {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
+fn lock(dir: &Path) -> Result<Lock, StoreError> {
     let path = dir.join(LOCK);
     let mut file = OpenOptions::new()
         .read(true)
@@ -134,12 +144,13 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(error)) => return Err(failed(&path, "lock")(error)),
     }
+    let used = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
     // For people only; on a full disk the lock holds all the same.
     let _ = file
         .set_len(0)
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(Lock { _file: file, used })
 }
 
 /// The agenda holds commands that will be run with our rights.

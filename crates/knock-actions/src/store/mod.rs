@@ -47,7 +47,8 @@ impl Store {
         let (connection, ledger) = match opened {
             Err(Fault::Damage(what)) => {
                 notices.push(folder.set_aside(what)?);
-                let _ = folder.look_at_database(&mut notices)?;
+                // Of the new one there is nothing to tell.
+                let _ = folder.look_at_database(&mut Vec::new())?;
                 read(&database)
             }
             other => other,

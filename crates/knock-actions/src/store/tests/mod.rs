@@ -1,0 +1,202 @@
+//! The store as its caller sees it: what was appended is there after the next open, and nothing
+//! else ever is. Disks that are full and bytes that turn are in the files beside.
+
+mod crash;
+mod damage;
+mod disk;
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::time::SystemTime;
+
+use knock_engine::{Order, OrderId};
+use knock_rules::{Command, Family, MemoryChange, MemoryValue};
+use tempfile::TempDir;
+
+use super::*;
+use crate::testing::{order, shell};
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A sound store, opened without a notice.
+fn open(dir: &Path) -> (Store, Ledger) {
+    let (store, ledger, notices) = Store::open(dir).unwrap();
+    assert_eq!(notices, []);
+    (store, ledger)
+}
+
+/// All that a ledger tells.
+fn told(ledger: &Ledger) -> String {
+    let orders: Vec<_> = ledger.orders().collect();
+    format!("{orders:#?}\n{:#?}\ngreatest {}", ledger.memory(), ledger.greatest_id())
+}
+
+fn remembered(path: &[&str], value: Option<MemoryValue>) -> Change {
+    let path = path.iter().map(|&key| key.to_owned()).collect();
+    Change::Remembered(MemoryChange { path, value })
+}
+
+/// Some of everything, the strange included.
+fn changes() -> Vec<Change> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let text = "echo 'two  words' \"ü\"\n\ttab\0nul";
+    let epoch = SystemTime::UNIX_EPOCH;
+    let args = words(&["-D", "INPUT", "-s", "2001:db8::7/128"]);
+    vec![
+        Change::Scheduled(order(1, shell(text))),
+        Change::Scheduled(Order {
+            client: "2001:db8::7".parse::<IpAddr>().unwrap(),
+            due: epoch + Duration::new(1_800_000_000, 123_456_789),
+            delay: Duration::from_millis(900_001),
+            timeout: Duration::from_nanos(1),
+            environment: vec![],
+            ..order(2, Command::Iptables { family: Family::V6, args })
+        }),
+        Change::Scheduled(Order {
+            action: String::new(),
+            due: epoch - Duration::from_nanos(1),
+            attempts: u32::MAX,
+            ..order(3, Command::Exec(words(&["/bin/echo", "", "[\"a\"]"])))
+        }),
+        Change::Scheduled(Order { id: OrderId(u64::MAX - 1), ..order(4, shell("")) }),
+        Change::Scheduled(order(5, shell("struck out"))),
+        remembered(&["192.0.2.7", "visits"], Some(MemoryValue::Number(-0.125))),
+        remembered(&["192.0.2.7"], Some(MemoryValue::Text("{\"a\":\0}".to_owned()))),
+        remembered(&["removed", "ü"], Some(MemoryValue::Number(f64::INFINITY))),
+        remembered(&["whole"], Some(MemoryValue::Number(7.0))),
+        Change::Rescheduled { id: OrderId(2), due: epoch + Duration::from_secs(9), attempts: 3 },
+        Change::Rescheduled { id: OrderId(77), due: epoch, attempts: 1 },
+        Change::Scheduled(order(3, shell("comes too late"))),
+        Change::Finished(OrderId(5)),
+        Change::Finished(OrderId(78)),
+        remembered(&["removed", "ü"], None),
+        remembered(&["never there"], None),
+    ]
+}
+
+/// Whatever the changes come in: one by one or all at once, the ledger on disk is the ledger.
+#[test]
+fn what_was_appended_is_there_after_the_next_open() {
+    let (one_by_one, at_once) = (folder(), folder());
+    let mut expected = Ledger::new();
+    for change in changes() {
+        expected.apply(&change);
+        let (mut store, _) = open(one_by_one.path());
+        store.append(&[change]).unwrap();
+        drop(store);
+        assert_eq!(told(&open(one_by_one.path()).1), told(&expected));
+    }
+    open(at_once.path()).0.append(&changes()).unwrap();
+    assert_eq!(told(&open(at_once.path()).1), told(&expected));
+    assert_eq!(expected.orders().count(), 4);
+    assert_eq!(expected.memory().len(), 3);
+}
+
+/// Changes may be appended again by a caller that does not know whether they were.
+#[test]
+fn twice_is_the_same_as_once() {
+    let folder = folder();
+    let mut store = open(folder.path()).0;
+    let changes = changes();
+    let (scheduled, rest) = changes.split_at(2);
+    store.append(scheduled).unwrap();
+    store.append(scheduled).unwrap();
+    store.append(&[]).unwrap();
+    store.append(&rest[7..]).unwrap();
+    store.append(&rest[7..]).unwrap();
+    let mut expected = Ledger::new();
+    scheduled.iter().chain(&rest[7..]).for_each(|change| expected.apply(change));
+    drop(store);
+    assert_eq!(told(&open(folder.path()).1), told(&expected));
+}
+
+#[test]
+fn ids_are_not_used_again_though_the_agenda_is_empty() {
+    let folder = folder();
+    let change = [Change::Scheduled(order(9, shell("true"))), Change::Finished(OrderId(9))];
+    open(folder.path()).0.append(&change).unwrap();
+    let ledger = open(folder.path()).1;
+    assert_eq!((ledger.orders().count(), ledger.greatest_id()), (0, OrderId(9)));
+}
+
+#[test]
+fn a_number_that_is_none_stays_one() {
+    let folder = folder();
+    let change = remembered(&["odd"], Some(MemoryValue::Number(f64::NAN)));
+    open(folder.path()).0.append(&[change]).unwrap();
+    let ledger = open(folder.path()).1;
+    let value = ledger.memory().get(&["odd".to_owned()]);
+    assert!(matches!(value, Some(MemoryValue::Number(number)) if number.is_nan()));
+}
+
+#[test]
+fn a_time_beyond_the_columns_waits_at_their_end() {
+    let folder = folder();
+    let due = SystemTime::UNIX_EPOCH + Duration::from_secs(100_000_000_000);
+    let late = Order { due, delay: Duration::MAX, ..order(1, shell("true")) };
+    open(folder.path()).0.append(&[Change::Scheduled(late)]).unwrap();
+    let ledger = open(folder.path()).1;
+    let due = ledger.orders().next().unwrap().due;
+    let year_2262 = SystemTime::UNIX_EPOCH + Duration::from_secs(9_223_372_036);
+    assert!(due >= year_2262);
+}
+
+#[test]
+fn only_one_daemon_works_in_a_folder() {
+    let folder = folder();
+    let first = open(folder.path());
+    let said = Store::open(folder.path()).unwrap_err().to_string();
+    let dir = folder.path().display();
+    let me = std::process::id();
+    assert!(
+        said.starts_with(&format!("another knockdaemon (process {me}) works with {dir}")),
+        "{said}"
+    );
+    drop(first);
+    let _ = open(folder.path());
+}
+
+#[test]
+fn an_admin_can_look_while_the_daemon_runs() {
+    let folder = folder();
+    let (mut store, _) = open(folder.path());
+    store.append(&changes()).unwrap();
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    let question = "SELECT datetime(due_ns / 1000000000, 'unixepoch') FROM agenda WHERE id = 2";
+    let due: String = admin.query_row(question, (), |row| row.get(0)).unwrap();
+    assert_eq!(due, "1970-01-01 00:00:09");
+    store.append(&[Change::Finished(OrderId(2))]).unwrap();
+}
+
+#[test]
+fn nobody_else_can_read_or_write() {
+    let folder = folder();
+    let dir = folder.path().join("state/deep");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    let (mut store, _) = open(&dir);
+    store.append(&changes()).unwrap();
+    assert_eq!(mode(&dir), 0o700);
+    for entry in fs::read_dir(&dir).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+    drop(store);
+
+    let database = dir.join("knockdaemon.db");
+    set(&database, 0o644).unwrap();
+    let notices = Store::open(&dir).unwrap().2;
+    assert_eq!(notices, [StoreNotice::Narrowed { path: database.clone() }]);
+    assert_eq!(mode(&database), 0o600);
+
+    for (path, wide) in [(&database, 0o666), (&dir, 0o770)] {
+        set(path, wide).unwrap();
+        let said = Store::open(&dir).unwrap_err().to_string();
+        assert!(said.contains(&format!("can be written by others (mode 0{wide:o})")), "{said}");
+    }
+    set(&dir, 0o755).unwrap();
+    set(&database, 0o600).unwrap();
+    assert_eq!(open(&dir).1.orders().count(), 4);
+}
