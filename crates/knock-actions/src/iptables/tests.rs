@@ -174,7 +174,7 @@ fn a_program_that_hangs_is_killed_and_the_lane_is_free_again() {
     let hangs = script(folder.path(), &format!("echo $$ >{}; exec sleep 600", pid.display()));
     let mut firewall = firewall(hangs);
     let args = words("-I INPUT -s 192.0.2.7 -j ACCEPT");
-    let soon = Duration::from_millis(300);
+    let soon = Duration::from_secs(1);
     assert_eq!(firewall.apply(Family::V4, &args, soon), Outcome::TimedOut);
     let pid = fs::read_to_string(pid).unwrap();
     assert!(!Path::new("/proc").join(pid.trim()).exists(), "process {pid} lives on");

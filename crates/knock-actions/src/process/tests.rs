@@ -8,7 +8,8 @@ use super::*;
 use crate::output::CAPTURE;
 
 const NEVER: Duration = Duration::from_secs(600);
-const SOON: Duration = Duration::from_millis(100);
+/// Long enough for a shell to say its first word, also on a busy machine.
+const SOON: Duration = Duration::from_secs(1);
 
 fn sh(text: &str, limit: Duration) -> Ended {
     run("/bin/sh", ["-c", text], &[], limit).unwrap()

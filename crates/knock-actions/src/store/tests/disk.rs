@@ -5,9 +5,10 @@ use std::process::Command;
 use super::*;
 use crate::testing::is_inside;
 
-fn mount(options: &str, dir: &Path) {
+/// Over the folder for temporary files, where everybody has one and may write.
+fn mount(options: &str) {
     let mount = ["-t", "tmpfs", "-o", options, "tmpfs"];
-    let mounted = Command::new("mount").args(mount).arg(dir).status().unwrap();
+    let mounted = Command::new("mount").args(mount).arg(std::env::temp_dir()).status().unwrap();
     assert!(mounted.success(), "this test needs to mount a tmpfs: {options}");
 }
 
@@ -17,8 +18,8 @@ fn a_full_disk_loses_nothing() {
     if !is_inside("store::tests::disk::a_full_disk_loses_nothing", "-Urm") {
         return;
     }
+    mount("size=512k");
     let folder = folder();
-    mount("size=512k,mode=0700", folder.path());
     let dir = folder.path().join("state");
     let (mut store, mut expected) = open(&dir);
     let ballast = folder.path().join("ballast");
@@ -72,8 +73,8 @@ fn a_store_can_be_read_on_a_full_disk() {
     if !is_inside("store::tests::disk::a_store_can_be_read_on_a_full_disk", "-Urm") {
         return;
     }
+    mount("size=512k");
     let folder = folder();
-    mount("size=512k,mode=0700", folder.path());
     let dir = folder.path().join("state");
     let (mut store, mut expected) = open(&dir);
     store.append(&changes()).unwrap();
@@ -95,8 +96,8 @@ fn a_read_only_folder_is_named() {
     if !is_inside("store::tests::disk::a_read_only_folder_is_named", "-Urm") {
         return;
     }
+    mount("size=1m");
     let folder = folder();
-    mount("mode=0700", folder.path());
     let dir = folder.path().join("state");
     let check = |path: &str| {
         let said = Store::open(&dir).unwrap_err().to_string();
@@ -104,10 +105,10 @@ fn a_read_only_folder_is_named() {
         assert!(said.contains(&path.display().to_string()), "{said}");
         assert!(said.contains("Read-only file system") && said.contains("'statedir'"), "{said}");
     };
-    mount("remount,ro", folder.path());
+    mount("remount,ro");
     check("state");
-    mount("remount,rw", folder.path());
+    mount("remount,rw");
     drop(open(&dir));
-    mount("remount,ro", folder.path());
+    mount("remount,ro");
     check("state/lock");
 }
