@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark: a panic is the report")]
 
-use knock_formats::{FieldName, FormatSpec, LogFormat};
+use std::sync::Arc;
+
+use knock_formats::{Extractor, FieldName, FormatSpec, Formats, LogFormat};
 
 const KNOCK: &[u8] = b"Nov 21 03:22:42 vm kernel: portknock IN=eth0 OUT= MAC=1e:42:60:96:4a:1f:8a:92:9e:a6:fb:e3:08:00 SRC=203.0.113.7 DST=203.0.113.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=58454 DF PROTO=TCP SPT=40946 DPT=102 WINDOW=64240 RES=0x00 SYN URGP=0 ";
 const NOISE: &[u8] = b"Nov 21 03:22:43 vm sshd[2154]: Failed password for invalid user admin from 198.51.100.23 port 51234 ssh2: RSA SHA256:0Zr3Qd2l9m1xKq8J5vB7nT4cWfYgHsUeRaPoIiLkMjN, authentication refused";
@@ -85,4 +87,20 @@ fn legacy_noise(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn engine_knock(bencher: divan::Bencher<'_, '_>) {
     line(bencher, &engine(), KNOCK);
+}
+
+/// A log as it comes: one line in a hundred is a knock's.
+#[divan::bench]
+fn iptables_block_of_1000_lines(bencher: divan::Bencher<'_, '_>) {
+    let mut block = Vec::new();
+    for line in 0..1000 {
+        block.extend_from_slice(if line % 100 == 0 { KNOCK } else { NOISE });
+        block.push(b'\n');
+    }
+    let mut extractor = Extractor::new(Arc::new(Formats::new(vec![iptables()])));
+    bencher.counter(divan::counter::ItemsCount::new(1000_usize)).bench_local(|| {
+        let mut hits = 0;
+        extractor.block(divan::black_box(&block), &mut |_| hits += 1);
+        hits
+    });
 }

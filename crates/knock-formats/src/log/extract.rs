@@ -43,6 +43,28 @@ impl Extractor {
     }
 }
 
+impl Extractor {
+    /// As [`Extractor::hits`] for each line of a block of whole lines, each ended by `\n`. Nearly
+    /// all lines of a log are no hits; where the formats allow it, those are stepped over without
+    /// being looked at one by one.
+    pub fn block(&mut self, block: &[u8], sink: &mut dyn FnMut(Hit)) {
+        let formats = Arc::clone(&self.formats);
+        let mut rest = block;
+        while !rest.is_empty() {
+            // Behind a hit each line counts: it may tell of a repetition, and ends the wait for one.
+            if let (None, Some(needle)) = (self.last, &formats.needle) {
+                let Some(at) = needle.find(rest) else { return };
+                let (before, _) = rest.split_at(at);
+                let start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+                rest = rest.get(start..).unwrap_or_default();
+            }
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            self.hits(rest.get(..end).unwrap_or_default(), sink);
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+    }
+}
+
 impl fmt::Debug for Extractor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extractor").field("last", &self.last).finish_non_exhaustive()
@@ -86,28 +108,47 @@ fn is_kernel(tag: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::{FieldName, FormatSpec, LogFormat};
     use super::*;
 
-    /// Feeds lines; `K` and a port stand for a knock line. Returns the ports of the hits.
-    #[track_caller]
-    fn check(lines: &[&str], ports: &[u16]) {
+    fn extractor(client: &str) -> Extractor {
         let expressions = vec![
-            (FieldName::IpClient, " SRC=(\\S+) ".to_owned()),
+            (FieldName::IpClient, client.to_owned()),
             (FieldName::Port, " DPT=(\\d+) ".to_owned()),
         ];
         let spec = FormatSpec { name: "t".to_owned(), expressions, ..FormatSpec::default() };
-        let formats = Formats::new(vec![LogFormat::compile(&spec).unwrap()]);
-        let mut extractor = Extractor::new(Arc::new(formats));
-        let mut got = Vec::new();
-        for line in lines {
-            let line = match line.strip_prefix('K') {
-                Some(port) => format!("Nov 21 03:22:42 h kernel: IN=a SRC=10.0.0.1 DPT={port} "),
-                None => (*line).to_owned(),
-            };
-            extractor.hits(line.as_bytes(), &mut |hit| got.push(hit.port));
+        Extractor::new(Arc::new(Formats::new(vec![LogFormat::compile(&spec).unwrap()])))
+    }
+
+    /// Feeds lines one by one and as a block, to a format that can step over lines and to one that
+    /// cannot. `K` and a port stand for a knock line. Returns the ports of the hits.
+    fn ports(lines: &[&str]) -> Vec<u16> {
+        let lines = lines.iter().map(|line| match line.strip_prefix('K') {
+            Some(port) => format!("Nov 21 03:22:42 h kernel: IN=a SRC=10.0.0.1 DPT={port} \n"),
+            None => format!("{line}\n"),
+        });
+        let lines: Vec<_> = lines.collect();
+        let mut all = Vec::new();
+        for client in [" SRC=(\\S+) ", " SRC=(\\S+?) "] {
+            let mut got = Vec::new();
+            let mut one = extractor(client);
+            for line in &lines {
+                one.hits(line.trim_end_matches('\n').as_bytes(), &mut |hit| got.push(hit.port));
+            }
+            all.push(got);
+            let mut got = Vec::new();
+            extractor(client).block(lines.concat().as_bytes(), &mut |hit| got.push(hit.port));
+            all.push(got);
         }
-        assert_eq!(got, ports, "{lines:?}");
+        assert!(all.iter().all(|got| *got == all[0]), "{all:?} of {lines:?}");
+        all.swap_remove(0)
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], expected: &[u16]) {
+        assert_eq!(ports(lines), expected, "{lines:?}");
     }
 
     const TWICE: &str = "Nov 21 03:22:43 h last message repeated 2 times";
@@ -156,5 +197,22 @@ mod tests {
         let line = "Nov 21 03:22:43 h last message repeated 4000000000 times";
         let most = usize::try_from(MAX_REPEATS).unwrap() + 1;
         check(&["K7", line], &vec![7; most]);
+    }
+
+    #[test]
+    fn a_block_may_lack_its_last_newline() {
+        let mut got = Vec::new();
+        let block = b"x\n\nIN=a SRC=10.0.0.1 DPT=7 \n\nIN=a SRC=10.0.0.1 DPT=8 ";
+        extractor(" SRC=(\\S+) ").block(block, &mut |hit| got.push(hit.port));
+        assert_eq!(got, [7, 8]);
+    }
+
+    proptest! {
+        #[test]
+        fn stepping_over_lines_loses_none(lines in prop::collection::vec(prop::sample::select(vec![
+            "K7", "K8", "", "x", TWICE, " SRC=10.0.0.1 ", "SRC=", "Nov 21 03:22:43 h sshd[7]: SRC=x",
+        ]), 0..12)) {
+            ports(&lines);
+        }
     }
 }

@@ -154,6 +154,11 @@ impl LogFormat {
         }
     }
 
+    /// A text that every line with a hit has, where the format is plain enough to tell.
+    pub(super) fn needle(&self) -> Option<&[u8]> {
+        self.client.needle()
+    }
+
     /// Where in a line the value stands that counts as its client or port.
     pub(super) fn places(&self, line: &[u8]) -> Option<[std::ops::Range<usize>; 2]> {
         let line = self.guards.cut(line);

@@ -62,6 +62,14 @@ impl Matcher {
         })
     }
 
+    /// A text that every line with a match has, where the expression is plain enough to tell.
+    pub(super) fn needle(&self) -> Option<&[u8]> {
+        match self {
+            Self::Scan(scan) => scan.needle(),
+            Self::Regex(_) => None,
+        }
+    }
+
     /// The first capture that `parse` takes.
     pub(super) fn first<'l, T>(
         &self,

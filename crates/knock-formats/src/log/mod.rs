@@ -16,6 +16,7 @@ mod spec;
 mod time;
 
 use knock_wire::Hit;
+use memchr::memmem::Finder;
 
 pub use error::{ErrorKind, FormatError};
 pub use extract::{Extractor, MAX_REPEATS};
@@ -36,13 +37,21 @@ pub const MAX_EXPRESSION: usize = 8 * 1024;
 #[derive(Debug, Default)]
 pub struct Formats {
     formats: Vec<LogFormat>,
+    /// A text that every line with a hit has, whichever format finds it.
+    needle: Option<Finder<'static>>,
 }
 
 impl Formats {
     /// These, tried in this order.
     #[must_use]
     pub fn new(formats: Vec<LogFormat>) -> Self {
-        Self { formats }
+        let needles: Option<Vec<_>> = formats.iter().map(LogFormat::needle).collect();
+        let shortest = needles.iter().flatten().min_by_key(|needle| needle.len()).copied();
+        let needle = shortest.filter(|shortest| {
+            let shared = |needle| memchr::memmem::find(needle, shortest).is_some();
+            needles.iter().flatten().copied().all(shared)
+        });
+        Self { needle: needle.map(|needle| Finder::new(needle).into_owned()), formats }
     }
 
     /// The hit of the first format that finds one.

@@ -67,6 +67,11 @@ impl Scan {
         Some(Self { anchored, literal: Finder::new(&first).into_owned(), class, min, tail })
     }
 
+    /// A text that every line with a match has; `None` when there is none to tell.
+    pub(super) fn needle(&self) -> Option<&[u8]> {
+        Some(self.literal.needle()).filter(|needle| !needle.is_empty())
+    }
+
     /// Where the group is in each match, leftmost first.
     pub(super) fn captures<'s>(
         &'s self,
