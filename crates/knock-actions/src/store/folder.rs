@@ -30,9 +30,17 @@ pub(super) struct Folder {
 
 #[derive(Debug)]
 struct Lock {
-    _file: File,
+    file: File,
     /// Whether a daemon has been here before.
     used: bool,
+}
+
+/// Closing the file would not do: a child of ours that is just being started holds it open too,
+/// until it runs its program.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Folder {
@@ -150,7 +158,7 @@ fn lock(dir: &Path) -> Result<Lock, StoreError> {
         .set_len(0)
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "{}", std::process::id()));
-    Ok(Lock { _file: file, used })
+    Ok(Lock { file, used })
 }
 
 /// The agenda holds commands that will be run with our rights.
