@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use knock_config::report::{Colour, Sources, print};
 use knock_config::{
     Problem, ReadOptions, SHIPPED_FORMATS, Severity, SourceText, read_client, read_daemon,
 };
@@ -256,6 +257,7 @@ fn keys_and_ciphers() {
         "encrypt = yes\nkey = \"\"",
         "2:8 «\"» error: the key is empty, so anybody could knock; give it a value",
     );
+    check("encrypt = no\nkey =", "");
     check(
         "encrypt = yes\nkey = change-me",
         "2:7 «change-me» warning: this is the key of the examples, which everybody knows | make one of your own, such as: head -c 24 /dev/urandom | base64",
@@ -401,6 +403,24 @@ fn the_open_template_that_deletes() {
     check_yaml(
         "actions: [{template: allow}]\ntemplates:\n  allow:\n    exec: [/sbin/iptables, -D, INPUT, -s, IP, -j, ACCEPT]\n",
         "4:28 «-D» warning: template 'allow' deletes a rule, so it opens nothing | to put the rule in, write: exec: /sbin/iptables -I INPUT -s IP -j ACCEPT",
+    );
+}
+
+/// The same, as it is drawn for the user.
+#[test]
+fn a_mistake_with_its_line_and_a_caret() {
+    let text = "logfile = /l\nencrypt = no\n<action>\n  template  = opn\n</action>\n<template open>\n  \
+                exec = /bin/true\n</template>\n";
+    let source = SourceText::new("knock.conf", text);
+    let problems = read_daemon(&source, &options()).problems;
+    let mut drawn = Vec::new();
+    print(&problems, &Sources::of(&source), Colour::Never, &mut drawn).unwrap();
+    assert_eq!(
+        String::from_utf8(drawn).unwrap().trim_end(),
+        "knock.conf:4:15: error: unknown template 'opn'
+    template  = opn
+                ^~~
+  help: did you mean 'open'? (defined in line 6)"
     );
 }
 

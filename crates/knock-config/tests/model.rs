@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use knock_config::keys::{KEYS, Within};
 use knock_config::{ReadOptions, Severity, SourceText, read_client, read_daemon};
 
 fn options() -> ReadOptions {
@@ -250,4 +251,50 @@ fn every_example_works_when_copied() {
         seen += 1;
     }
     assert!(seen >= 9, "only {seen} examples");
+}
+
+/// Each key of the table with values that it does not expect, one upon the other: whatever comes of
+/// it, it is a problem told at its place and no panic.
+#[test]
+fn odd_values_under_every_key() {
+    let values = [
+        "",
+        "-1",
+        "99999999999999999999",
+        "IP,,1-",
+        "(?<=x)",
+        "\u{fc}\u{1f511}",
+        "[",
+        "- x",
+        "state(IP",
+    ];
+    // No format to compile, which would take most of the time.
+    let source = |path: &str, text: String| {
+        let format =
+            if path.ends_with("yaml") { "uselogformat: none" } else { "uselogformat none" };
+        SourceText::new(path, format!("{text}{format}\n"))
+    };
+    for key in KEYS {
+        for value in values {
+            let name = key.name;
+            let (open, shut) = match key.within {
+                Within::Action => ("<actions>\n<action>\n", "</action>\n</actions>"),
+                Within::Template => ("<template t>\n", "</template>"),
+                Within::Logformat => ("<logformat f>\n", "</logformat>"),
+                Within::Sample => ("<logformat f>\n<sample>\n", "</sample>\n</logformat>"),
+                _ => ("", ""),
+            };
+            let legacy =
+                source("a.conf", format!("{open}{name} = {value}\n{name} {value}\n{shut}\n"));
+            let yaml = source("a.yaml", format!("{name}: {value}\n"));
+            for source in [legacy, yaml] {
+                for problem in read_daemon(&source, &options()).problems {
+                    assert!(!problem.message.is_empty());
+                }
+                if let Some(settings) = read_client(&source, &options()).value {
+                    let _ = settings.wire.codec();
+                }
+            }
+        }
+    }
 }

@@ -148,7 +148,8 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> WireSettings {
     only_standard(reader, top, "padding");
     only_standard(reader, top, "keyderivation");
     let encrypt = reader.yes_no(top, "encrypt");
-    let key = key(reader, top);
+    let encrypts = encrypt.as_ref().is_none_or(|encrypt| encrypt.value);
+    let key = key(reader, top, encrypts);
     let given = |name: &str| top.table.get(name).is_some();
     let unread = encrypt.is_none() && given("encrypt")
         || key.is_none() && (given("key") || given("keyfile"));
@@ -188,7 +189,7 @@ fn iv(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<Setting<bool>> {
     reader.parsed(top, "iv", values::yes_no)
 }
 
-fn key(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<Setting<Secret>> {
+fn key(reader: &mut Reader<'_>, top: &Section<'_>, encrypts: bool) -> Option<Setting<Secret>> {
     let written = reader.text(top, "key");
     let file = reader.text(top, "keyfile");
     if let (Some(_), Some(file)) = (written, file) {
@@ -198,6 +199,9 @@ fn key(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<Setting<Secret>> {
     if let Some(text) = written {
         let at = text.place();
         if text.bytes().is_empty() {
+            if !encrypts {
+                return None;
+            }
             reader.error(at, "the key is empty, so anybody could knock; give it a value");
             return None;
         }

@@ -1,0 +1,584 @@
+//! The table of keys: name, part of the file, kind of value, default, user, documentation.
+//!
+//! Data only. A new key is a row here, and the model reads it.
+
+use super::{Key, Kind, Repeats, UsedBy, Within};
+
+const fn key(
+    within: Within,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    used_by: UsedBy,
+    about: &'static str,
+) -> Key {
+    Key { name, within, kind, default, used_by, repeats: Repeats::Once, about }
+}
+
+impl Key {
+    const fn repeats(mut self) -> Self {
+        self.repeats = Repeats::Often;
+        self
+    }
+}
+
+const PACKETS: UsedBy =
+    UsedBy::Nobody("it belongs to runmode = network, and this version reads logs only");
+
+const fn flag(name: &'static str) -> Key {
+    key(
+        Within::Top,
+        name,
+        Kind::Byte,
+        "",
+        UsedBy::Client,
+        "What the client puts into this field of the knock, for formats that have it.",
+    )
+}
+
+const fn expression(name: &'static str, about: &'static str) -> Key {
+    key(Within::Logformat, name, Kind::Expression, "", UsedBy::Both, about)
+}
+
+const fn expression_below(name: &'static str) -> Key {
+    key(
+        Within::Expressions,
+        name,
+        Kind::Expression,
+        "",
+        UsedBy::Both,
+        "As directly in the logformat.",
+    )
+}
+
+const fn yield_of(name: &'static str) -> Key {
+    key(
+        Within::Yields,
+        name,
+        Kind::Text,
+        "",
+        UsedBy::Both,
+        "The value that the line must yield under this name.",
+    )
+}
+
+/// The ciphers that `cipher` takes.
+pub const CIPHERS: &[&str] = &["Blowfish"];
+
+/// The values of `runmode` that this version runs.
+pub const RUNMODES: &[&str] = &["file", "kmsg", "stdin"];
+
+/// Every key there is, part by part, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    // Where lines come from.
+    key(
+        Within::Top,
+        "runmode",
+        Kind::OneOf(RUNMODES),
+        "file",
+        UsedBy::Daemon,
+        "Where the firewall's lines come from: log files, the kernel's own ring buffer (/dev/kmsg, \
+         no syslog needed), or standard input.",
+    ),
+    key(
+        Within::Top,
+        "logfile",
+        Kind::Path,
+        "",
+        UsedBy::Both,
+        "The log to follow with runmode = file; may be repeated. With logtofile it is the file that \
+         the client appends to.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "fileinterval",
+        Kind::Duration,
+        "0.5",
+        UsedBy::Daemon,
+        "The longest time between two looks at the log. The kernel's file events usually wake the \
+         daemon sooner.",
+    ),
+    key(
+        Within::Top,
+        "uselogformat",
+        Kind::Names,
+        "iptables",
+        UsedBy::Daemon,
+        "The logformat, or several, that the lines are read with. A name is looked for in this \
+         file, in the logformats folders, and among the formats built in.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "logformat",
+        Kind::Block,
+        "",
+        UsedBy::Both,
+        "A logformat of your own, with its name: <logformat NAME>, or a map of names in YAML.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "logformats",
+        Kind::Block,
+        "",
+        UsedBy::Both,
+        "Holds logformats; they may as well stand outside of it.",
+    )
+    .repeats(),
+    // The knock.
+    key(
+        Within::Top,
+        "knock",
+        Kind::Fields,
+        "IP,PORT,TIME,CHECKSUM",
+        UsedBy::Both,
+        "The fields of a knock in their order: IP IP6 PORT PORT16 TIME FLAG0 to FLAG9 CHECKSUM.",
+    ),
+    key(
+        Within::Top,
+        "portspan",
+        Kind::Ports,
+        "745-1000",
+        UsedBy::Both,
+        "The ports that carry a knock. Their number is a power of two from 2 to 32768: the more \
+         ports, the fewer packets a knock takes.",
+    ),
+    key(
+        Within::Top,
+        "encrypt",
+        Kind::YesNo,
+        "yes",
+        UsedBy::Both,
+        "Whether knocks are enciphered. Without it anybody who knows the format can knock.",
+    ),
+    key(
+        Within::Top,
+        "key",
+        Kind::Text,
+        "",
+        UsedBy::Both,
+        "The secret that daemon and client share. The file must then be readable by its owner \
+         only. Safer in a keyfile.",
+    ),
+    key(
+        Within::Top,
+        "keyfile",
+        Kind::Path,
+        "",
+        UsedBy::Both,
+        "A file whose bytes are the key, in place of key; one newline at its end is not part of it. \
+         Relative to the folder of this file.",
+    ),
+    key(
+        Within::Top,
+        "cipher",
+        Kind::OneOf(CIPHERS),
+        "Blowfish",
+        UsedBy::Both,
+        "The cipher, in CBC mode as Crypt::CBC does it.",
+    ),
+    key(
+        Within::Top,
+        "iv",
+        Kind::YesNo,
+        "no",
+        UsedBy::Both,
+        "With yes each knock gets a random initialisation vector of its own and looks different \
+         every time, at the price of 16 bytes more.",
+    ),
+    key(
+        Within::Top,
+        "fixediv",
+        Kind::Text,
+        "01234567",
+        UsedBy::Both,
+        "The initialisation vector where iv = no; cut or filled with zero bytes to 8.",
+    ),
+    key(
+        Within::Top,
+        "padding",
+        Kind::OneOf(&["standard"]),
+        "standard",
+        UsedBy::Both,
+        "How the plaintext is filled up to whole blocks.",
+    ),
+    key(
+        Within::Top,
+        "keyderivation",
+        Kind::OneOf(&["md5chain"]),
+        "md5chain",
+        UsedBy::Both,
+        "How the cipher's key is made from yours.",
+    ),
+    key(
+        Within::Top,
+        "anyip",
+        Kind::YesNo,
+        "no",
+        UsedBy::Both,
+        "With yes the address inside a knock need not be the one that it came from: a knock on \
+         behalf of somebody else.",
+    ),
+    // How the daemon waits.
+    key(
+        Within::Top,
+        "queuetimeout",
+        Kind::Duration,
+        "0 in a .conf, 60s in YAML",
+        UsedBy::Daemon,
+        "An unfinished knock whose newest hit is older is forgotten; 0 means never, as in the \
+         original.",
+    ),
+    key(
+        Within::Top,
+        "maxclients",
+        Kind::Count,
+        "1000000",
+        UsedBy::Daemon,
+        "How many clients are tracked at once. The one idle longest goes first.",
+    ),
+    key(
+        Within::Top,
+        "statedir",
+        Kind::Path,
+        "/var/lib/knockdaemon",
+        UsedBy::Daemon,
+        "The folder that keeps delayed actions and the state variable across restarts.",
+    ),
+    // What is done.
+    key(
+        Within::Top,
+        "actions",
+        Kind::Block,
+        "",
+        UsedBy::Daemon,
+        "Holds actions and templates; they may as well stand outside of it. In YAML it may be a \
+         plain list of actions.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "action",
+        Kind::Block,
+        "",
+        UsedBy::Daemon,
+        "What to do when a knock fulfils a condition. Every action whose condition holds is done.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "template",
+        Kind::Block,
+        "",
+        UsedBy::Daemon,
+        "A command with a name, for actions to use: <template NAME>, or a map of names in YAML.",
+    )
+    .repeats(),
+    key(Within::Top, "templates", Kind::Block, "", UsedBy::Daemon, "The same as template.")
+        .repeats(),
+    // The client's own.
+    key(
+        Within::Top,
+        "remote",
+        Kind::Host,
+        "",
+        UsedBy::Client,
+        "The host to knock at.",
+    ),
+    key(
+        Within::Top,
+        "client",
+        Kind::Address,
+        "this host's address on the way to remote",
+        UsedBy::Client,
+        "The address that the knock speaks for.",
+    ),
+    key(Within::Top, "port", Kind::Port, "22", UsedBy::Client, "The port that shall open."),
+    key(
+        Within::Top,
+        "time",
+        Kind::Byte,
+        "0",
+        UsedBy::Client,
+        "What the client puts into TIME. With the shipped actions: 0 opens, 255 closes, 1-254 opens \
+         for so many minutes.",
+    ),
+    flag("flag0"),
+    flag("flag1"),
+    flag("flag2"),
+    flag("flag3"),
+    flag("flag4"),
+    flag("flag5"),
+    flag("flag6"),
+    flag("flag7"),
+    flag("flag8"),
+    flag("flag9"),
+    key(
+        Within::Top,
+        "delay",
+        Kind::Duration,
+        "",
+        UsedBy::Client,
+        "The pause between two packets of a knock.",
+    ),
+    key(
+        Within::Top,
+        "wait",
+        Kind::Port,
+        "",
+        UsedBy::Client,
+        "The port to probe after the knock until it is open.",
+    ),
+    key(
+        Within::Top,
+        "tries",
+        Kind::Count,
+        "",
+        UsedBy::Client,
+        "How often to knock while the port to wait for stays closed.",
+    ),
+    key(
+        Within::Top,
+        "logtofile",
+        Kind::YesNo,
+        "no",
+        UsedBy::Client,
+        "With yes the client sends nothing and appends the firewall's lines to logfile, for tests.",
+    ),
+    key(
+        Within::Top,
+        "fileformat",
+        Kind::Name,
+        "iptables",
+        UsedBy::Client,
+        "The logformat of the lines that logtofile writes.",
+    ),
+    // Known, without effect.
+    key(Within::Top, "interface", Kind::Name, "", PACKETS, "The interface to capture from."),
+    key(Within::Top, "snapshotsize", Kind::Count, "", PACKETS, "How much of a packet to capture."),
+    key(Within::Top, "useethfilter", Kind::Names, "", PACKETS, "The ethfilter in use.").repeats(),
+    key(Within::Top, "ethfilter", Kind::Block, "", PACKETS, "Properties of a packet.").repeats(),
+    key(
+        Within::Top,
+        "statefile",
+        Kind::Path,
+        "",
+        UsedBy::Nobody("the state variable is kept in statedir across restarts, always"),
+        "Where the original kept the state variable.",
+    ),
+    key(
+        Within::Top,
+        "scheduler",
+        Kind::Name,
+        "",
+        UsedBy::Nobody("delayed actions are kept in statedir and run by the daemon, never by at(1)"),
+        "Who ran the original's delayed actions.",
+    ),
+    // <actions>
+    key(Within::Actions, "action", Kind::Block, "", UsedBy::Daemon, "An action.").repeats(),
+    key(Within::Actions, "template", Kind::Block, "", UsedBy::Daemon, "A template.").repeats(),
+    key(Within::Actions, "templates", Kind::Block, "", UsedBy::Daemon, "The same as template.")
+        .repeats(),
+    // <action>
+    key(
+        Within::Action,
+        "name",
+        Kind::Name,
+        "the template's name",
+        UsedBy::Daemon,
+        "What the action is called in messages and in the daemon's log.",
+    ),
+    key(
+        Within::Action,
+        "condition",
+        Kind::Condition,
+        "always",
+        UsedBy::Daemon,
+        "When the action is done. It may use the fields of the knock, state(...), cidr(...) and the \
+         time of day; nothing in it is ever run as code.",
+    ),
+    key(
+        Within::Action,
+        "template",
+        Kind::Name,
+        "",
+        UsedBy::Daemon,
+        "The template to run.",
+    ),
+    key(
+        Within::Action,
+        "delay",
+        Kind::Delay,
+        "0",
+        UsedBy::Daemon,
+        "How long to wait first. A bare number or an expression counts minutes. A delayed action \
+         survives a restart.",
+    ),
+    key(
+        Within::Action,
+        "use",
+        Kind::YesNo,
+        "yes",
+        UsedBy::Daemon,
+        "With no the action is switched off, but still checked.",
+    ),
+    key(
+        Within::Action,
+        "state",
+        Kind::StateUpdate,
+        "",
+        UsedBy::Daemon,
+        "Changes the state variable at once, whatever the delay.",
+    )
+    .repeats(),
+    // <template>
+    key(
+        Within::Template,
+        "system",
+        Kind::ShellCommand,
+        "",
+        UsedBy::Daemon,
+        "A command for the shell. Fields of the knock that stand as words of their own, or as \
+         %IP%, are replaced by their values, which are numbers and addresses only. A command may \
+         run twice after a crash: write it so that this does no harm.",
+    ),
+    key(
+        Within::Template,
+        "exec",
+        Kind::Arguments,
+        "",
+        UsedBy::Daemon,
+        "A program and its arguments, run without a shell: words with blanks between them, or a \
+         list with one word an item.",
+    )
+    .repeats(),
+    key(
+        Within::Template,
+        "iptables",
+        Kind::FirewallRule,
+        "",
+        UsedBy::Daemon,
+        "A firewall rule. It is put in only if it is not there, its removal succeeds if it is \
+         already gone, and it waits for the lock. For IPv6 clients it goes to ip6tables.",
+    ),
+    key(
+        Within::Template,
+        "ip6tables",
+        Kind::FirewallRule,
+        "",
+        UsedBy::Daemon,
+        "As iptables, for IPv6 only.",
+    ),
+    key(
+        Within::Template,
+        "state",
+        Kind::StateUpdate,
+        "",
+        UsedBy::Daemon,
+        "Changes the state variable at once, for every action that uses the template.",
+    )
+    .repeats(),
+    key(
+        Within::Template,
+        "timeout",
+        Kind::Duration,
+        "30s",
+        UsedBy::Daemon,
+        "How long the command may run before it is ended.",
+    ),
+    // <logformats>
+    key(Within::Logformats, "logformat", Kind::Block, "", UsedBy::Both, "A logformat.").repeats(),
+    // <logformat>
+    key(
+        Within::Logformat,
+        "name",
+        Kind::Name,
+        "",
+        UsedBy::Both,
+        "The format's name, in a file of the logformats folder.",
+    ),
+    key(
+        Within::Logformat,
+        "about",
+        Kind::Text,
+        "",
+        UsedBy::Both,
+        "Which firewall writes such lines.",
+    ),
+    expression(
+        "required",
+        "Must match, or the line is skipped without more work. Anchor it at the start of the line, \
+         so that text from strangers cannot stand in for the firewall's.",
+    ),
+    expression("interface", "Its first group is the interface that the packet came in by."),
+    expression("protocol", "Its first group is the protocol, by name or number."),
+    expression("ipserver", "Its first group is the address that the packet was sent to."),
+    expression("ipclient", "Its first group is the address of the sender. A hit needs it."),
+    expression("port", "Its first group is the port that the packet was sent to. A hit needs it."),
+    expression(
+        "sourceport",
+        "Its first group is the sender's port; it tells a repeated packet from a second one.",
+    ),
+    expression("flags", "Its first group is TCP's flags; then only a SYN without ACK counts."),
+    expression("sequence", "Its first group is TCP's sequence number."),
+    expression("time", "Its first group is the time of the line."),
+    key(
+        Within::Logformat,
+        "expressions",
+        Kind::Block,
+        "",
+        UsedBy::Both,
+        "May hold the expressions, as the shipped files have it.",
+    ),
+    key(
+        Within::Logformat,
+        "sample",
+        Kind::Block,
+        "",
+        UsedBy::Both,
+        "A line that the format must yield a hit for, or a block with line and yields. Samples are \
+         tried whenever the file is read.",
+    )
+    .repeats(),
+    key(Within::Logformat, "samples", Kind::Block, "", UsedBy::Both, "The same as sample.")
+        .repeats(),
+    expression_below("required"),
+    expression_below("interface"),
+    expression_below("protocol"),
+    expression_below("ipserver"),
+    expression_below("ipclient"),
+    expression_below("port"),
+    expression_below("sourceport"),
+    expression_below("flags"),
+    expression_below("sequence"),
+    expression_below("time"),
+    // <sample>
+    key(Within::Sample, "line", Kind::Text, "", UsedBy::Both, "A line of a log, whole."),
+    key(
+        Within::Sample,
+        "yields",
+        Kind::Block,
+        "a hit",
+        UsedBy::Both,
+        "What the line must yield: 'nothing', or names of expressions with their values.",
+    ),
+    key(
+        Within::Sample,
+        "because",
+        Kind::Text,
+        "",
+        UsedBy::Both,
+        "Why the line must yield nothing.",
+    ),
+    yield_of("interface"),
+    yield_of("protocol"),
+    yield_of("ipserver"),
+    yield_of("ipclient"),
+    yield_of("port"),
+    yield_of("sourceport"),
+    yield_of("flags"),
+    yield_of("sequence"),
+    yield_of("time"),
+];
