@@ -38,11 +38,14 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// made anew, copied and truncated, deleted, a symlink turned), also if it appears late or may not be
 /// read for a time.
 ///
-/// What cannot be seen: lines that a rotation destroys before anybody could look (written between
-/// copy and truncation; in a file that is deleted unread, compressed, or moved to another folder
-/// together with its successor), and a truncation after which the file has, before the next look,
-/// grown to where it was with the same first 1024 bytes. A file that is truncated and filled with
-/// its own lines again while it is shorter than that is read again.
+/// What cannot be seen:
+/// - lines that a rotation destroys before anybody could look: written between copy and truncation,
+///   in a file that is deleted or compressed unread, or that is moved to another folder and its
+///   successor too;
+/// - a truncation after which the file has, before the next look, grown to where it was with the same
+///   first 1024 bytes. With other first bytes it is seen, whatever the size;
+/// - that a file is an edited copy of its predecessor, or was edited in place, if they share less
+///   than their first 1024 bytes: then it counts as new and its lines are read.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,

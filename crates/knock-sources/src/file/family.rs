@@ -87,8 +87,8 @@ pub(super) fn newcomers(listed: &Family, known: &Family, held: &[Held], next: &H
         .filter(|(one, file)| one.id == file.id)
         // Who can write beside the log but not into it does not get in this way.
         .filter(|(_, file)| file.owner == held.last().unwrap_or(next).owner)
-        // A copy that somebody made of the log, not the log.
-        .filter(|(_, file)| !held.iter().chain([next]).any(|other| file.begins_like(other)))
+        // Copied and deleted is one more way to rotate; the copy's lines have been read.
+        .filter(|(_, file)| !held.iter().any(|other| file.is_copy_of(other)))
         .map(|(one, file)| (one.order.clone(), file))
         .collect();
     // All that were there before are older than all that are new; which way the names count shows

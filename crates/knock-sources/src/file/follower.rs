@@ -168,7 +168,7 @@ impl Follower {
     ) {
         between.retain(|file| self.past.known_bytes(file, now) == 0);
         let known = self.past.known_bytes(&next, now);
-        let copied = self.held.last().filter(|last| known == 0 && next.begins_like(last));
+        let copied = self.held.last().filter(|last| known == 0 && next.is_copy_of(last));
         let begun = match copied {
             Some(last) => next.begin_as_copy_of(last, &mut self.room),
             None => next.begin_before(known, &mut self.room),

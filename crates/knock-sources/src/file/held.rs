@@ -143,9 +143,13 @@ impl Held {
         Ok(())
     }
 
-    /// Whether it begins as `other` does, with enough bytes to tell.
-    pub(super) fn begins_like(&self, other: &Self) -> bool {
-        self.head.len() == HEAD && self.head == other.head
+    /// Whether it is a copy that outlived `other`: it begins with the same bytes, enough to tell, and
+    /// `other` has no name any more. After a renaming it has one, and then equal bytes are only lines
+    /// that are alike.
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        self.head.len() == HEAD
+            && self.head == other.head
+            && other.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
     /// Begins reading where `other`, the file that this one is a rewritten copy of, was read to; at

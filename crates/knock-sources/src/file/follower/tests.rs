@@ -55,8 +55,6 @@ impl World {
     /// `-a` deletes, `0a` truncates, `a@b` makes or turns symlink a to b, `!a` takes the right to
     /// read, `?a` gives it, `:` looks, `:70` lets seconds pass, `start`, `start0`.
     fn does(&mut self, word: &str) {
-        let append =
-            |path: PathBuf| OpenOptions::new().append(true).create(true).open(path).unwrap();
         let mode =
             |path: PathBuf, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         if word == "start" {
@@ -68,7 +66,7 @@ impl World {
         } else if let Some(seconds) = word.strip_prefix(':') {
             self.pass(seconds.parse().unwrap());
         } else if let Some((name, text)) = word.split_once('+') {
-            append(self.path(name)).write_all(text.replace('/', "\n").as_bytes()).unwrap();
+            append(&self.path(name), &text.replace('/', "\n"));
         } else if let Some((from, to)) = word.split_once('>') {
             fs::rename(self.path(from), self.path(to)).unwrap();
         } else if let Some((from, to)) = word.split_once('~') {
@@ -88,6 +86,11 @@ impl World {
             panic!("what is '{word}'?");
         }
     }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
 
 /// Does `script`, looks, and compares the lines and how the notices begin (behind `x.log`).
@@ -176,6 +179,7 @@ fn rotations_between_two_looks() {
         "a b",
         &["was rotated"],
     );
+    check("y+old/ x.log+ start y>x.log.5 x.log>x.log.1 x.log+b/", "b", &["was rotated"]);
     // Neither are a copy made while we looked, nor a file that rotation did not name.
     check("x.log+a/ start x.log~x.log.7 : x.log>x.log.1 x.log+b/", "b", &["was rotated"]);
     check("x.log+ start x.log.1.gz+z/ x.log.new+n/ x.log>x.log.1 x.log+b/", "b", &["was rotated"]);
@@ -303,12 +307,27 @@ fn false_alarms_bring_no_old_lines() {
         "c",
         &["written anew"],
     );
-    // A copy made in the very moment of a rotation.
-    check(
-        &format!("x.log+{old} start : x.log~x.log.5 x.log>x.log.1 x.log+b/"),
-        "b",
-        &["was rotated"],
-    );
+    // Rotated by copying and deleting.
+    check(&format!("x.log+{old} start : x.log~x.log.5 -x.log x.log+b/"), "b", &["was rotated"]);
+}
+
+#[test]
+fn lines_that_are_all_alike_are_still_many() {
+    let lines = "the same again\n".repeat(200);
+    for script in
+        ["x.log>x.log.1", "x.log>x.log.1 x.log+LINES x.log>x.log.2", "x.log~x.log.1 : 0x.log :"]
+    {
+        let script = format!("x.log+ start x.log+LINES : {script} x.log+LINES");
+        let mut world = World::new();
+        for word in script.split(' ') {
+            match word.strip_suffix("LINES") {
+                Some(_) => append(&world.path("x.log"), &lines),
+                None => world.does(word),
+            }
+        }
+        world.look();
+        assert_eq!(world.got.lines().len(), script.matches("LINES").count() * 200, "{script}");
+    }
 }
 
 #[test]
@@ -384,6 +403,16 @@ fn a_file_that_may_not_be_read_for_a_time() {
     })
     .join()
     .unwrap();
+}
+
+#[test]
+#[ignore = "needs root: cargo test -p knock-sources -- --ignored"]
+fn a_rotated_file_of_somebody_else_is_not_read() {
+    let mut world = World::new();
+    "x.log+ start x.log>x.log.1 x.log.2+forged/".split(' ').for_each(|word| world.does(word));
+    std::os::unix::fs::chown(world.path("x.log.2"), Some(65534), None).unwrap();
+    "x.log+a/ :".split(' ').for_each(|word| world.does(word));
+    assert_eq!(world.got.lines(), ["a"]);
 }
 
 /// What may happen to a log and its writer. The writer has the file open and goes on writing into it
