@@ -158,6 +158,19 @@ actions:
 }
 
 #[test]
+fn what_is_switched_off_is_not_in_the_plan() {
+    let plan = |on: &str| {
+        let action = format!("<action>\ntemplate = t\nuse = {on}\n</action>\n");
+        let rest = "runmode = stdin\nencrypt = no\n<template t>\nexec = /bin/true\n</template>\n";
+        let source = SourceText::new("a.conf", format!("{rest}{action}"));
+        let reading = read_daemon(&source, &options());
+        assert_eq!(reading.problems, []);
+        reading.value.unwrap().plan.actions.len()
+    };
+    assert_eq!([plan("yes"), plan("1"), plan("no"), plan("off")], [1, 1, 0, 0]);
+}
+
+#[test]
 fn the_original_never_forgets_and_yaml_does() {
     let rest = "runmode: stdin\nencrypt: no\n";
     assert!(daemon("a.yaml", rest).contains("timeout: Some(\n                60s"));
