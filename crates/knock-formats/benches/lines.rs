@@ -100,7 +100,7 @@ fn iptables_block_of_1000_lines(bencher: divan::Bencher<'_, '_>) {
     let mut extractor = Extractor::new(Arc::new(Formats::new(vec![iptables()])));
     bencher.counter(divan::counter::ItemsCount::new(1000_usize)).bench_local(|| {
         let mut hits = 0;
-        extractor.block(divan::black_box(&block), &mut |_| hits += 1);
+        extractor.block(divan::black_box(&block), &mut |_, _| hits += 1);
         hits
     });
 }

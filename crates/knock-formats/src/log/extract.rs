@@ -46,8 +46,8 @@ impl Extractor {
 impl Extractor {
     /// As [`Extractor::hits`] for each line of a block of whole lines, each ended by `\n`. Nearly
     /// all lines of a log are no hits; where the formats allow it, those are stepped over without
-    /// being looked at one by one.
-    pub fn block(&mut self, block: &[u8], sink: &mut dyn FnMut(Hit)) {
+    /// being looked at one by one. `sink` also gets the offset in the block of the hit's line.
+    pub fn block(&mut self, block: &[u8], sink: &mut dyn FnMut(usize, Hit)) {
         let formats = Arc::clone(&self.formats);
         let mut rest = block;
         while !rest.is_empty() {
@@ -59,7 +59,8 @@ impl Extractor {
                 rest = rest.get(start..).unwrap_or_default();
             }
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            self.hits(rest.get(..end).unwrap_or_default(), sink);
+            let at = block.len() - rest.len();
+            self.hits(rest.get(..end).unwrap_or_default(), &mut |hit| sink(at, hit));
             rest = rest.get(end + 1..).unwrap_or_default();
         }
     }
@@ -135,11 +136,11 @@ mod tests {
             let mut got = Vec::new();
             let mut one = extractor(client);
             for line in &lines {
-                one.hits(line.trim_end_matches('\n').as_bytes(), &mut |hit| got.push(hit.port));
+                one.hits(line.trim_end_matches('\n').as_bytes(), &mut |_, hit| got.push(hit.port));
             }
             all.push(got);
             let mut got = Vec::new();
-            extractor(client).block(lines.concat().as_bytes(), &mut |hit| got.push(hit.port));
+            extractor(client).block(lines.concat().as_bytes(), &mut |_, hit| got.push(hit.port));
             all.push(got);
         }
         assert!(all.iter().all(|got| *got == all[0]), "{all:?} of {lines:?}");
@@ -203,7 +204,7 @@ mod tests {
     fn a_block_may_lack_its_last_newline() {
         let mut got = Vec::new();
         let block = b"x\n\nIN=a SRC=10.0.0.1 DPT=7 \n\nIN=a SRC=10.0.0.1 DPT=8 ";
-        extractor(" SRC=(\\S+) ").block(block, &mut |hit| got.push(hit.port));
+        extractor(" SRC=(\\S+) ").block(block, &mut |_, hit| got.push(hit.port));
         assert_eq!(got, [7, 8]);
     }
 

@@ -15,7 +15,7 @@ use knock_wire::{Hit, LineTime, Value};
 use serde_json::{Map, json};
 
 use crate::exit::Exit;
-use crate::run::{Clock, lines_of, local_time};
+use crate::run::{Clock, local_time};
 
 use super::args::{Common, ReplayArgs};
 use super::load;
@@ -211,19 +211,30 @@ impl Replayer {
     }
 }
 
+fn newlines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
 impl Intake for Replayer {
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
         self.counts.bytes += block.len() as u64;
-        // Taken out for the loop, as the closure borrows the rest.
-        let mut hits: Vec<Hit> = Vec::new();
-        for line in lines_of(block) {
-            self.line += 1;
-            self.counts.lines += 1;
-            self.extractor.hits(line, &mut |hit| hits.push(hit));
-            for hit in hits.drain(..) {
-                self.hit(&hit);
+        let before = self.line;
+        // Out of `self` for the call: the closure needs the rest of it.
+        let mut extractor =
+            std::mem::replace(&mut self.extractor, Extractor::new(Arc::clone(&self.formats)));
+        let mut counted = 0;
+        extractor.block(block, &mut |at, hit| {
+            if let Some(skipped) = block.get(counted..at) {
+                self.line += newlines(skipped);
+                counted = at;
             }
-        }
+            self.line += 1;
+            self.hit(&hit);
+            self.line -= 1;
+        });
+        self.extractor = extractor;
+        self.line += block.get(counted..).map_or(0, newlines);
+        self.counts.lines += self.line - before;
         if self.closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 

@@ -64,13 +64,10 @@ impl Intake for ToLoop {
             self.in_use = current;
         }
         let mut hits: Vec<Hit> = Vec::new();
-        for line in lines_of(block) {
-            let before = hits.len();
-            self.extractor.hits(line, &mut |hit| hits.push(hit));
-            if hits.len() > before {
-                tracing::debug!(line = %line.escape_ascii(), "hit");
-            }
-        }
+        self.extractor.block(block, &mut |at, hit| {
+            tracing::debug!(line = %first_line(block.get(at..)).escape_ascii(), "hit");
+            hits.push(hit);
+        });
         if hits.is_empty() { ControlFlow::Continue(()) } else { self.send(Event::Hits(hits)) }
     }
 
@@ -78,6 +75,12 @@ impl Intake for ToLoop {
         // When the loop is gone nobody is left to tell.
         let _gone = self.send(Event::Notice(self.source.clone(), notice));
     }
+}
+
+/// The first line of a text, without its newline.
+fn first_line(text: Option<&[u8]>) -> &[u8] {
+    let text = text.unwrap_or_default();
+    memchr::memchr(b'\n', text).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The lines of a block, without their newlines.
