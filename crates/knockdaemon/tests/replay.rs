@@ -85,7 +85,8 @@ fn a_queue_that_is_too_old_is_forgotten_by_the_lines_own_time() {
     let first_half: String = whole.split_inclusive('\n').take(4).collect();
     let second_half: String =
         whole.split_inclusive('\n').skip(4).collect::<String>().replace("03:22:42", "03:24:00");
-    folder.write("messages", format!("{first_half}{second_half}{whole}"));
+    let another = whole.replace("03:22:42", "03:30:00").replace("SPT=4", "SPT=5");
+    folder.write("messages", format!("{first_half}{second_half}{another}"));
     let ended = folder.run(&["-conf", "k.conf", "replay", "--json", "messages"]);
     assert_eq!(events(&ended.out).last().unwrap()["knocks"], 1, "the whole one only");
 }

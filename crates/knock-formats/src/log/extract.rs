@@ -136,7 +136,7 @@ mod tests {
             let mut got = Vec::new();
             let mut one = extractor(client);
             for line in &lines {
-                one.hits(line.trim_end_matches('\n').as_bytes(), &mut |_, hit| got.push(hit.port));
+                one.hits(line.trim_end_matches('\n').as_bytes(), &mut |hit| got.push(hit.port));
             }
             all.push(got);
             let mut got = Vec::new();
