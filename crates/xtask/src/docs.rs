@@ -13,6 +13,10 @@ pub(crate) fn run(root: &Path, check: bool) -> Vec<String> {
         ("docs/reference/knockdaemon.md", command(knockdaemon::cli::command()).into_bytes()),
         ("docs/reference/knockclient.md", command(knockclient::command()).into_bytes()),
         ("docs/man/knockdaemon.8", knockdaemon::cli::manual::page().unwrap_or_default()),
+        (
+            "docs/man/knockdaemon.conf.5",
+            knockdaemon::cli::manual::config_page().unwrap_or_default(),
+        ),
         ("docs/man/knockclient.1", knockclient::manual::page().unwrap_or_default()),
     ];
     let mut faults = Vec::new();

@@ -36,8 +36,9 @@ fn tracked(root: &Path) -> Vec<PathBuf> {
 fn rust(file: &Path, text: &str, faults: &mut Vec<String>) {
     let lines = text.lines().count();
     let name = file.display();
-    let is_test = file.components().any(|part| part.as_os_str() == "tests")
-        || file.file_stem().is_some_and(|stem| stem == "tests");
+    let is_test =
+        file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "benches")
+            || file.file_stem().is_some_and(|stem| stem == "tests");
     if lines > LONG && !is_test {
         faults.push(format!(
             "{name}: {lines} lines; {LONG} are the most. Split it by reason to exist"

@@ -1,3 +1,5 @@
+//! The file source with its thread and real events, as the daemon runs it.
+
 use std::{
     fs::{self, File, OpenOptions},
     io::Write,

@@ -1,3 +1,5 @@
+//! Records as kernels wrote them, and the real device where root runs the tests.
+
 use std::collections::VecDeque;
 
 use super::*;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use knock_config::keys::{self, UsedBy};
+use knock_config::keys::{self, UsedBy, Within};
 
 use crate::exit::{Exit, TABLE};
 
@@ -56,18 +56,8 @@ pub fn page() -> std::io::Result<Vec<u8>> {
         }
     }
     roff.control("SH", ["CONFIGURATION"]);
-    roff.text([roman(
-        "Two syntaxes, one meaning: Apache-like text (.conf) and YAML (.yaml, .yml). \
-         knockdaemon.conf(5) has examples.",
-    )]);
-    for key in keys::KEYS.iter().filter(|key| key.used_by != UsedBy::Client) {
-        roff.control("TP", []);
-        roff.text([bold(key.name), roman(format!(" (in {})", key.within))]);
-        roff.text([roman(key.about)]);
-        if !key.default.is_empty() {
-            roff.text([roman(format!("Default: {}.", key.default))]);
-        }
-    }
+    roff.text([roman("The same as in knockdaemon.conf(5).")]);
+    keys_of_the_file(&mut roff);
     roff.control("SH", ["FILES AND SIGNALS"]);
     for paragraph in AFTER_HELP.split("\n\n") {
         roff.control("PP", []);
@@ -81,9 +71,82 @@ pub fn page() -> std::io::Result<Vec<u8>> {
         roff.text([roman(meaning.trim())]);
     }
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([roman("knockclient(1), iptables(8), nft(8)")]);
+    roff.text([roman("knockdaemon.conf(5), knockclient(1), iptables(8), nft(8)")]);
     roff.to_writer(&mut page)?;
     Ok(page)
+}
+
+/// The page of the configuration file in roff, `knockdaemon.conf(5)`.
+///
+/// # Errors
+/// None in practice: it is written to memory.
+pub fn config_page() -> std::io::Result<Vec<u8>> {
+    let mut roff = Roff::new();
+    let version = concat!("knockdaemon ", env!("CARGO_PKG_VERSION"));
+    roff.control("TH", ["knockdaemon.conf", "5", "", version, "File formats"]);
+    roff.control("SH", ["NAME"]);
+    roff.text([roman("knockdaemon.conf, knockdaemon.yaml - configuration of knockdaemon")]);
+    roff.control("SH", ["DESCRIPTION"]);
+    roff.text([roman(
+        "Two syntaxes, one meaning: Apache-like text (.conf), in which the original's files are \
+         written, and YAML (.yaml, .yml) with the same names and the same tree: a block <template \
+         open> is template: {open: ...}, a repeated <action> is a list. A file with a key in it must \
+         be readable by its owner alone. `knockdaemon check` reports all mistakes with their places.",
+    )]);
+    roff.control("SH", ["EXAMPLE"]);
+    roff.control("nf", []);
+    for line in EXAMPLE.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    keys_of_the_file(&mut roff);
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman("knockdaemon(8), knockclient(1)")]);
+    let mut page = Vec::new();
+    roff.to_writer(&mut page)?;
+    Ok(page)
+}
+
+/// The classic configuration, shortened.
+const EXAMPLE: &str = "\
+logfile  = /var/log/kern.log
+portspan = 745-1000
+knock    = IP,PORT,TIME,CHECKSUM
+key      = a long phrase of your own
+<actions>
+  <action>
+    condition = PORT == 22 && TIME < 255
+    template  = open
+  </action>
+  <action>
+    condition = PORT == 22 && TIME > 0 && TIME < 255
+    template  = close
+    delay     = TIME
+  </action>
+  <template open>
+    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+  <template close>
+    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+</actions>";
+
+/// All keys that the daemon reads, part by part.
+fn keys_of_the_file(roff: &mut Roff) {
+    for within in Within::ALL {
+        roff.control("SS", [format!("In {within}").as_str()]);
+        for key in
+            keys::KEYS.iter().filter(|key| key.within == *within && key.used_by != UsedBy::Client)
+        {
+            roff.control("TP", []);
+            roff.text([bold(key.name), roman(format!(" ({})", key.kind))]);
+            let default = match key.default {
+                "" => String::new(),
+                default => format!(" Default: {default}."),
+            };
+            roff.text([roman(format!("{}{default}", key.about))]);
+        }
+    }
 }
 
 /// Shows the page through man(1), which formats it for a terminal and for a pipe alike. Without

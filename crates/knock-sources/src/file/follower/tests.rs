@@ -1,3 +1,6 @@
+//! The follower step by step against a model: every line once and in order, whatever happens to the
+//! files. No threads and no events here; `file/tests.rs` has those.
+
 use std::{
     fs::{File, OpenOptions, Permissions},
     io::Write,
