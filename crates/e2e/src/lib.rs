@@ -1,7 +1,7 @@
 //! The harness of the end-to-end tests: two hosts in namespaces of their own, a real firewall that
 //! really logs, a service behind it, and the two programs as a user would start them.
 //!
-//! Nothing here is a mock. All traffic stays inside namespaces that a [`Lab`] makes and takes down.
+//! Nothing here is a mock. All traffic stays inside namespaces that a [`lab::Lab`] makes and takes down.
 
 #![forbid(unsafe_code)]
 
