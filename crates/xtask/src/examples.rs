@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// All faults found.
+/// All faults found in `examples/` and in the configurations that the README shows.
 pub(crate) fn run(root: &Path) -> Vec<String> {
     match try_all(root) {
         Ok(faults) => faults,
@@ -69,5 +69,40 @@ fn try_all(root: &Path) -> std::io::Result<Vec<String>> {
             ));
         }
     }
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    for (number, text) in yaml_blocks(&readme).into_iter().enumerate() {
+        let copy = copies.path().join(format!("readme-{}.yaml", number + 1));
+        fs::write(&copy, text)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))?;
+        let output = Command::new(programs.join("knockdaemon"))
+            .args(["check", "-conf"])
+            .arg(&copy)
+            .output()?;
+        if !output.status.success() {
+            faults.push(format!(
+                "README.md, configuration {}: {}",
+                number + 1,
+                String::from_utf8_lossy(&output.stdout)
+            ));
+        }
+    }
     Ok(faults)
+}
+
+/// The configurations that a document shows, less the indentation of the list they may stand in.
+fn yaml_blocks(document: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = document.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "```yaml" {
+            let indent = line.len() - line.trim_start().len();
+            let block: Vec<&str> = lines
+                .by_ref()
+                .take_while(|line| line.trim() != "```")
+                .map(|line| line.get(indent..).unwrap_or_default())
+                .collect();
+            blocks.push(block.join("\n"));
+        }
+    }
+    blocks
 }
