@@ -6,7 +6,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use knock_e2e::process::{PATIENCE, Running, await_until};
@@ -62,24 +62,7 @@ impl Alone {
 
     /// The kernel's lines for a knock of this client, in the log.
     fn knock(&mut self, time: &str) {
-        let output = Command::new(programs::folder().unwrap().join("knockclient"))
-            .args(["-test", "-quiet", "-remote", "192.0.2.1", "-key", "open sesame"])
-            .args(["-client", "198.51.100.7", "-port", "22", "-time", time])
-            .output()
-            .unwrap();
-        let ports = String::from_utf8(output.stdout).unwrap();
-        let mut log = OpenOptions::new().append(true).open(self.log()).unwrap();
-        for port in ports.trim().split(',') {
-            self.source_port += 1;
-            let source_port = self.source_port;
-            writeln!(
-                log,
-                "Nov 21 03:22:42 vm kernel: portknock IN=eth0 OUT= MAC= SRC=198.51.100.7 DST=192.0.2.1 \
-                 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=58454 DF PROTO=TCP SPT={source_port} DPT={port} \
-                 WINDOW=64240 RES=0x00 SYN URGP=0 "
-            )
-            .unwrap();
-        }
+        self.source_port = append_knock(&self.log(), self.source_port, time);
     }
 
     fn log(&self) -> PathBuf {
@@ -105,6 +88,28 @@ impl Alone {
         let seen = await_until(PATIENCE, || self.rules().len() == count);
         assert!(seen, "{:?}\n{}", self.rules(), self.daemon.lines().join("\n"));
     }
+}
+
+/// Appends the kernel's lines for a knock; returns the last source port used.
+fn append_knock(log: &Path, mut source_port: u16, time: &str) -> u16 {
+    let output = Command::new(programs::folder().unwrap().join("knockclient"))
+        .args(["-test", "-quiet", "-remote", "192.0.2.1", "-key", "open sesame"])
+        .args(["-client", "198.51.100.7", "-port", "22", "-time", time])
+        .output()
+        .unwrap();
+    let ports = String::from_utf8(output.stdout).unwrap();
+    let mut log = OpenOptions::new().append(true).open(log).unwrap();
+    for port in ports.trim().split(',') {
+        source_port += 1;
+        writeln!(
+            log,
+            "Nov 21 03:22:42 vm kernel: portknock IN=eth0 OUT= MAC= SRC=198.51.100.7 DST=192.0.2.1 \
+             LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=58454 DF PROTO=TCP SPT={source_port} DPT={port} \
+             WINDOW=64240 RES=0x00 SYN URGP=0 "
+        )
+        .unwrap();
+    }
+    source_port
 }
 
 #[test]
@@ -134,4 +139,28 @@ fn it_goes_on_through_rotation_of_the_log() {
     alone.daemon.await_line("was truncated").unwrap();
     alone.knock("255");
     alone.await_rules(0);
+}
+
+#[test]
+fn at_the_end_of_its_input_it_stays_until_what_is_open_has_been_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("input"), "").unwrap();
+    append_knock(Path::new(&path("input")), 40_000, "0");
+    let close_later = "<action>\n  condition = PORT == 22\n  template = close\n  delay = 2s\n</action>\n  <template open>";
+    let text = CONFIG
+        .replace("logfile = LOG", "runmode = stdin")
+        .replace("STATE", &path("state"))
+        .replace("<template open>", close_later);
+    fs::write(path("knockdaemon.conf"), text).unwrap();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", "exec \"$@\" < \"$0\""])
+        .arg(path("input"))
+        .arg(programs::folder().unwrap().join("knockdaemon"))
+        .args(["-conf", &path("knockdaemon.conf")]);
+    let mut daemon = Running::spawn("knockdaemon", &mut command).unwrap();
+    daemon.await_line("end of input").unwrap();
+    daemon.await_line("done: iptables -D").unwrap();
+    assert!(daemon.await_end().unwrap().success());
 }

@@ -126,6 +126,7 @@ pub(crate) fn run(
         formats,
         reread,
         summary: Summary::default(),
+        failure: None,
     };
     let result = daemon.turn_until_stopped(&inbox);
     signals.close();
@@ -143,37 +144,32 @@ struct Daemon {
     formats: SharedFormats,
     reread: reload::Reread,
     summary: Summary,
+    /// Why the last source ended, if it did not simply come to its end.
+    failure: Option<RunError>,
 }
 
 /// Whether the loop goes on after an event.
 enum Next {
     Turn,
     Stop,
-    /// Nothing more to read: stop when the agenda is empty.
-    Drain,
 }
 
 impl Daemon {
     fn turn_until_stopped(&mut self, inbox: &Receiver<Event>) -> Result<(), RunError> {
-        let mut draining = false;
         loop {
             let response = self.respond.hand_out(&mut self.engine, &self.clock.now());
-            if draining && self.engine.ledger().orders().next().is_none() {
-                return Ok(());
+            // With nothing left to read it still stays until what is open has been closed.
+            if self.readers.all_ended() && self.engine.ledger().orders().next().is_none() {
+                return self.failure.take().map_or(Ok(()), Err);
             }
             let event = match self.wait(inbox, &response) {
                 Ok(event) => event,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
-            match self.take(event)? {
+            match self.take(event) {
                 Next::Turn => {}
                 Next::Stop => return Ok(()),
-                Next::Drain => {
-                    draining = true;
-                    let waiting = self.engine.ledger().orders().count();
-                    tracing::info!(waiting, "end of input; stopping when the agenda is empty");
-                }
             }
         }
     }
@@ -194,7 +190,7 @@ impl Daemon {
         }
     }
 
-    fn take(&mut self, event: Event) -> Result<Next, RunError> {
+    fn take(&mut self, event: Event) -> Next {
         match event {
             Event::Hits(hits) => {
                 let now = self.clock.now();
@@ -205,21 +201,28 @@ impl Daemon {
             }
             Event::Finished(id, outcome) => self.finished(id, &outcome),
             Event::Notice(source, notice) => tell_notice(&source, &notice),
-            Event::SourceEnded(id, name, result) => {
-                let left = self.readers.ended(id);
-                match result {
-                    Ok(()) => tracing::info!(source = name, "end of input"),
-                    Err(error) if left == 0 => return Err(RunError::NoSource(name, error)),
-                    Err(error) => tracing::error!(source = name, "{error}"),
-                }
-                if left == 0 {
-                    return Ok(Next::Drain);
+            Event::SourceEnded(id, name, result) => self.source_ended(id, name, result),
+            Event::Reload => self.reload(),
+            Event::Stop => return Next::Stop,
+        }
+        Next::Turn
+    }
+
+    fn source_ended(&mut self, id: usize, name: String, result: Result<(), SourceError>) {
+        if !self.readers.ended(id) {
+            // Told to end by a reload.
+            return;
+        }
+        let waiting = self.engine.ledger().orders().count();
+        match result {
+            Ok(()) => tracing::info!(source = name, waiting, "end of input"),
+            Err(error) => {
+                tracing::error!(source = name, waiting, "{error}");
+                if self.readers.all_ended() {
+                    self.failure = Some(RunError::NoSource(name, error));
                 }
             }
-            Event::Reload => self.reload(),
-            Event::Stop => return Ok(Next::Stop),
         }
-        Ok(Next::Turn)
     }
 
     fn hit(&mut self, now: &Now, hit: &Hit) {
@@ -251,8 +254,9 @@ impl Daemon {
         if settings.statedir != self.statedir {
             tracing::warn!("a new statedir is taken at the next start only");
         }
-        if let Err(error) = self.readers.set(&Wanted::by(&settings)) {
-            tracing::error!("could not start a source: {error}; the old ones go on");
+        match self.readers.set(&Wanted::by(&settings)) {
+            Ok(()) => self.failure = None,
+            Err(error) => tracing::error!("could not start a source: {error}; the old ones go on"),
         }
         self.formats.replace(settings.formats);
         self.engine.replace_plan(settings.plan);

@@ -73,8 +73,13 @@ impl Respond {
     /// is refused: a port whose closing is not on disk must not open.
     pub(crate) fn accept(&mut self, engine: &mut Engine, accepted: &Accepted) {
         let client = accepted.client;
-        let fields = fields_of(accepted);
-        tracing::info!(%client, "knock accepted: {fields}");
+        if let Self::Real(real) = self
+            && let Err(error) = real.store.append(&accepted.changes)
+        {
+            tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
+            return;
+        }
+        tracing::info!(%client, "knock accepted: {}", fields_of(accepted));
         for (action, fault) in &accepted.faults {
             tracing::error!(%client, action, "cannot be evaluated: {fault}");
         }
@@ -95,12 +100,7 @@ impl Respond {
                     .collect();
                 engine.commit(&memory);
             }
-            Self::Real(real) => match real.store.append(&accepted.changes) {
-                Ok(()) => engine.commit(&accepted.changes),
-                Err(error) => {
-                    tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
-                }
-            },
+            Self::Real(_) => engine.commit(&accepted.changes),
         }
     }
 

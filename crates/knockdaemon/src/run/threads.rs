@@ -82,10 +82,16 @@ impl Readers {
         Ok(())
     }
 
-    /// A source has ended by itself. Returns how many are left.
-    pub(crate) fn ended(&mut self, id: usize) -> usize {
+    /// A source has ended. Returns whether it was one of those that are wanted.
+    pub(crate) fn ended(&mut self, id: usize) -> bool {
+        let before = self.readers.len();
         self.readers.retain(|reader| reader.id != id);
-        self.readers.len()
+        self.readers.len() < before
+    }
+
+    /// Whether there is nothing left to read.
+    pub(crate) fn all_ended(&self) -> bool {
+        self.readers.is_empty()
     }
 
     /// Tells all of them to end.
