@@ -33,6 +33,12 @@ impl Known {
         Self { long: long.into(), aliases: Vec::new(), shorts: Vec::new(), takes }
     }
 
+    /// Its long name.
+    #[must_use]
+    pub fn long(&self) -> &str {
+        &self.long
+    }
+
     /// With other long names.
     #[must_use]
     pub fn aliases<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {

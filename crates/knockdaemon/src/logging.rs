@@ -1,7 +1,8 @@
 //! Where the daemon's own words go: to the journal with fields when systemd started it, else to
-//! standard error. Never to the log that it follows.
+//! standard error.
 
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -15,6 +16,14 @@ pub(crate) enum Volume {
     Normal,
     /// Each hit and each decision as well.
     Debug,
+}
+
+/// Whether the daemon may quote log lines among its own words. Not in the journal: a syslog daemon may
+/// write those into the very file that is followed, and an old format without an anchor would take
+/// the quotation for a new hit, for ever.
+pub(crate) fn may_quote_lines() -> bool {
+    static MAY: LazyLock<bool> = LazyLock::new(|| std::env::var_os("JOURNAL_STREAM").is_none());
+    *MAY
 }
 
 /// Sets the program's logger up. A second call changes nothing.

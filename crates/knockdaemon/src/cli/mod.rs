@@ -72,29 +72,32 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// The options that may be written in the old style. What `-test` takes depends on the command.
+/// The options that may be written in the old style: those of the program, then those of the command
+/// that is meant, which may give one of the same name (`-test`) another sense.
 fn known(args: &[OsString]) -> Vec<Known> {
-    let mut words = args.iter().skip(1);
-    let mut testing_formats = false;
-    while let Some(word) = words.next() {
+    let mut command = command();
+    command.build();
+    let meant = args.windows(2).find_map(|pair| match pair {
         // The value of -conf is no command, whatever it is called.
-        if word.as_encoded_bytes().ends_with(b"-conf") || word == "-c" {
-            words.next();
+        [before, _] if before.as_encoded_bytes().ends_with(b"-conf") || before == "-c" => None,
+        [_, word] => command.find_subcommand(word),
+        _ => None,
+    });
+    let ours = command.get_arguments().filter_map(option);
+    let theirs = meant.into_iter().flat_map(clap::Command::get_arguments).filter_map(option);
+    // The later ones first: the first of a name counts.
+    let mut known: Vec<Known> = theirs.collect();
+    for option in ours {
+        if !known.iter().any(|other| other.long() == option.long()) {
+            known.push(option);
         }
-        testing_formats |= word == "formats";
     }
-    let test = if testing_formats { Takes::Value } else { Takes::Nothing };
-    vec![
-        Known::new("conf", Takes::Value).shorts(['c']),
-        Known::new("debug", Takes::Nothing),
-        Known::new("quiet", Takes::Nothing),
-        Known::new("insecure", Takes::Nothing),
-        Known::new("test", test),
-        Known::new("man", Takes::Nothing),
-        Known::new("json", Takes::Nothing),
-        Known::new("help", Takes::Nothing).shorts(['h']),
-        Known::new("version", Takes::Nothing).shorts(['V']),
-    ]
+    known
+}
+
+fn option(arg: &clap::Arg) -> Option<Known> {
+    let takes = if arg.get_action().takes_values() { Takes::Value } else { Takes::Nothing };
+    Some(Known::new(arg.get_long()?, takes).shorts(arg.get_short()))
 }
 
 fn usage(message: &str) -> Exit {

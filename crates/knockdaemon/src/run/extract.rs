@@ -8,6 +8,8 @@ use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice};
 use knock_wire::Hit;
 
+use crate::logging;
+
 use super::event::Event;
 
 /// The logformats in use; a reload puts others in without stopping the sources.
@@ -65,7 +67,9 @@ impl Intake for ToLoop {
         }
         let mut hits: Vec<Hit> = Vec::new();
         self.extractor.block(block, &mut |at, hit| {
-            tracing::debug!(line = %first_line(block.get(at..)).escape_ascii(), "hit");
+            if logging::may_quote_lines() {
+                tracing::debug!(line = %first_line(block.get(at..)).escape_ascii(), "hit");
+            }
             hits.push(hit);
         });
         if hits.is_empty() { ControlFlow::Continue(()) } else { self.send(Event::Hits(hits)) }

@@ -200,7 +200,12 @@ impl Daemon {
                 self.summary.tell(now.uptime, self.engine.counters());
             }
             Event::Finished(id, outcome) => self.finished(id, &outcome),
-            Event::Notice(source, notice) => tell_notice(&source, &notice),
+            Event::Notice(source, notice) => {
+                let uptime = self.clock.now().uptime;
+                if let Some(notice) = self.summary.hold_back(uptime, notice) {
+                    tell_notice(&source, &notice);
+                }
+            }
             Event::SourceEnded(id, name, result) => self.source_ended(id, name, result),
             Event::Reload => self.reload(),
             Event::Stop => return Next::Stop,
@@ -269,14 +274,13 @@ impl Daemon {
         let deadline = self.clock.now().uptime + GRACE;
         while self.respond.running() > 0 {
             let left = deadline.saturating_sub(self.clock.now().uptime);
-            match inbox.recv_timeout(left) {
-                Ok(Event::Finished(id, outcome)) => self.finished(id, &outcome),
-                // Hits that come now are not answered: their orders could not run any more.
-                Ok(_) => {}
-                Err(_) => {
-                    tracing::warn!("an order is still running; it runs again after the next start");
-                    break;
-                }
+            if left.is_zero() {
+                tracing::warn!("an order is still running; it runs again after the next start");
+                break;
+            }
+            // Hits that come now are not answered: their orders could not run any more.
+            if let Ok(Event::Finished(id, outcome)) = inbox.recv_timeout(left) {
+                self.finished(id, &outcome);
             }
         }
         let waiting = self.engine.ledger().orders().count();

@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use knock_actions::{Host, Pool, Store};
+use knock_actions::{Host, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Ledger, Now, OrderId, Outcome};
 
@@ -29,6 +29,23 @@ pub(crate) struct Real {
     pool: Pool,
     /// Orders handed to the pool that it has not reported yet.
     running: usize,
+    /// What was done and could not be written. It goes in front of the next write, in the same
+    /// transaction: were a closing struck out on disk and its opening not, a restart would open
+    /// again with nothing left to close.
+    unsaved: Vec<Change>,
+}
+
+impl Real {
+    /// Durable on return, with everything that could not be written before.
+    fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.unsaved.is_empty() {
+            return self.store.append(changes);
+        }
+        let all: Vec<Change> = self.unsaved.iter().chain(changes).cloned().collect();
+        self.store.append(&all)?;
+        self.unsaved.clear();
+        Ok(())
+    }
 }
 
 /// How far `hand_out` came.
@@ -58,7 +75,7 @@ impl Respond {
             },
         )
         .map_err(RunError::System)?;
-        Ok((Self::Real(Box::new(Real { store, pool, running: 0 })), ledger))
+        Ok((Self::Real(Box::new(Real { store, pool, running: 0, unsaved: Vec::new() })), ledger))
     }
 
     /// Orders that a worker has.
@@ -74,7 +91,7 @@ impl Respond {
     pub(crate) fn accept(&mut self, engine: &mut Engine, accepted: &Accepted) {
         let client = accepted.client;
         if let Self::Real(real) = self
-            && let Err(error) = real.store.append(&accepted.changes)
+            && let Err(error) = real.append(&accepted.changes)
         {
             tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
             return;
@@ -120,13 +137,14 @@ impl Respond {
         if busy { Response::WorkersBusy } else { Response::AllHandedOut }
     }
 
-    /// A worker is done, and the engine has struck its order out: now the disk. When that fails the
-    /// order may run once more after a restart, which orders must bear.
+    /// A worker is done, and the engine has struck its order out: now the disk. When that fails it is
+    /// made up for with the next write; after a crash before it, the order runs once more.
     pub(crate) fn strike_out(&mut self, changes: &[Change]) {
         let Self::Real(real) = self else { return };
         real.running = real.running.saturating_sub(1);
-        if let Err(error) = real.store.append(changes) {
+        if let Err(error) = real.append(changes) {
             tracing::error!("what was done cannot be kept on disk: {error}");
+            real.unsaved.extend_from_slice(changes);
         }
     }
 }

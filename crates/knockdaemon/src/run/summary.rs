@@ -1,28 +1,29 @@
-//! Refused windows are counted and told in one line a minute at most, however many a stranger
-//! sends.
+//! What strangers can make us say, said once a minute at most: windows that spell no knock, records
+//! that a flood pushed out of the kernel's buffer, lines that are too long.
 
 use std::time::Duration;
 
 use knock_engine::Counters;
+use knock_sources::Notice;
 
-/// Between two such lines.
+/// Between two lines of a kind.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Remembers what was told.
+/// Remembers what was told, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     told: Counters,
-    last: Option<Duration>,
+    refused_told: Option<Duration>,
+    lost: u64,
+    lost_told: Option<Duration>,
+    long_told: Option<Duration>,
 }
 
 impl Summary {
     /// Tells what has been refused since the last time, if enough time has passed.
     pub(crate) fn tell(&mut self, uptime: Duration, counters: Counters) {
-        if self.last.is_some_and(|last| uptime < last + PAUSE) {
-            return;
-        }
         let refused = total(&counters) - total(&self.told);
-        if refused == 0 {
+        if refused == 0 || !due(&mut self.refused_told, uptime) {
             return;
         }
         tracing::info!(
@@ -32,10 +33,51 @@ impl Summary {
             "windows that spelled no knock, since the last such line"
         );
         self.told = counters;
-        self.last = Some(uptime);
     }
+
+    /// Gives back the notice if it may be told now. Lost records are added up meanwhile.
+    pub(crate) fn hold_back(&mut self, uptime: Duration, notice: Notice) -> Option<Notice> {
+        match notice {
+            Notice::Lost { records } => {
+                self.lost += records;
+                due(&mut self.lost_told, uptime)
+                    .then(|| Notice::Lost { records: std::mem::take(&mut self.lost) })
+            }
+            Notice::LineTooLong { .. } => due(&mut self.long_told, uptime).then_some(notice),
+            other => Some(other),
+        }
+    }
+}
+
+/// Whether the pause is over; it then begins anew.
+fn due(last: &mut Option<Duration>, uptime: Duration) -> bool {
+    let due = last.is_none_or(|last| uptime >= last + PAUSE);
+    if due {
+        *last = Some(uptime);
+    }
+    due
 }
 
 fn total(counters: &Counters) -> u64 {
     counters.refused.values().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lost_records_is_one_line_a_minute_with_their_sum() {
+        let mut summary = Summary::default();
+        let mut told = Vec::new();
+        for millis in 0..125_000 {
+            let uptime = Duration::from_millis(millis);
+            if let Some(Notice::Lost { records }) =
+                summary.hold_back(uptime, Notice::Lost { records: 2 })
+            {
+                told.push(records);
+            }
+        }
+        assert_eq!(told, [2, 120_000, 120_000]);
+    }
 }

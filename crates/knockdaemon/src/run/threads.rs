@@ -1,12 +1,14 @@
 //! The threads that read: one for each source, started and stopped by the loop.
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
-use knock_sources::{FileSource, KmsgSource, Source, Start, StdinSource, Stop};
+use knock_sources::{FileSource, KmsgSource, Source, SourceError, Start, StdinSource, Stop};
 
 use super::event::Event;
 use super::extract::{SharedFormats, ToLoop};
@@ -69,16 +71,19 @@ impl Readers {
 
     /// Makes the running sources the wanted ones. Those that stay are not touched, so that a reload
     /// loses no line.
-    pub(crate) fn set(&mut self, wanted: &[Wanted]) -> std::io::Result<()> {
-        let (keep, end) =
-            self.readers.drain(..).partition(|reader| wanted.contains(&reader.wanted));
-        self.readers = keep;
-        stop_all(end);
+    ///
+    /// # Errors
+    /// When the system refuses a thread; the old sources then go on.
+    pub(crate) fn set(&mut self, wanted: &[Wanted]) -> io::Result<()> {
         for one in wanted {
             if !self.readers.iter().any(|reader| reader.wanted == *one) {
                 self.start(one.clone())?;
             }
         }
+        let (keep, end) =
+            self.readers.drain(..).partition(|reader| wanted.contains(&reader.wanted));
+        self.readers = keep;
+        stop_all(end);
         Ok(())
     }
 
@@ -99,7 +104,7 @@ impl Readers {
         stop_all(std::mem::take(&mut self.readers));
     }
 
-    fn start(&mut self, wanted: Wanted) -> std::io::Result<()> {
+    fn start(&mut self, wanted: Wanted) -> io::Result<()> {
         let id = self.next_id;
         self.next_id += 1;
         let stop = Stop::new()?;
@@ -109,7 +114,13 @@ impl Readers {
             let mut source = its_wish.open();
             let name = source.name();
             let mut intake = ToLoop::new(name.clone(), formats, inbox.clone());
-            let result = source.run(&mut intake, &its_stop);
+            // A source that panics must not end in silence: the daemon would run on and read nothing.
+            let result = catch_unwind(AssertUnwindSafe(|| source.run(&mut intake, &its_stop)))
+                .unwrap_or_else(|_| {
+                    let error =
+                        io::Error::other("the reader panicked; this is a fault of the program");
+                    Err(SourceError::Read { from: name.clone(), error })
+                });
             // A closed inbox means that the loop has ended and asks no more.
             let _gone = inbox.send(Event::SourceEnded(id, name, result));
         })?;
