@@ -74,3 +74,32 @@ impl Knock {
         self.values.iter().copied()
     }
 }
+
+/// The fields by the names that conditions use, in the order of the format: `IP=10.0.0.1 PORT=22`.
+/// The checksum is left out: it only repeats the others.
+impl fmt::Display for Knock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.iter().filter(|(field, _)| *field != Field::Checksum);
+        for (place, (field, value)) in said.enumerate() {
+            let blank = if place > 0 { " " } else { "" };
+            write!(f, "{blank}{}={value}", field.rule_name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_as_conditions_name_it() {
+        let mut knock = Knock::new();
+        assert_eq!(knock.to_string(), "");
+        knock.set(Field::Checksum, Value::Number(7));
+        knock.set(Field::Ip6, Value::from(Ipv6Addr::LOCALHOST));
+        knock.set(Field::Port16, Value::Number(8080));
+        knock.set(Field::Flag(3), Value::Number(1));
+        assert_eq!(knock.to_string(), "IP=::1 PORT=8080 FLAG3=1");
+    }
+}
