@@ -168,7 +168,8 @@ fn nftables_own_log_and_a_set_whose_elements_the_kernel_drops() {
     template  = open
   </action>
   <template open>
-    system = nft add element inet filter knocked { IP timeout %TIME%s }
+    exec = nft
+    exec = \"add element inet filter knocked { IP }; delete element inet filter knocked { IP }; add element inet filter knocked { IP timeout %TIME%s }\"
   </template>
 </actions>
 ";

@@ -39,7 +39,7 @@ fn killed_long_enough_to_miss_the_deadline_it_closes_late_rather_than_never() {
     setup.await_open(client);
     setup.kill();
     // The deadline passes while the daemon is dead.
-    let lateness = std::process::Command::new("sleep").arg("4").status().unwrap();
+    let lateness = std::process::Command::new("sleep").arg("6").status().unwrap();
     assert!(lateness.success());
     assert!(setup.is_open(client), "nobody was there to close it");
     setup.restart();
@@ -110,7 +110,7 @@ fn with_test_it_says_what_it_would_run_and_runs_nothing() {
     setup.daemon.await_line("following").unwrap();
     setup.knock(&["-port", "22", "-time", "1"]);
     setup.daemon.await_line("would run: iptables -I INPUT").unwrap();
-    setup.daemon.await_line("delay_s=3").unwrap();
+    setup.daemon.await_line("delay_s=5").unwrap();
     assert_eq!(setup.rules_for(setup.lab.client()), 0);
     assert!(!statedir.exists(), "-test leaves no state behind");
 }

@@ -10,6 +10,9 @@ const LONG: usize = 600;
 pub(crate) fn run(root: &Path) -> Vec<String> {
     let mut faults = Vec::new();
     let files = tracked(root);
+    if files.is_empty() {
+        faults.push("git lists no files here: tidiness is judged in a clone only".into());
+    }
     for file in &files {
         let Ok(text) = fs::read_to_string(root.join(file)) else { continue };
         match file.extension().and_then(|extension| extension.to_str()) {

@@ -21,7 +21,7 @@ pub enum Log {
     Kmsg,
 }
 
-/// Actions of the classic knock: 0 opens, 255 closes, anything between opens for three seconds.
+/// Actions of the classic knock: 0 opens, 255 closes, anything between opens for five seconds.
 pub const ACTIONS: &str = "
 <actions>
   <action>
@@ -32,7 +32,7 @@ pub const ACTIONS: &str = "
   <action>
     condition = PORT == 22 && TIME > 0 && TIME < 255
     template  = close
-    delay     = 3s
+    delay     = 5s
     use       = yes
   </action>
   <action>
