@@ -75,6 +75,12 @@ pub(super) fn opens(flags: &[u8]) -> bool {
     syn && !ack
 }
 
+/// Whether the words of a text name SYN and not ACK.
+pub(super) fn names_syn(text: &[u8]) -> bool {
+    let has = |name: &[u8]| text.split(|byte| *byte == b' ').any(|word| word == name);
+    has(b"SYN") && !has(b"ACK")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,12 +128,12 @@ impl LogFormat {
         if self.guards.lets_through(line.get(..at).unwrap_or_default()) {
             return Err(NoHit::Allowed);
         }
-        let port = match self.port.first(line, fields::port) {
-            Found::Value(port, _) => port,
+        let (port, at) = match self.port.first(line, fields::port) {
+            Found::Value(port, at) => (port, at),
             Found::Bad(text) => return Err(NoHit::BadPort { text: Excerpt::of(text) }),
             Found::Nothing => return Err(NoHit::NoPort),
         };
-        self.opens(line, protocol)?;
+        self.opens(line, protocol, line.get(at..).unwrap_or_default())?;
         Ok(Hit {
             client,
             port,
@@ -201,11 +201,19 @@ impl LogFormat {
         }
     }
 
-    /// Whether the packet opens a connection, as far as the format can tell.
-    fn opens(&self, line: &[u8], protocol: Option<Protocol>) -> Result<(), NoHit> {
+    /// Whether the packet opens a connection, as far as the format can tell. A filter on the line's
+    /// way here may have taken out what the expression for flags goes by; then the words behind the
+    /// port tell.
+    fn opens(
+        &self,
+        line: &[u8],
+        protocol: Option<Protocol>,
+        behind_port: &[u8],
+    ) -> Result<(), NoHit> {
         let Some(flags) = &self.flags else { return Ok(()) };
         match (protocol, flags.first(line, Some)) {
             (Some(Protocol::TCP) | None, Found::Value(flags, _)) if fields::opens(flags) => Ok(()),
+            (Some(Protocol::TCP), Found::Nothing) if fields::names_syn(behind_port) => Ok(()),
             // A line without flags is UDP's, or torn.
             (None, Found::Nothing | Found::Bad(_)) => Ok(()),
             (Some(Protocol::TCP) | None, _) => Err(NoHit::NotASyn),
