@@ -102,6 +102,8 @@ pub enum Kind {
     Path,
     /// A time: seconds, or with a unit.
     Duration,
+    /// A time: milliseconds, or with a unit.
+    Milliseconds,
     /// A whole number from 1.
     Count,
     /// A port.
@@ -156,6 +158,7 @@ impl fmt::Display for Kind {
             Self::Text => "text",
             Self::Path => "a path",
             Self::Duration => "a time such as 0.5, 30s, 5m or 2h",
+            Self::Milliseconds => "milliseconds, or a time such as 50ms or 1s",
             Self::Count => "a whole number, 1 or more",
             Self::Port => "a port, 1-65535",
             Self::Byte => "a number, 0-255",

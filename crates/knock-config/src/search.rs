@@ -47,6 +47,9 @@ impl fmt::Display for NotFound {
 impl std::error::Error for NotFound {}
 
 /// The first config file that exists, in the order of [`places`].
+///
+/// `exists` is [`Path::is_file`] in both programs: a folder of that name is passed over, and a file that only root
+/// may read is found, so that its owner is told instead of another file being taken.
 pub fn find(
     program: Program,
     home: Option<&Path>,

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use record::{Record, RecordError};
+use record::Record;
 use rustix::{fs::OFlags, io::Errno};
 
 use crate::{
@@ -70,8 +70,7 @@ impl Source for KmsgSource {
         intake.notice(Notice::Started { name: self.name() });
         let mut records = Records::default();
         while wait(device.as_fd(), stop, None)? != Woken::Stopped {
-            if records.read_all(&mut |room| (&device).read(room), intake)? == ControlFlow::Break(())
-            {
+            if records.read_all(&mut |room| (&device).read(room), intake, stop)?.is_break() {
                 break;
             }
         }
@@ -101,13 +100,19 @@ impl Default for Records {
 }
 
 impl Records {
-    /// Reads until there is nothing more for now. `read` gives one record a call.
+    /// Reads until there is nothing more for now, or `stop` is set. `read` gives one record a call.
     fn read_all(
         &mut self,
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
         intake: &mut dyn Intake,
+        stop: &Stop,
     ) -> Result<ControlFlow<()>, SourceError> {
         loop {
+            // In a flood there is always more, so waiting for its end would be deaf to a stop.
+            if stop.is_set() {
+                let _ = self.hand_over(intake);
+                return Ok(ControlFlow::Break(()));
+            }
             match read(&mut self.room) {
                 Ok(0) => return Ok(self.hand_over(intake)),
                 Ok(length) => {
@@ -133,7 +138,7 @@ impl Records {
 
     fn take(&mut self, length: usize, intake: &mut dyn Intake) -> ControlFlow<()> {
         // What is no record is no line either; the format is the kernel's and has only grown.
-        let Ok(record) = Record::parse(self.room.get(..length).unwrap_or_default()) else {
+        let Some(record) = Record::parse(self.room.get(..length).unwrap_or_default()) else {
             return ControlFlow::Continue(());
         };
         let gap = self.expected.map_or(0, |expected| record.sequence.saturating_sub(expected));

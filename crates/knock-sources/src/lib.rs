@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 
 pub use error::SourceError;
 pub use file::FileSource;
-pub use kmsg::{KmsgSource, Record, RecordError};
+pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
 pub use notice::{Notice, PollReason, WaitReason};
 pub use stdin::StdinSource;

@@ -78,7 +78,7 @@ impl Cipher {
     }
 
     /// Enciphers; `iv` is asked only where each knock has its own.
-    pub fn encrypt(&self, plain: &[u8], iv: impl FnOnce() -> [u8; 8]) -> Vec<u8> {
+    pub(crate) fn encrypt(&self, plain: &[u8], iv: impl FnOnce() -> [u8; 8]) -> Vec<u8> {
         match &self.0 {
             Kind::None => plain.to_vec(),
             Kind::Blowfish { block, iv: Iv::Fixed(iv) } => encrypt_blocks(block, iv, plain),
@@ -93,16 +93,10 @@ impl Cipher {
         }
     }
 
-    /// Deciphers, and checks header and padding in full.
+    /// Deciphers without memory of its own, and checks header and padding in full.
     ///
     /// # Errors
     /// Says which part of it is not what this cipher makes.
-    pub fn decrypt(&self, wire: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let mut wire = wire.to_vec();
-        self.decrypt_in_place(&mut wire).map(<[u8]>::to_vec)
-    }
-
-    /// The same without memory of its own: what windows are judged with.
     pub(crate) fn decrypt_in_place<'a>(&self, wire: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
         match &self.0 {
             Kind::None => Ok(wire),
@@ -118,8 +112,7 @@ impl Cipher {
     }
 
     /// How many bytes go on the wire for so many bytes of plaintext.
-    #[must_use]
-    pub fn wire_len(&self, plain: usize) -> usize {
+    pub(crate) fn wire_len(&self, plain: usize) -> usize {
         match &self.0 {
             Kind::None => plain,
             // A text that fills its last block is followed by a block of padding.
@@ -127,14 +120,12 @@ impl Cipher {
         }
     }
 
-    /// How many bits of a random window header and padding let through only one value of.
-    pub(crate) fn fixed_bits(&self, plain: usize) -> usize {
+    /// How many bits the padding leaves no choice for. The letters before a random IV are not
+    /// among them: everybody knows them.
+    pub(crate) fn padding_bits(&self, plain: usize) -> usize {
         match &self.0 {
             Kind::None => 0,
-            Kind::Blowfish { iv, .. } => {
-                let letters = if *iv == Iv::Random { RANDOM_IV.len() } else { 0 };
-                8 * (letters + self.wire_len(plain) - header_len(*iv) - plain)
-            }
+            Kind::Blowfish { iv, .. } => 8 * (self.wire_len(plain) - header_len(*iv) - plain),
         }
     }
 }
@@ -237,64 +228,4 @@ impl fmt::Display for KeyError {
 impl std::error::Error for KeyError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn knock_key() -> Secret {
-        Secret::new(b"knock".to_vec())
-    }
-
-    #[test]
-    fn names_with_and_without_what_perl_adds() {
-        for name in ["Blowfish", "blowfish", "BLOWFISH", "Crypt::Blowfish", "Blowfish_PP"] {
-            assert_eq!(CipherName::parse(name), Some(CipherName::Blowfish), "{name}");
-        }
-        for name in ["", "Crypt::", "Blow", "Twofish", "Crypt::CBC"] {
-            assert_eq!(CipherName::parse(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn an_empty_key_is_refused() {
-        let error = Cipher::blowfish(&Secret::new(Vec::new()), Iv::default()).unwrap_err();
-        assert_eq!(error, KeyError::Empty);
-        assert_eq!(error.at(), 0..0);
-    }
-
-    #[test]
-    fn fixed_iv_is_cut_and_filled() {
-        assert_eq!(Iv::fixed(b"01234567"), Iv::default());
-        assert_eq!(Iv::fixed(b"0123456789"), Iv::default());
-        assert_eq!(Iv::fixed(b"ab"), Iv::Fixed(*b"ab\0\0\0\0\0\0"));
-    }
-
-    #[test]
-    fn what_it_did_not_make_is_refused() {
-        let fixed = Cipher::blowfish(&knock_key(), Iv::default()).unwrap();
-        let random = Cipher::blowfish(&knock_key(), Iv::Random).unwrap();
-        let good = random.encrypt(b"payload", || [7; 8]);
-        assert_eq!(random.decrypt(&good).unwrap(), b"payload");
-
-        let mut letters = good.clone();
-        letters[0] = b'r';
-        assert_eq!(random.decrypt(&letters), Err(Refusal::Header));
-        assert_eq!(random.decrypt(&good[..15]), Err(Refusal::Header));
-        assert_eq!(random.decrypt(&good[..16]), Err(Refusal::Length));
-        assert_eq!(random.decrypt(&good[..20]), Err(Refusal::Length));
-        assert_eq!(fixed.decrypt(&[]), Err(Refusal::Length));
-        assert_eq!(fixed.decrypt(&good[16..]), Err(Refusal::Padding));
-    }
-
-    #[test]
-    fn length_on_the_wire() {
-        let fixed = Cipher::blowfish(&knock_key(), Iv::default()).unwrap();
-        let random = Cipher::blowfish(&knock_key(), Iv::Random).unwrap();
-        for (plain, wire) in [(0, 8), (7, 8), (8, 16), (15, 16)] {
-            assert_eq!(fixed.wire_len(plain), wire);
-            assert_eq!(random.wire_len(plain), wire + 16);
-            assert_eq!(fixed.encrypt(&vec![1; plain], || [0; 8]).len(), wire);
-            assert_eq!(random.encrypt(&vec![1; plain], || [0; 8]).len(), wire + 16);
-            assert_eq!(Cipher::none().wire_len(plain), plain);
-        }
-    }
-}
+mod tests;

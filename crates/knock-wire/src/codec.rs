@@ -118,9 +118,10 @@ impl Codec {
         Ok(knock)
     }
 
-    /// How many bits stand between a window of random ports and an accepted knock: what filling,
-    /// header, padding, checksum and address let through is one window in 2^this. Says nothing of
-    /// people who know the format and need not guess, where nothing is enciphered.
+    /// How many bits stand between a guess and an accepted knock: of the windows that begin with
+    /// the letters before a random IV, if there is one, what filling, padding, checksum and address
+    /// let through is one in 2^this. Says nothing of people who know the format and need not guess,
+    /// where nothing is enciphered.
     #[must_use]
     pub fn guess_bits(&self) -> f64 {
         let bits = usize::try_from(self.span.bits()).unwrap_or_default();
@@ -130,7 +131,7 @@ impl Codec {
             AddressRule::MustMatch => self.address_field().map_or(0, |field| 8 * field.width()),
             AddressRule::Any => 0,
         };
-        let all = fill + self.cipher.fixed_bits(self.shape.bytes()) + checksum + address;
+        let all = fill + self.cipher.padding_bits(self.shape.bytes()) + checksum + address;
         f64::from(u32::try_from(all).unwrap_or(u32::MAX))
     }
 

@@ -85,11 +85,6 @@ impl PortSpan {
     pub fn size(&self) -> u32 {
         1 << self.bits
     }
-
-    /// All ports in their order.
-    pub fn ports(&self) -> impl Iterator<Item = u16> {
-        self.written.iter().flat_map(|piece| piece.first..=piece.last)
-    }
 }
 
 impl fmt::Display for PortSpan {

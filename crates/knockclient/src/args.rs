@@ -140,8 +140,7 @@ pub(crate) struct Options {
     #[arg(long, short = '6')]
     pub(crate) ipv6: bool,
 
-    /// The pause between two packets: milliseconds, or with a unit such as 1s; in the config file a
-    /// number without a unit is seconds [default: 50]
+    /// The pause between two packets: milliseconds, or with a unit such as 1s [default: 50]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) delay: Option<Duration>,
 

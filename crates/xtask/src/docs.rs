@@ -50,8 +50,9 @@ fn configuration() -> String {
          Two syntaxes, one meaning: `.conf` is the Apache-like text of the original, `.yaml` and `.yml` \
          are YAML with the same names and the same tree. `<template open>` is `template: {{open: …}}`, a \
          repeated `<action>` is a list. `knockdaemon check` reports every mistake with its place.\n\n\
-         Relative paths are meant from the folder of the file they stand in. Times are seconds or have a \
-         unit: `90s`, `5m`, `2h`, `1d`.\n"
+         A relative `keyfile` is meant from the folder of the file that names it; `logfile` and `statedir` \
+         from the folder that the program runs in, as in the original. Times are seconds, where nothing \
+         else is said, or have a unit: `90s`, `5m`, `2h`, `1d`.\n"
     );
     for within in Within::ALL {
         let title = within.to_string().replace('\'', "`");

@@ -106,7 +106,9 @@ pub const KEYS: &[Key] = &[
         "iptables",
         UsedBy::Daemon,
         "The logformat, or several, that the lines are read with. A name is looked for in this \
-         file, in the logformats folders, and among the formats built in.",
+         file, in the folder logformats beside it, in /etc/knockdaemon/logformats, \
+         /usr/local/share/knockdaemon/logformats and /usr/share/knockdaemon/logformats, and among \
+         the formats built in.",
     )
     .repeats(),
     key(
@@ -318,10 +320,11 @@ pub const KEYS: &[Key] = &[
     key(
         Within::Top,
         "delay",
-        Kind::Duration,
-        "",
+        Kind::Milliseconds,
+        "50",
         UsedBy::Client,
-        "The pause between two packets of a knock.",
+        "The pause between two packets of a knock. A bare number counts milliseconds, as on the \
+         command line.",
     ),
     key(
         Within::Top,
@@ -335,7 +338,7 @@ pub const KEYS: &[Key] = &[
         Within::Top,
         "tries",
         Kind::Count,
-        "",
+        "3",
         UsedBy::Client,
         "How often to knock while the port to wait for stays closed.",
     ),

@@ -9,7 +9,7 @@ use knock_formats::FormatSpec;
 
 use crate::keys::Within;
 use crate::model::section::{Reader, path_of};
-use crate::model::{ReadOptions, WireSettings, formats, wire};
+use crate::model::{ReadOptions, WireSettings, formats, values, wire};
 use crate::place::SourceText;
 use crate::problem::Reading;
 use crate::syntax::parse_all;
@@ -66,7 +66,7 @@ pub fn read_client(source: &SourceText, options: &ReadOptions) -> Reading<Client
         time: reader.byte(&top, "time"),
         flags,
         wire: wire::read(&mut reader, &top),
-        delay: reader.duration(&top, "delay").map(|delay| delay.value),
+        delay: reader.parsed(&top, "delay", values::milliseconds).map(|delay| delay.value),
         wait: reader.port(&top, "wait"),
         tries: reader.count(&top, "tries"),
         logtofile: reader.yes_no(&top, "logtofile").map(|given| given.value),

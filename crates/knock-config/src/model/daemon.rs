@@ -27,16 +27,12 @@ pub struct DaemonSettings {
     pub fileinterval: Duration,
     /// The formats in use, in the order of `uselogformat`.
     pub formats: Arc<Formats>,
-    /// Their names.
-    pub format_names: Vec<String>,
     /// The logformats that the file itself defines, in use or not.
     pub own_formats: Vec<FormatSpec>,
     /// What the engine goes by.
     pub plan: Plan,
     /// The folder of the durable store.
     pub statedir: PathBuf,
-    /// Whether the file itself holds a key.
-    pub holds_secret: bool,
     /// What `check` tells beside the problems: how long a knock is, how safe, and whether it can be
     /// sent again.
     pub notes: Vec<String>,
@@ -75,10 +71,8 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             logfiles: lines.logfiles,
             fileinterval: lines.fileinterval,
             formats: Arc::new(Formats::new(formats.in_use)),
-            format_names: formats.names,
             own_formats: formats.own,
             statedir,
-            holds_secret: tree.root().get("key").is_some(),
             notes: notes(&plan, &wire),
             plan,
         }
@@ -99,10 +93,6 @@ fn queue(reader: &mut Reader<'_>, top: &Section<'_>) -> QueuePolicy {
     }
 }
 
-/// The letters in front of a random initialisation vector: everybody can send them, so they add
-/// nothing to what has to be guessed.
-const HEADER_BITS: f64 = 64.0;
-
 fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
     let codec = &plan.codec;
     let (shape, span) = (codec.shape(), codec.span());
@@ -117,7 +107,7 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
         return notes;
     }
     let random_iv = is(&wire.iv);
-    let guess = codec.guess_bits() - if random_iv { HEADER_BITS } else { 0.0 };
+    let guess = codec.guess_bits();
     notes.push(format!("{guess:.0} bits stand between a guess and an accepted knock"));
     let bound = !is(&wire.anyip)
         && shape.fields().iter().any(|field| matches!(field, Field::Ip | Field::Ip6));

@@ -74,7 +74,6 @@ pub fn find_format(
 /// The formats in use and those that the file defines.
 pub(super) struct FormatsRead {
     pub(super) in_use: Vec<LogFormat>,
-    pub(super) names: Vec<String>,
     pub(super) own: Vec<FormatSpec>,
 }
 
@@ -96,11 +95,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> FormatsRead {
     }
     let in_use =
         wanted.iter().filter_map(|(name, at)| find(reader, name, &own, at.as_ref())).collect();
-    FormatsRead {
-        in_use,
-        names: wanted.into_iter().map(|(name, _)| name).collect(),
-        own: own.into_iter().map(|written| written.spec).collect(),
-    }
+    FormatsRead { in_use, own: own.into_iter().map(|written| written.spec).collect() }
 }
 
 /// What the client needs: the file's own formats, to find one among them later.

@@ -42,6 +42,8 @@ impl Default for ReadOptions {
             insecure: false,
             format_dirs: vec![
                 PathBuf::from("/etc/knockdaemon/logformats"),
+                // Where `make install` puts them, and where a distribution does.
+                PathBuf::from("/usr/local/share/knockdaemon/logformats"),
                 PathBuf::from("/usr/share/knockdaemon/logformats"),
             ],
         }

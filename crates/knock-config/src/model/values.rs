@@ -14,11 +14,20 @@ pub(super) fn yes_no(text: &str) -> Option<bool> {
 
 /// Seconds, or a number with one of the units `ms s m h d`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
+    time(text, "s")
+}
+
+/// Milliseconds, or a number with one of these units.
+pub(super) fn milliseconds(text: &str) -> Option<Duration> {
+    time(text, "ms")
+}
+
+fn time(text: &str, bare: &str) -> Option<Duration> {
     let text = text.trim();
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let unit = match unit.trim() {
-        "" | "s" => 1.0,
+    let unit = match if unit.is_empty() { bare } else { unit.trim() } {
+        "s" => 1.0,
         "ms" => 0.001,
         "m" => 60.0,
         "h" => 3600.0,
@@ -81,6 +90,10 @@ mod tests {
             ("1e300", None),
         ] {
             assert_eq!(duration(text), expected.map(Duration::from_millis), "{text:?}");
+        }
+        for (text, expected) in [("50", 50), ("0.5", 0), ("50ms", 50), ("1s", 1000), (" 2 ", 2)] {
+            let whole = milliseconds(text).map(|time| time.as_millis());
+            assert_eq!(whole, Some(expected), "{text:?}");
         }
     }
 

@@ -26,7 +26,6 @@ const MAX_MODELS: usize = 8;
 #[derive(Debug)]
 pub struct LogFormat {
     name: String,
-    about: String,
     required: Option<Regex>,
     client: Matcher,
     port: Matcher,
@@ -72,7 +71,6 @@ impl LogFormat {
         });
         let mut format = Self {
             name: spec.name.clone(),
-            about: spec.about.clone(),
             client,
             port,
             protocol: build.take(FieldName::Protocol),
@@ -96,12 +94,6 @@ impl LogFormat {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// One sentence about it.
-    #[must_use]
-    pub fn about(&self) -> &str {
-        &self.about
     }
 
     /// The hit that a line, without its newline, tells of.

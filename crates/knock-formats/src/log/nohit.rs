@@ -1,4 +1,4 @@
-//! Why a line is no hit, for `explain` and `formats --test`. A normal result, not an error.
+//! Why a line is no hit, for `formats --test` and `replay`. A normal result, not an error.
 
 use std::fmt;
 

@@ -129,29 +129,6 @@ impl Template {
         reader.finish(Body::Rule { v6_only, words: filled }, deletes)
     }
 
-    /// Which kind of command it makes.
-    #[must_use]
-    pub fn kind(&self) -> TemplateKind {
-        match self.body {
-            Body::Shell(_) => TemplateKind::Shell,
-            Body::Exec(_) => TemplateKind::Exec,
-            Body::Rule { v6_only: false, .. } => TemplateKind::Iptables,
-            Body::Rule { v6_only: true, .. } => TemplateKind::Ip6tables,
-        }
-    }
-
-    /// The names that it uses, each once, in the order of their first use.
-    #[must_use]
-    pub fn fields(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for variable in self.variables() {
-            if !names.contains(&variable.name()) {
-                names.push(variable.name());
-            }
-        }
-        names
-    }
-
     /// The command for this knock.
     ///
     /// # Errors

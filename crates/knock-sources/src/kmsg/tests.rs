@@ -5,6 +5,11 @@ use std::collections::VecDeque;
 use super::*;
 use crate::testing::Collected;
 
+/// A stop that nobody sets.
+fn going() -> Stop {
+    Stop::new().unwrap()
+}
+
 /// Reads from a script: a record, or `EPIPE` for an overrun. Tells lines and notices in order.
 fn check(script: &[&str], want: &[&str]) {
     struct Told(Vec<String>);
@@ -28,7 +33,7 @@ fn check(script: &[&str], want: &[&str]) {
             Ok(record.len())
         }
     };
-    assert!(Records::default().read_all(&mut read, &mut told).unwrap().is_continue());
+    assert!(Records::default().read_all(&mut read, &mut told, &going()).unwrap().is_continue());
     assert_eq!(told.0, want);
 }
 
@@ -81,10 +86,29 @@ fn a_burst_comes_in_blocks_that_fit() {
         Ok(record.len())
     };
     let mut blocks = Blocks(Vec::new());
-    assert!(Records::default().read_all(&mut read, &mut blocks).unwrap().is_continue());
+    assert!(Records::default().read_all(&mut read, &mut blocks, &going()).unwrap().is_continue());
     assert!(blocks.0.iter().all(|length| *length <= MAX_LINE));
     assert_eq!(blocks.0.iter().sum::<usize>(), 1_000 * (1_000 + 16));
     assert!(blocks.0.len() < 20, "few blocks, not one a record: {}", blocks.0.len());
+}
+
+#[test]
+fn a_stop_is_heard_in_the_middle_of_a_flood() {
+    let stop = going();
+    let mut read_so_far = 0;
+    let mut read = |room: &mut [u8]| {
+        read_so_far += 1;
+        if read_so_far == 3 {
+            stop.set();
+        }
+        assert!(read_so_far < 10, "the stop is not heard");
+        let record = format!("4,{read_so_far},0,-;flood\n");
+        room[..record.len()].copy_from_slice(record.as_bytes());
+        Ok(record.len())
+    };
+    let mut told = Collected::new();
+    assert!(Records::default().read_all(&mut read, &mut told, &stop).unwrap().is_break());
+    assert_eq!(told.lines().len(), 3, "what was read before it is not lost");
 }
 
 #[test]
@@ -130,7 +154,8 @@ fn the_real_device_gives_kernel_records_only_and_stops() {
     assert!(seen, "the record is there");
     let mut again = Collected::new();
     let device = source.open().unwrap();
-    assert!(Records::default().read_all(&mut |room| (&device).read(room), &mut again).is_ok());
+    let mut read = |room: &mut [u8]| (&device).read(room);
+    assert!(Records::default().read_all(&mut read, &mut again, &going()).is_ok());
     assert!(!again.lines().iter().any(|line| line.contains(&mine)), "a user's record is no line");
 
     // At the end there is nothing until the kernel writes, and a stop ends the wait.

@@ -142,7 +142,8 @@ fn bits_between_a_guess_and_a_knock() {
     let classic = "IP,PORT,TIME,CHECKSUM";
     assert_eq!(bits(classic, "745-1000", Cipher::none()), 40.0);
     assert_eq!(bits(classic, "745-1000", blowfish(Iv::default())), 48.0);
-    assert_eq!(bits(classic, "745-1000", blowfish(Iv::Random)), 112.0);
+    // The letters before it are no secret, so they make nothing harder to guess.
+    assert_eq!(bits(classic, "745-1000", blowfish(Iv::Random)), 48.0);
     assert_eq!(bits(classic, "1-32768", Cipher::none()), 44.0);
     assert_eq!(bits("IP6", "1-256", Cipher::none()), 128.0);
     assert_eq!(bits("PORT", "1-256", Cipher::none()), 0.0);

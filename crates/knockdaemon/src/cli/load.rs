@@ -89,7 +89,7 @@ fn find(common: &Common) -> Result<PathBuf, Exit> {
 fn search() -> Result<PathBuf, NotFound> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let bin = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf));
-    knock_config::find(Program::Daemon, home.as_deref(), bin.as_deref(), |path| path.exists())
+    knock_config::find(Program::Daemon, home.as_deref(), bin.as_deref(), Path::is_file)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Exit {
