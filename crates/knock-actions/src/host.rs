@@ -8,7 +8,7 @@ use knock_engine::{Order, Outcome};
 use knock_rules::Command;
 
 use crate::iptables::Firewall;
-use crate::process::{self, Ended, Ending, status_text};
+use crate::process::{self, Ended, Ending, Trouble, status_text};
 use crate::runner::Runner;
 
 /// Carries orders out on this machine, with the rights of this process.
@@ -57,18 +57,15 @@ fn run_program<A: AsRef<OsStr>>(
             };
             Outcome::Failed { why, again: false }
         }
-        Err(error) => {
-            let why = format!("cannot run '{}': {error}", program.escape_debug());
-            Outcome::Failed { why, again: is_shortage(&error) }
+        Err(trouble) => {
+            let why = format!("cannot run '{}': {trouble}", program.escape_debug());
+            // Too little memory, a package that is being updated, a disk that is not there yet:
+            // nothing has been done, and most of it passes. A text that can be no argument stays so.
+            let again = matches!(&trouble, Trouble::NotStarted(error)
+                if error.kind() != io::ErrorKind::InvalidInput);
+            Outcome::Failed { why, again }
         }
     }
-}
-
-/// Too many processes or files, or too little memory: that passes.
-fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let shortages = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
-    error.raw_os_error().is_some_and(|raw| shortages.contains(&Errno::from_raw_os_error(raw)))
 }
 
 #[cfg(test)]

@@ -2,48 +2,25 @@
 //! Knows nothing of time or sequence: what it gets is due, and no two orders of a client at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use knock_engine::{Order, OrderId, Outcome};
+use knock_rules::Command;
 
-use crate::deadline::Deadline;
 use crate::runner::Runner;
 
 /// Most threads of a pool. More would only wait for the firewall's lock together.
 const MAX_WORKERS: usize = 16;
 /// Orders that wait in the queue for each worker. Short on purpose: what does not fit is safer in
-/// the durable agenda, where `status` shows it.
+/// the durable agenda, where a restart finds it.
 const QUEUED_PER_WORKER: usize = 4;
 
-/// Threads that run orders.
-///
-/// Dropping it without [`Pool::finish`] lets the threads work the queue off and end by themselves.
+/// Threads that run orders. Once it is dropped they work the queue off and end by themselves.
 #[derive(Debug)]
 pub struct Pool {
     orders: SyncSender<Order>,
-    shared: Arc<Shared>,
-    /// Ends when the last worker has: nothing is ever sent.
-    all_gone: Receiver<()>,
-}
-
-/// What [`Pool::finish`] left behind. All of it is still in the agenda and runs at the next start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Leftover {
-    /// Orders in the queue that no worker had begun.
-    pub not_begun: usize,
-    /// Workers that were still at an order when the grace was over.
-    pub still_running: usize,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    stopping: AtomicBool,
-    queued: AtomicUsize,
-    running: AtomicUsize,
 }
 
 impl Pool {
@@ -60,19 +37,12 @@ impl Pool {
         let workers = workers.clamp(1, MAX_WORKERS);
         let (orders, inbox) = sync_channel(workers * QUEUED_PER_WORKER);
         let inbox = Arc::new(Mutex::new(inbox));
-        let shared = Arc::new(Shared::default());
-        let (alive, all_gone) = channel();
         for number in 1..=workers {
-            let worker = Worker {
-                inbox: Arc::clone(&inbox),
-                shared: Arc::clone(&shared),
-                runner: make_runner(),
-                done: done.clone(),
-                _alive: alive.clone(),
-            };
+            let worker =
+                Worker { inbox: Arc::clone(&inbox), runner: make_runner(), done: done.clone() };
             thread::Builder::new().name(format!("worker-{number}")).spawn(|| worker.work())?;
         }
-        Ok(Self { orders, shared, all_gone })
+        Ok(Self { orders })
     }
 
     /// Puts an order into the queue; never waits.
@@ -81,37 +51,16 @@ impl Pool {
     /// The order itself, when the queue is full: put it back into the agenda.
     #[allow(clippy::result_large_err, reason = "the order goes back where it came from, unboxed")]
     pub fn try_send(&self, order: Order) -> Result<(), Order> {
-        self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        self.orders.try_send(order).map_err(|refused| {
-            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-            match refused {
-                TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
-            }
+        self.orders.try_send(order).map_err(|refused| match refused {
+            TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
         })
-    }
-
-    /// Begins no order any more and waits for those that run, `grace` at most. What is left is not
-    /// lost: it was durable before it came here, and nothing has struck it out.
-    #[must_use = "what is left behind should be told"]
-    pub fn finish(self, grace: Duration) -> Leftover {
-        let Self { orders, shared, all_gone } = self;
-        shared.stopping.store(true, Ordering::Relaxed);
-        drop(orders);
-        let deadline = Deadline::after(grace);
-        let _ = all_gone.recv_timeout(deadline.left());
-        Leftover {
-            not_begun: shared.queued.load(Ordering::Relaxed),
-            still_running: shared.running.load(Ordering::Relaxed),
-        }
     }
 }
 
 struct Worker<D> {
     inbox: Arc<Mutex<Receiver<Order>>>,
-    shared: Arc<Shared>,
     runner: Box<dyn Runner>,
     done: D,
-    _alive: Sender<()>,
 }
 
 impl<D: Fn(OrderId, Outcome)> Worker<D> {
@@ -120,20 +69,13 @@ impl<D: Fn(OrderId, Outcome)> Worker<D> {
             let id = order.id;
             let outcome = self.run(&order);
             (self.done)(id, outcome);
-            self.shared.running.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// The idle workers wait for this lock, and the one that has it waits for an order.
     fn next(&self) -> Option<Order> {
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = inbox.recv().ok()?;
-        if self.shared.stopping.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.shared.running.fetch_add(1, Ordering::Relaxed);
-        self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-        Some(order)
+        inbox.recv().ok()
     }
 
     /// A runner that panics must not take its worker along: a closing may be next in the queue.
@@ -141,7 +83,8 @@ impl<D: Fn(OrderId, Outcome)> Worker<D> {
         catch_unwind(AssertUnwindSafe(|| self.runner.run(order))).unwrap_or_else(|_| {
             Outcome::Failed {
                 why: "a fault of this program while running the command".to_owned(),
-                again: true,
+                // How far a program got nobody knows; a rule is put in once whatever happened.
+                again: matches!(order.command, Command::Iptables { .. }),
             }
         })
     }
@@ -149,75 +92,87 @@ impl<D: Fn(OrderId, Outcome)> Worker<D> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
 
-    use knock_rules::Command;
+    use knock_rules::Family;
 
     use super::*;
-    use crate::recorder::Recorder;
-    use crate::testing::order;
+    use crate::testing::{order, shell};
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Runs an order when the test lets it.
+    /// Tells which order it began, and ends as the test says, when the test says so.
     struct Gate {
-        began: SyncSender<OrderId>,
-        open: Arc<Mutex<Receiver<()>>>,
+        began: Sender<Order>,
+        open: Arc<Mutex<Receiver<Outcome>>>,
     }
 
     impl Runner for Gate {
         fn run(&mut self, order: &Order) -> Outcome {
-            self.began.send(order.id).unwrap();
-            let opened = self.open.lock().unwrap().recv_timeout(LONG);
-            assert!(opened.is_ok(), "nobody opened the gate");
-            Outcome::Done
+            self.began.send(order.clone()).unwrap();
+            let open = self.open.lock().unwrap();
+            open.recv_timeout(LONG).expect("nobody opened the gate")
+        }
+    }
+
+    struct Gated {
+        pool: Pool,
+        begun: Receiver<Order>,
+        opener: Sender<Outcome>,
+        told: Receiver<(OrderId, Outcome)>,
+    }
+
+    impl Gated {
+        fn start(workers: usize) -> Self {
+            let (began, begun) = channel();
+            let (opener, open) = channel();
+            let open = Arc::new(Mutex::new(open));
+            let (done, told) = channel();
+            let done = move |id, outcome| done.send((id, outcome)).unwrap();
+            let gate = || -> Box<dyn Runner> {
+                Box::new(Gate { began: began.clone(), open: Arc::clone(&open) })
+            };
+            Self { pool: Pool::start(workers, gate, done).unwrap(), begun, opener, told }
         }
     }
 
     fn numbered(number: u8) -> Order {
-        order(number, Command::Exec(Vec::new()))
+        order(number, shell("true"))
     }
 
     #[test]
-    fn orders_are_run_and_told() {
-        let recorder = Recorder::new();
-        recorder.answer(Outcome::TimedOut);
-        let (done, finished) = channel();
-        let done = move |id, outcome| done.send((id, outcome)).unwrap();
-        let runner = recorder.clone();
-        let pool = Pool::start(1, || Box::new(runner.clone()), done).unwrap();
+    fn orders_are_run_and_told_also_those_of_a_pool_that_is_gone() {
+        let Gated { pool, begun, opener, told } = Gated::start(1);
         pool.try_send(numbered(1)).unwrap();
         pool.try_send(numbered(2)).unwrap();
-        let told: Vec<_> = finished.iter().take(2).collect();
-        assert_eq!(told, [(OrderId(1), Outcome::TimedOut), (OrderId(2), Outcome::Done)]);
-        assert_eq!(recorder.orders(), [numbered(1), numbered(2)]);
-        assert_eq!(pool.finish(LONG), Leftover::default());
+        drop(pool);
+        for (number, outcome) in [(1, Outcome::TimedOut), (2, Outcome::Done)] {
+            assert_eq!(begun.recv_timeout(LONG), Ok(numbered(number)));
+            opener.send(outcome.clone()).unwrap();
+            assert_eq!(told.recv_timeout(LONG), Ok((OrderId(number.into()), outcome)));
+        }
+        assert!(begun.recv_timeout(LONG).is_err(), "the worker ends");
     }
 
     #[test]
     fn a_full_queue_gives_the_order_back() {
-        let (began, begun) = sync_channel(100);
-        let (opener, open) = channel();
-        let open = Arc::new(Mutex::new(open));
-        let gate = || -> Box<dyn Runner> {
-            Box::new(Gate { began: began.clone(), open: Arc::clone(&open) })
-        };
-        let pool = Pool::start(2, gate, |_, _| {}).unwrap();
+        let Gated { pool, begun, opener, told: _told } = Gated::start(2);
         for number in [1, 2] {
             pool.try_send(numbered(number)).unwrap();
-            assert_eq!(begun.recv_timeout(LONG), Ok(OrderId(number.into())));
+            assert_eq!(begun.recv_timeout(LONG), Ok(numbered(number)));
         }
         for number in 3..3 + 2 * QUEUED_PER_WORKER {
             pool.try_send(numbered(number.try_into().unwrap())).unwrap();
         }
         assert_eq!(pool.try_send(numbered(99)), Err(numbered(99)));
-        // One that hangs is not waited for, and what was not begun is not begun any more.
-        opener.send(()).unwrap();
-        begun.recv_timeout(LONG).unwrap();
-        let left = pool.finish(Duration::ZERO);
-        assert_eq!(left, Leftover { not_begun: 2 * QUEUED_PER_WORKER - 1, still_running: 2 });
-        opener.send(()).unwrap();
-        opener.send(()).unwrap();
+        opener.send(Outcome::Done).unwrap();
+        assert_eq!(begun.recv_timeout(LONG), Ok(numbered(3)));
+        assert_eq!(pool.try_send(numbered(99)), Ok(()));
+        for _ in 0..3 + 2 * QUEUED_PER_WORKER {
+            // Without this the workers would wait for the test's gate.
+            opener.send(Outcome::Done).unwrap();
+        }
     }
 
     #[test]
@@ -225,17 +180,20 @@ mod tests {
         struct Faulty;
         impl Runner for Faulty {
             fn run(&mut self, order: &Order) -> Outcome {
-                assert_ne!(order.id, OrderId(1), "this panic is part of the test");
+                assert_ne!(order.client, numbered(1).client, "this panic is part of the test");
                 Outcome::Done
             }
         }
-        let (done, finished) = channel();
-        let done = move |id, outcome| done.send((id, outcome)).unwrap();
+        let (done, told) = channel();
+        let done = move |_, outcome| done.send(outcome).unwrap();
         let pool = Pool::start(1, || Box::new(Faulty), done).unwrap();
-        pool.try_send(numbered(1)).unwrap();
-        pool.try_send(numbered(2)).unwrap();
-        let told: Vec<_> = finished.iter().take(2).collect();
-        assert!(matches!(told[0], (OrderId(1), Outcome::Failed { again: true, .. })));
-        assert_eq!(told[1], (OrderId(2), Outcome::Done));
+        let rule = Command::Iptables { family: Family::V4, args: Vec::new() };
+        for order in [order(1, rule), numbered(1), numbered(2)] {
+            pool.try_send(order).unwrap();
+        }
+        let told: Vec<Outcome> = (0..3).map(|_| told.recv_timeout(LONG).unwrap()).collect();
+        assert!(matches!(told[0], Outcome::Failed { again: true, .. }));
+        assert!(matches!(told[1], Outcome::Failed { again: false, .. }));
+        assert_eq!(told[2], Outcome::Done);
     }
 }

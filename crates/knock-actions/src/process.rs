@@ -2,6 +2,7 @@
 //! holds, and the end of what it said. Knows nothing of orders.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -44,6 +45,22 @@ pub(crate) enum Ending {
     TimedOut,
 }
 
+/// Why nothing is known of a program's end.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It was not started; nothing has been done.
+    NotStarted(io::Error),
+    /// It was started, and could not be watched.
+    OutOfSight(io::Error),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::NotStarted(error) | Self::OutOfSight(error)) = self;
+        error.fmt(f)
+    }
+}
+
 /// Runs `program` for `limit` at most. Its children live on after its own end, as with `sh -c 'x &'`,
 /// but what they say then is not listened to; after a time-out they are ended too.
 ///
@@ -54,7 +71,7 @@ pub(crate) fn run<A: AsRef<OsStr>>(
     args: impl IntoIterator<Item = A>,
     environment: &[(String, String)],
     limit: Duration,
-) -> io::Result<Ended> {
+) -> Result<Ended, Trouble> {
     run_watched(program.as_ref(), args, environment, limit, ExitNotice::of)
 }
 
@@ -64,7 +81,7 @@ fn run_watched<A: AsRef<OsStr>>(
     environment: &[(String, String)],
     limit: Duration,
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
-) -> io::Result<Ended> {
+) -> Result<Ended, Trouble> {
     let deadline = Deadline::after(limit);
     let mut child = Command::new(program)
         .args(args)
@@ -77,14 +94,15 @@ fn run_watched<A: AsRef<OsStr>>(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()?;
+        .spawn()
+        .map_err(Trouble::NotStarted)?;
     let pid = Pid::from_child(&child);
     let ending = watch(&mut child, pid, deadline, exit_notice);
     if ending.is_err() {
         let _ = kill_process_group(pid, Signal::KILL);
         leave_to_reaper(child);
     }
-    ending
+    ending.map_err(Trouble::OutOfSight)
 }
 
 /// Anything but `Ok` leaves the child to the caller.

@@ -41,6 +41,19 @@ pub(crate) fn script(folder: &Path, lines: &str) -> &'static str {
     path.display().to_string().leak()
 }
 
+/// Gives a program that never ends more and more time, until it got as far as the test needs before
+/// it was ended: how long a shell takes to its first word, no test can know.
+pub(crate) fn until_it_got_far_enough<T>(mut attempt: impl FnMut(Duration) -> Option<T>) -> T {
+    let mut limit = Duration::from_millis(250);
+    while limit < Duration::from_secs(300) {
+        if let Some(seen) = attempt(limit) {
+            return seen;
+        }
+        limit *= 2;
+    }
+    panic!("it does not get that far in any time");
+}
+
 /// Runs the rest of the test `name` in namespaces of its own: `unshare OPTIONS`. Returns whether
 /// this is the process in there; the other one has seen it succeed.
 pub(crate) fn is_inside(name: &str, options: &str) -> bool {

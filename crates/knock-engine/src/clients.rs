@@ -54,10 +54,6 @@ impl Clients {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// How many clients made room for others.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted

@@ -3,26 +3,19 @@
 //! anything that is to be written or run, so a stranger causes neither.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use knock_rules::Command;
 use knock_wire::{Hit, Refusal};
 
 use crate::clients::Clients;
-use crate::judge::judge;
+use crate::judge::{Judgement, judge};
 use crate::ledger::{Change, Ledger};
 use crate::now::Now;
 use crate::order::{Order, OrderId, Outcome};
 use crate::plan::Plan;
 use crate::queue::{Limits, Pushed, Stamp};
+use crate::retry::{self, Fate};
 use crate::verdict::{Accepted, Verdict};
-
-/// An order that fails is tried so often, then given up.
-const MAX_ATTEMPTS: u32 = 20;
-/// The pause before the second try; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Queues, decoding, deciding, and the agenda.
 #[derive(Debug)]
@@ -35,6 +28,18 @@ pub struct Engine {
     /// The window under judgement; kept so that a refusal costs no allocation.
     window: Vec<u16>,
     counters: Counters,
+}
+
+/// What came of a try.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// What was tried, as it was before.
+    pub order: Order,
+    /// What follows from it. Applied already, since the world is so whatever the disk says; to be
+    /// made durable.
+    pub changes: Vec<Change>,
+    /// What becomes of the order.
+    pub fate: Fate,
 }
 
 /// What became of all hits since the start.
@@ -103,16 +108,15 @@ impl Engine {
                 let memory = self.ledger.memory_mut();
                 let judgement =
                     judge(&self.plan.actions, &knock, client, now, memory, self.last_id);
-                if let Some(last) = judgement.orders.last() {
+                let Judgement { mut orders, written, faults } = judgement;
+                if let Some(last) = orders.last() {
                     self.last_id = last.id;
                 }
-                Verdict::Accepted(Accepted {
-                    knock,
-                    client,
-                    orders: judgement.orders,
-                    changes: judgement.changes,
-                    faults: judgement.faults,
-                })
+                let renewed = self.renew(&mut orders);
+                let scheduled = orders.iter().cloned().map(Change::Scheduled);
+                let written = written.into_iter().map(Change::Remembered);
+                let changes = written.chain(renewed).chain(scheduled).collect();
+                Verdict::Accepted(Accepted { knock, client, orders, changes, faults })
             }
         }
     }
@@ -124,10 +128,10 @@ impl Engine {
         }
     }
 
-    /// Hands out what is due, by (due, id): never two orders of one client at a time, and none
-    /// twice before it was put back or finished.
-    pub fn due(&mut self, now: &Now) -> Vec<Order> {
-        self.ledger.agenda.hand_out(now.wall)
+    /// Hands out what is due, by (due, id), `at_most` so many: never two orders of one client at a
+    /// time, and none twice before it was put back or finished.
+    pub fn due(&mut self, now: &Now, at_most: usize) -> Vec<Order> {
+        self.ledger.agenda.hand_out(now.wall, at_most)
     }
 
     /// When to call [`due`](Self::due) next, if nothing else happens before. It does not count
@@ -143,27 +147,22 @@ impl Engine {
         self.ledger.agenda.put_back(id);
     }
 
-    /// Takes in what came of an order. The changes that follow from it are applied already, since
-    /// the world is so whatever the disk says, and are returned to be made durable. An id that is
-    /// not in the agenda is ignored.
-    pub fn finished(&mut self, now: &Now, id: OrderId, outcome: &Outcome) -> Vec<Change> {
-        let Some(order) = self.ledger.agenda.get(id) else { return Vec::new() };
-        let attempts = order.attempts + 1;
-        // Our own rules may be put in twice without harm; of other commands nobody knows.
-        let repeatable = matches!(order.command, Command::Iptables { .. });
-        let again = match outcome {
-            Outcome::Done | Outcome::AlreadySo => false,
-            Outcome::Failed { again, .. } => *again,
-            Outcome::TimedOut => true,
-        };
-        let change = if again && repeatable && attempts < MAX_ATTEMPTS {
-            let due = now.wall.checked_add(pause_after(attempts)).unwrap_or(now.wall);
-            Change::Rescheduled { id, due, attempts }
-        } else {
-            Change::Finished(id)
+    /// Takes in what came of an order. `None`: it is not in the agenda, and nothing changes.
+    pub fn finished(&mut self, now: &Now, id: OrderId, outcome: &Outcome) -> Option<Finished> {
+        let order = self.ledger.agenda.get(id)?.clone();
+        let fate = retry::fate(&order, outcome);
+        let change = match fate {
+            Fate::Done | Fate::GivenUp { .. } => Change::Finished(id),
+            Fate::Again { after, tries } => {
+                let due = now.wall.checked_add(after).unwrap_or(now.wall);
+                Change::Rescheduled { id, due, attempts: tries }
+            }
         };
         self.ledger.apply(&change);
-        vec![change]
+        if retry::is_hopeless(&order, outcome) {
+            self.ledger.agenda.let_pass(id);
+        }
+        Some(Finished { order, changes: vec![change], fate })
     }
 
     /// Goes by another plan from now on. Agenda and memory stay as they are; queues stay where the
@@ -195,18 +194,21 @@ impl Engine {
         counters
     }
 
-    /// How many clients are remembered.
-    #[must_use]
-    pub fn clients(&self) -> usize {
-        self.clients.len()
+    /// A closing that waits and the one that is to follow a renewed opening are the same rule taken
+    /// out twice: the earlier would cut the renewed opening short. So the later one takes the place
+    /// of both. Returns what strikes the earlier ones out.
+    fn renew(&self, orders: &mut [Order]) -> Vec<Change> {
+        let mut struck_out = Vec::new();
+        for order in orders {
+            for earlier in self.ledger.agenda.replaced_by(order) {
+                order.due = order.due.max(earlier.due);
+                struck_out.push(Change::Finished(earlier.id));
+            }
+        }
+        struck_out
     }
 
     fn count(&mut self, refusal: Refusal) {
         *self.counters.refused.entry(refusal.code()).or_default() += 1;
     }
-}
-
-fn pause_after(attempts: u32) -> Duration {
-    let doubled = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-    FIRST_PAUSE.saturating_mul(doubled.max(1)).min(LONGEST_PAUSE)
 }

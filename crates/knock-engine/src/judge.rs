@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use knock_rules::{EvalError, Memory, MemoryChange, Scope, environment};
 use knock_wire::Knock;
 
-use crate::ledger::Change;
 use crate::now::Now;
 use crate::order::{Order, OrderId};
 use crate::plan::Action;
@@ -15,16 +14,16 @@ use crate::plan::Action;
 #[derive(Debug, Default)]
 pub(crate) struct Judgement {
     pub(crate) orders: Vec<Order>,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) written: Vec<MemoryChange>,
     pub(crate) faults: Vec<(String, EvalError)>,
 }
 
 /// Judges one knock by every action, in their order. What an action writes to the state variable is
 /// seen by the actions behind it, as in the original, which ran one after the other.
 ///
-/// A condition without result counts as not holding. An action whose command or state has no result
-/// is left out as a whole. A delay without result leaves out everything: an opening must not go out
-/// without the closing that was to follow it.
+/// An action with anything that has no result (its condition, command or state) is left out as a
+/// whole. If it has a delay, everything is: an opening must not go out without the closing that was
+/// to follow it.
 pub(crate) fn judge(
     actions: &[Action],
     knock: &Knock,
@@ -41,23 +40,18 @@ pub(crate) fn judge(
         let Err(fault) = trial.answer(action).map(|order| judgement.orders.extend(order)) else {
             continue;
         };
-        let (Fault::Action(why) | Fault::Knock(why)) = fault.clone();
-        judgement.faults.push((action.name.clone(), why));
-        match fault {
-            Fault::Action(_) => trial.take_back_to(written),
-            Fault::Knock(_) => {
-                trial.take_back_to(0);
-                judgement.orders.clear();
-                break;
-            }
+        judgement.faults.push((action.name.clone(), fault));
+        if action.delay.is_some() {
+            trial.take_back_to(0);
+            judgement.orders.clear();
+            break;
         }
+        trial.take_back_to(written);
     }
     for (order, id) in judgement.orders.iter_mut().zip(ids_after.0 + 1..) {
         order.id = OrderId(id);
     }
-    let written = trial.end();
-    let scheduled = judgement.orders.iter().cloned().map(Change::Scheduled);
-    judgement.changes = written.into_iter().map(Change::Remembered).chain(scheduled).collect();
+    judgement.written = trial.end();
     judgement
 }
 
@@ -72,16 +66,9 @@ struct Trial<'a> {
     undo: Vec<MemoryChange>,
 }
 
-/// What a rule without result takes down with it.
-#[derive(Clone)]
-enum Fault {
-    Action(EvalError),
-    Knock(EvalError),
-}
-
 impl Trial<'_> {
-    fn answer(&mut self, action: &Action) -> Result<Option<Order>, Fault> {
-        if !action.condition.holds(&self.scope()).map_err(Fault::Action)? {
+    fn answer(&mut self, action: &Action) -> Result<Option<Order>, EvalError> {
+        if !action.condition.holds(&self.scope())? {
             return Ok(None);
         }
         let order = match &action.command {
@@ -89,7 +76,7 @@ impl Trial<'_> {
             Some(template) => {
                 let scope = self.scope();
                 let delay = match &action.delay {
-                    Some(delay) => delay.after(&scope).map_err(Fault::Knock)?,
+                    Some(delay) => delay.after(&scope)?,
                     None => std::time::Duration::ZERO,
                 };
                 Some(Order {
@@ -101,7 +88,7 @@ impl Trial<'_> {
                     // where it is not, closing at once is the safe way to be wrong.
                     due: self.now.wall.checked_add(delay).unwrap_or(self.now.wall),
                     delay,
-                    command: template.fill(&scope).map_err(Fault::Action)?,
+                    command: template.fill(&scope)?,
                     environment: environment(&scope),
                     timeout: action.timeout,
                     attempts: 0,
@@ -109,7 +96,7 @@ impl Trial<'_> {
             }
         };
         for update in &action.state {
-            let change = update.apply(&self.scope()).map_err(Fault::Action)?;
+            let change = update.apply(&self.scope())?;
             self.write(change);
         }
         Ok(order)

@@ -13,11 +13,13 @@ mod now;
 mod order;
 mod plan;
 mod queue;
+mod retry;
 mod verdict;
 
-pub use engine::{Counters, Engine};
+pub use engine::{Counters, Engine, Finished};
 pub use ledger::{Change, Ledger};
 pub use now::Now;
 pub use order::{Order, OrderId, Outcome};
 pub use plan::{Action, Plan, QueuePolicy};
+pub use retry::Fate;
 pub use verdict::{Accepted, Verdict};

@@ -53,7 +53,8 @@ pub enum Outcome {
     Failed {
         /// In plain words, for the log.
         why: String,
-        /// Whether another try may help; a mistake in the command stays one.
+        /// Whether another try may help and does no harm: a mistake in the command stays one, and a
+        /// program that was started may have done half of its work.
         again: bool,
     },
     /// It took longer than its timeout and was ended.

@@ -29,7 +29,7 @@ pub struct QueuePolicy {
 /// One `<action>` with the template it names.
 #[derive(Debug)]
 pub struct Action {
-    /// Its name, for logs and `status`.
+    /// Its name, for the log.
     pub name: String,
     /// The name of its template.
     pub template: String,

@@ -70,8 +70,7 @@ fn two_clients_knock_at_the_same_time() {
          at 0s knock 10.0.0.2 PORT=22 TIME=2 slots 1-6 -> queued 6/8
          at 0s knock 10.0.0.1 PORT=22 TIME=1 slots 5-8 -> accepted open@0s close@1m
          at 0s knock 10.0.0.2 PORT=22 TIME=2 slots 7-8 -> accepted open@0s close@2m
-         at 0s due -> open 10.0.0.1, open 10.0.0.2
-         at 0s clients -> 2",
+         at 0s due -> open 10.0.0.1, open 10.0.0.2",
     );
 }
 
@@ -80,7 +79,6 @@ fn hits_outside_the_span_touch_nothing() {
     check(
         CLASSIC,
         "at 0s hits 10.0.0.9:22,80,744,1001 -> outside
-         at 0s clients -> 0
          at 0s knock 10.0.0.1 PORT=22 TIME=0 slots 1-7 -> queued 7/8
          at 0s hit 10.0.0.1:443 -> outside
          at 0s knock 10.0.0.1 PORT=22 TIME=0 slots 8-8 -> accepted open@0s",
@@ -209,7 +207,6 @@ fn the_client_idle_longest_makes_room() {
          at 3s hit 10.0.0.3:800 -> queued 1/8
          at 4s hit 10.0.0.1:802 -> queued 3/8
          at 5s hit 10.0.0.2:801 -> queued 1/8
-         at 5s clients -> 2
          at 5s counters -> hits 6 outside 0 repeated 0 refused 0 accepted 0 evicted 2",
     );
 }
@@ -273,6 +270,37 @@ fn an_opening_does_not_go_out_without_its_closing() {
          at 0s agenda -> nothing
          at 0s state opened -> nothing
          at 0s knock 10.0.0.1 PORT=1 TIME=2 -> accepted open@0s close@30m",
+    );
+}
+
+/// The condition, the state and the command of a delayed action count as much as its delay.
+#[test]
+fn nothing_of_a_knock_happens_when_its_closing_has_no_result() {
+    for close in [
+        "if 60 / TIME > 0 after 5 system close",
+        "if 1 after 5 system close state state(left) = 60 / TIME",
+    ] {
+        check(
+            &format!(
+                "action open if 1 system open state state(opened)++
+                 action close {close}
+                 action last if 1 system last"
+            ),
+            "at 0s knock 10.0.0.1 PORT=1 TIME=0 -> accepted !close: division by zero
+             at 0s agenda -> nothing
+             at 0s state opened -> nothing
+             at 0s knock 10.0.0.1 PORT=1 TIME=2 -> accepted open@0s close@5m last@0s",
+        );
+    }
+    check(
+        "
+        knock IP6,PORT,TIME,CHECKSUM
+        action open if 1 system open
+        action close if 1 after 5 iptables -D INPUT -s IP/24 -j ACCEPT
+        ",
+        "at 0s knock 2001:db8::1 PORT=22 TIME=0 -> accepted !close: the template's /24 is meant for \
+         IPv4 and would open a huge network to 2001:db8::1
+         at 0s agenda -> nothing",
     );
 }
 
@@ -376,30 +404,235 @@ fn a_failure_is_tried_again_with_growing_pauses_and_then_given_up() {
         let again =
             if then.is_multiple_of(60) { format!("{}m", then / 60) } else { format!("{then}s") };
         let verb = if attempt % 2 == 0 { "late" } else { "failed" };
-        let answer = if attempt < 20 { format!("again at {again}") } else { "struck out".into() };
+        let answer =
+            if attempt < 20 { format!("again at {again}") } else { "given up after 20".into() };
         story += &format!("at {at}s {verb} open 10.0.0.1 -> {answer}\n");
         at = then;
     }
     check(CLASSIC, &story);
 }
 
+/// Whatever failed: `failed` could not even start, `broken` went wrong, `late` took too long.
 #[test]
-fn only_our_own_rules_are_tried_again() {
+fn a_program_that_was_started_is_not_run_again() {
     check(
         "action run if 1 system run",
         "at 0s knock 10.0.0.1 PORT=1 TIME=0 -> accepted run@0s
          at 0s due -> run 10.0.0.1
-         at 0s failed run 10.0.0.1 -> struck out
+         at 0s broken run 10.0.0.1 -> given up after 1
          at 0s knock 10.0.0.1 PORT=1 TIME=0 -> accepted run@0s
          at 0s due -> run 10.0.0.1
-         at 0s late run 10.0.0.1 -> struck out",
+         at 0s late run 10.0.0.1 -> given up after 1
+         at 0s knock 10.0.0.1 PORT=1 TIME=0 -> accepted run@0s
+         at 0s due -> run 10.0.0.1
+         at 0s failed run 10.0.0.1 -> again at 1s
+         at 1s due -> run 10.0.0.1
+         at 1s broken run 10.0.0.1 -> given up after 2
+         at 1s unknown -> nothing",
     );
     check(
         CLASSIC,
         "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s
          at 0s due -> open 10.0.0.1
-         at 0s broken open 10.0.0.1 -> struck out
-         at 0s unknown -> 0 changes",
+         at 0s broken open 10.0.0.1 -> given up after 1",
+    );
+}
+
+#[test]
+fn what_could_not_be_started_is_tried_five_times() {
+    check(
+        "action run if 1 system run",
+        "at 0s knock 10.0.0.1 PORT=1 TIME=0 -> accepted run@0s
+         at 0s due -> run 10.0.0.1
+         at 0s failed run 10.0.0.1 -> again at 1s
+         at 1s due -> run 10.0.0.1
+         at 1s failed run 10.0.0.1 -> again at 3s
+         at 3s due -> run 10.0.0.1
+         at 3s failed run 10.0.0.1 -> again at 7s
+         at 7s due -> run 10.0.0.1
+         at 7s failed run 10.0.0.1 -> again at 15s
+         at 15s due -> run 10.0.0.1
+         at 15s failed run 10.0.0.1 -> given up after 5",
+    );
+}
+
+#[test]
+fn a_closing_by_a_program_is_tried_five_times() {
+    check(
+        "action close if 1 after TIME system close",
+        "at 0s knock 10.0.0.1 PORT=1 TIME=1 -> accepted close@1m
+         at 1m due -> close 10.0.0.1
+         at 1m broken close 10.0.0.1 -> again at 61s
+         at 61s due -> close 10.0.0.1
+         at 61s late close 10.0.0.1 -> again at 63s
+         at 62s restart
+         at 63s due -> close 10.0.0.1
+         at 63s failed close 10.0.0.1 -> again at 67s
+         at 67s due -> close 10.0.0.1
+         at 67s broken close 10.0.0.1 -> again at 75s
+         at 75s due -> close 10.0.0.1
+         at 75s broken close 10.0.0.1 -> given up after 5
+         at 75s agenda -> nothing",
+    );
+    // A delay of nothing is none.
+    check(
+        "action close if 1 after TIME system close",
+        "at 0s knock 10.0.0.1 PORT=1 TIME=0 -> accepted close@0s
+         at 0s due -> close 10.0.0.1
+         at 0s broken close 10.0.0.1 -> given up after 1",
+    );
+}
+
+#[test]
+fn a_closing_rule_is_never_given_up() {
+    let mut story = String::from(
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out\n",
+    );
+    let mut at = 60;
+    for attempt in 0..100 {
+        let verb = ["failed", "broken", "late"][attempt % 3];
+        let then = at + (1u64 << attempt.min(6)).min(60);
+        let again =
+            if then.is_multiple_of(60) { format!("{}m", then / 60) } else { format!("{then}s") };
+        story += &format!("at {at}s due -> close 10.0.0.1\n");
+        story += &format!("at {at}s {verb} close 10.0.0.1 -> again at {again}\n");
+        if attempt == 50 {
+            story += &format!("at {at}s restart\n");
+        }
+        at = then;
+    }
+    story += &format!("at {at}s due -> close 10.0.0.1\n");
+    story += &format!("at {at}s done close 10.0.0.1 -> struck out\n");
+    check(CLASSIC, &story);
+}
+
+#[test]
+fn a_mistake_in_a_closing_does_not_bar_its_client_for_ever() {
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 1m due -> close 10.0.0.1
+         at 1m broken close 10.0.0.1 -> again at 61s
+         at 1m reload action corrected if PORT == 80 iptables -I INPUT -s IP/32 -j ACCEPT
+         at 1m knock 10.0.0.1 PORT=80 TIME=0 -> accepted corrected@1m
+         at 1m due -> corrected 10.0.0.1
+         at 1m done corrected 10.0.0.1 -> struck out
+         at 61s due -> close 10.0.0.1
+         at 61s failed close 10.0.0.1 -> again at 63s
+         at 62s knock 10.0.0.1 PORT=80 TIME=0 -> accepted corrected@62s
+         at 62s due -> nothing
+         at 63s due -> close 10.0.0.1
+         at 63s done close 10.0.0.1 -> struck out
+         at 63s due -> corrected 10.0.0.1",
+    );
+}
+
+#[test]
+fn a_renewed_knock_is_not_cut_short_by_the_first_closing() {
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=15 -> accepted open@0s close@15m
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 10m knock 10.0.0.1 PORT=22 TIME=15 -> accepted open@10m close@25m
+         at 10m agenda -> open@10m, close@25m
+         at 10m due -> open 10.0.0.1
+         at 10m already open 10.0.0.1 -> struck out
+         at 10m restart
+         at 15m due -> nothing
+         at 25m due -> close 10.0.0.1
+         at 25m done close 10.0.0.1 -> struck out
+         at 25m agenda -> nothing",
+    );
+}
+
+#[test]
+fn the_later_of_two_closings_counts() {
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=60 -> accepted open@0s close@60m
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 1m knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@1m close@60m
+         at 1m agenda -> open@1m, close@60m",
+    );
+}
+
+#[test]
+fn only_the_same_rule_of_the_same_client_is_renewed() {
+    check(
+        &with("action also if PORT == 80 after TIME iptables -D INPUT -s IP/32 -j ACCEPT"),
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s knock 10.0.0.2 PORT=22 TIME=2 -> accepted open@0s close@2m
+         at 0s knock 10.0.0.1 PORT=80 TIME=3 -> accepted also@3m
+         at 0s agenda -> open@0s, close@1m, open@0s, close@2m, also@3m",
+    );
+    // An opening without an end does not take back the closing that waits.
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s
+         at 0s agenda -> open@0s, close@1m, open@0s",
+    );
+    // Each run of a program undoes one other run.
+    check(
+        "action open if 1 system open
+         action close if 1 after TIME system close",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s agenda -> open@0s, close@1m, open@0s, close@1m",
+    );
+}
+
+#[test]
+fn a_closing_under_way_is_not_renewed_but_comes_first() {
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 1m due -> close 10.0.0.1
+         at 1m knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@1m close@2m
+         at 1m failed close 10.0.0.1 -> again at 61s
+         at 1m due -> nothing
+         at 61s due -> close 10.0.0.1
+         at 61s done close 10.0.0.1 -> struck out
+         at 61s due -> open 10.0.0.1
+         at 61s agenda -> open@1m, close@2m",
+    );
+}
+
+#[test]
+fn a_closing_that_failed_makes_way_for_the_next_knock() {
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 1m due -> close 10.0.0.1
+         at 1m failed close 10.0.0.1 -> again at 61s
+         at 1m knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@1m close@2m
+         at 1m agenda -> open@1m, close@2m
+         at 1m due -> open 10.0.0.1",
+    );
+}
+
+#[test]
+fn no_more_is_handed_out_than_was_asked_for() {
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s
+         at 0s knock 10.0.0.2 PORT=22 TIME=0 -> accepted open@0s
+         at 0s knock 10.0.0.3 PORT=22 TIME=0 -> accepted open@0s
+         at 0s due 0 -> nothing
+         at 0s due 2 -> open 10.0.0.1, open 10.0.0.2
+         at 0s next -> 0s
+         at 0s due 2 -> open 10.0.0.3
+         at 0s next -> nothing",
     );
 }
 
@@ -413,7 +646,6 @@ fn a_restart_goes_on_from_the_ledger() {
          at 0s done open 10.0.0.1 -> struck out
          at 0s failed open 10.0.0.2 -> again at 1s
          at 30s restart
-         at 30s clients -> 0
          at 30s agenda -> close@1m, open@1s
          at 30s due -> open 10.0.0.2
          at 30s failed open 10.0.0.2 -> again at 32s
@@ -437,10 +669,8 @@ fn a_reload_keeps_the_agenda_and_where_it_can_the_queues() {
          at 1s done open 10.0.0.1 -> struck out
          at 1s hit 10.0.0.3:800 -> queued 1/8
          at 2s reload max 1
-         at 2s clients -> 1
          at 2s hit 10.0.0.3:801 -> queued 2/8
          at 3s reload span 2000-2255
-         at 3s clients -> 0
          at 3s hit 10.0.0.3:802 -> outside
          at 3s hit 10.0.0.3:2001 -> queued 1/8
          at 4s reload knock IP,PORT,TIME,FLAG0,FLAG1,CHECKSUM

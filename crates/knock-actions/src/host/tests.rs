@@ -50,12 +50,12 @@ fn the_surroundings_are_clean() {
 fn a_program_gets_its_words_as_they_are() {
     let exec = |words: &[&str]| run(Command::Exec(words.iter().map(|&it| it.to_owned()).collect()));
     assert_eq!(exec(&["test", "a  b'$(c)", "=", "a  b'$(c)"]), Outcome::Done);
-    let failed = |why: &str| Outcome::Failed { why: why.to_owned(), again: false };
+    let failed = |why: &str, again| Outcome::Failed { why: why.to_owned(), again };
     assert_eq!(
         exec(&["/no/such\nprogram"]),
-        failed("cannot run '/no/such\\nprogram': No such file or directory (os error 2)")
+        failed("cannot run '/no/such\\nprogram': No such file or directory (os error 2)", true)
     );
-    assert_eq!(exec(&[]), failed("there is no program to run"));
+    assert_eq!(exec(&[]), failed("there is no program to run", false));
     assert!(matches!(exec(&["echo", "a\0b"]), Outcome::Failed { again: false, .. }));
 }
 

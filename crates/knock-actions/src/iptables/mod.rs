@@ -26,7 +26,7 @@ use self::lane::LANE;
 use self::quote::{Unpassable, quoted};
 use self::watched::watched;
 use crate::deadline::Deadline;
-use crate::process::{self, Ending};
+use crate::process::{self, Ending, Trouble};
 
 /// Where the programs are: the folders of [`process::PATH`], in that order, and NixOS's. Spelled out
 /// because the crate wants a text that lives as long as the program.
@@ -78,7 +78,7 @@ impl Firewall {
             Ok(program) => program,
             Err(outcome) => return outcome,
         };
-        match steps(program, args, deadline) {
+        match steps(program, args) {
             Ok(steps) => carry_out(program, steps, deadline),
             Err(outcome) => outcome,
         }
@@ -105,7 +105,7 @@ impl Program {
         let failed = |why: String| Outcome::Failed { why, again: true };
         let ended = match process::run(path, ["--version"], &[], deadline.left()) {
             Ok(ended) => ended,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Trouble::NotStarted(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(failed(missing(path)));
             }
             Err(error) => return Err(failed(format!("cannot run {path}: {error}"))),
@@ -161,32 +161,40 @@ impl fmt::Display for Version {
     }
 }
 
-/// What to run for one order, as the crate takes it.
+/// What to run for one order, as the crate takes it, still without a limit on the wait for the lock.
 #[derive(Debug)]
 struct Steps {
     /// Whether the rule is there, where that decides.
     check: Option<String>,
     act: String,
     intent: Intent,
+    /// Whether that limit is ours to set.
+    limits_wait: bool,
 }
 
-fn steps(program: Program, args: &[String], deadline: Deadline) -> Result<Steps, Outcome> {
-    let intent = Intent::of(args);
-    let waiting = match program.takes_wait_seconds() && !intent::names_a_wait(args) {
-        true => vec!["-w".to_owned(), lock_wait(deadline).to_string()],
-        false => Vec::new(),
-    };
-    let line = |args: &[String]| quoted(&[&waiting, args].concat());
+fn steps(program: Program, args: &[String]) -> Result<Steps, Outcome> {
     let refused =
         |unpassable: Unpassable| Outcome::Failed { why: unpassable.to_string(), again: false };
-    let check = intent::check(args).map(|args| line(&args)).transpose().map_err(refused)?;
-    Ok(Steps { check, act: line(args).map_err(refused)?, intent })
+    let check = intent::check(args).map(|args| quoted(&args)).transpose().map_err(refused)?;
+    Ok(Steps {
+        check,
+        act: quoted(args).map_err(refused)?,
+        intent: Intent::of(args),
+        limits_wait: program.takes_wait_seconds() && !intent::names_a_wait(args),
+    })
 }
 
-/// iptables gives up on the lock a second before we give up on iptables, so that it is iptables who
-/// says what was wrong. It takes whole seconds, from 1.
-fn lock_wait(deadline: Deadline) -> u64 {
-    deadline.left().as_secs().saturating_sub(1).clamp(1, 3600)
+impl Steps {
+    /// iptables gives up on the lock a second before we give up on iptables, so that it is iptables
+    /// who says what was wrong. It takes whole seconds, from 1. Asked anew for each run: the lane
+    /// and the run before have taken their time.
+    fn limited(&self, line: &str, deadline: Deadline) -> String {
+        if !self.limits_wait {
+            return line.to_owned();
+        }
+        let wait = deadline.left().as_secs().saturating_sub(1).clamp(1, 3600);
+        format!("-w {wait} {line}")
+    }
 }
 
 fn carry_out(program: Program, steps: Steps, deadline: Deadline) -> Outcome {
@@ -196,7 +204,10 @@ fn carry_out(program: Program, steps: Steps, deadline: Deadline) -> Outcome {
         // what they do.
         let _pass = pass;
         let iptables = program.crate_handle();
-        let execute = |line: &str| Answer::of(program.path, iptables.execute("filter", line));
+        let execute = |line: &str| {
+            let line = steps.limited(line, deadline);
+            Answer::of(program.path, iptables.execute("filter", &line))
+        };
         if let Some(check) = &steps.check {
             match execute(check) {
                 Answer::Yes => return Outcome::AlreadySo,

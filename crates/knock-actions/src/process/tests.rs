@@ -6,13 +6,27 @@ use std::path::Path;
 
 use super::*;
 use crate::output::CAPTURE;
+use crate::testing::until_it_got_far_enough;
 
 const NEVER: Duration = Duration::from_secs(600);
-/// Long enough for a shell to say its first word, also on a busy machine.
-const SOON: Duration = Duration::from_secs(1);
 
 fn sh(text: &str, limit: Duration) -> Ended {
     run("/bin/sh", ["-c", text], &[], limit).unwrap()
+}
+
+/// Runs what never ends, until it is seen to have got far enough before it was ended.
+fn timed_out<T>(text: &str, seen: impl Fn(&Ended) -> Option<T>) -> T {
+    until_it_got_far_enough(|limit| {
+        let ended = sh(text, limit);
+        assert!(matches!(ended.how, Ending::TimedOut), "{ended:?}");
+        seen(&ended)
+    })
+}
+
+/// The number that a shell wrote into this file, if it got to that.
+fn pid_in(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    text.strip_suffix('\n').map(str::to_owned)
 }
 
 fn has_ended(ended: &Ended) -> bool {
@@ -48,23 +62,25 @@ fn closing_its_outputs_does_not_look_like_an_end() {
 #[test]
 fn a_whole_group_is_ended_however_stubborn() {
     let folder = tempfile::tempdir().unwrap();
-    let pids = folder.path().join("pids");
+    let (leader, child) = (folder.path().join("leader"), folder.path().join("child"));
     // The leader heeds SIGTERM; its child, which keeps the pipes, does not.
     let text = format!(
-        "(trap '' TERM; exec sleep 600) & echo $! >{pids}; echo $$ >>{pids}; sleep 600",
-        pids = pids.display()
+        r#"sh -c 'trap "" TERM; echo $$ >{}; exec sleep 600' & echo $$ >{}; wait"#,
+        child.display(),
+        leader.display()
     );
-    assert!(matches!(sh(&text, SOON).how, Ending::TimedOut));
-    for pid in fs::read_to_string(&pids).unwrap().lines() {
-        assert!(ends(pid), "process {pid} lives on");
+    let pids = timed_out(&text, |_| Some([pid_in(&leader)?, pid_in(&child)?]));
+    for pid in pids {
+        assert!(ends(&pid), "process {pid} lives on");
     }
 }
 
 #[test]
 fn a_leader_that_ignores_sigterm_is_killed() {
-    let ended = sh("trap '' TERM; echo waiting; while :; do sleep 600; done", SOON);
-    assert!(matches!(ended.how, Ending::TimedOut));
-    assert_eq!(ended.stdout.last_line().as_deref(), Some("waiting"));
+    let said = timed_out("trap '' TERM; echo waiting; while :; do sleep 600; done", |ended| {
+        ended.stdout.last_line()
+    });
+    assert_eq!(said, "waiting");
 }
 
 #[test]
@@ -73,23 +89,27 @@ fn without_pidfd_a_thread_waits() {
         run_watched("/bin/sh".as_ref(), ["-c", text], &[], limit, ExitNotice::by_thread).unwrap()
     };
     assert!(has_ended(&run("echo hello", NEVER)));
-    assert!(matches!(run("sleep 600", SOON).how, Ending::TimedOut));
+    let soon = Duration::from_millis(50);
+    assert!(matches!(run("sleep 600", soon).how, Ending::TimedOut));
 }
 
 #[test]
 fn no_zombie_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let pid = folder.path().join("pid");
-    for (text, limit) in [("true", NEVER), ("exit 1", NEVER), ("exec sleep 600", SOON)] {
-        let _ = sh(&format!("echo $$ >{}; {text}", pid.display()), limit);
-        let pid = fs::read_to_string(&pid).unwrap();
-        assert!(!Path::new("/proc").join(pid.trim()).exists(), "{text}");
+    let is_left = |pid: String| Path::new("/proc").join(pid).exists();
+    let with_pid = |text: &str| format!("echo $$ >{}; {text}", pid.display());
+    for text in ["true", "exit 1"] {
+        let _ = sh(&with_pid(text), NEVER);
+        assert!(!is_left(pid_in(&pid).unwrap()), "{text}");
     }
+    fs::remove_file(&pid).unwrap();
+    assert!(!is_left(timed_out(&with_pid("exec sleep 600"), |_| pid_in(&pid))));
 }
 
 /// A grandchild is somebody else's to wait for; here it is only seen to end.
 fn ends(pid: &str) -> bool {
-    let pid = pid.trim().parse().ok().and_then(Pid::from_raw).unwrap();
+    let pid = pid.parse().ok().and_then(Pid::from_raw).unwrap();
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
     let minute = Timespec::try_from(Duration::from_secs(60)).unwrap();
     poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&minute)).unwrap() == 1

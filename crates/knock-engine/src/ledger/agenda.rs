@@ -3,12 +3,15 @@
 //!
 //! Orders of one client stand in a lane. Only the first of a lane can be handed out, and while it
 //! is with a worker the lane is closed, so that an opening and its late closing never swap. An
-//! order once tried goes before those that were not: else an opening that waits for its second
-//! try would be overtaken by its closing, and stay open.
+//! order once tried goes before those that were not, and they wait for it: else an opening that
+//! waits for its second try would be overtaken by its closing, and stay open. Only an order that no
+//! further try can help lets others pass, or a mistake in one command would bar its client for ever.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::SystemTime;
+
+use knock_rules::Command;
 
 use crate::order::{Order, OrderId};
 
@@ -20,6 +23,8 @@ pub(crate) struct Agenda {
     lanes: HashMap<IpAddr, Lane>,
     /// The first order of each lane that has none with a worker.
     heads: BTreeSet<(SystemTime, OrderId)>,
+    /// Tried in vain, and others may go first all the same.
+    let_pass: BTreeSet<OrderId>,
     in_flight: usize,
     no_worker_free: bool,
 }
@@ -51,7 +56,7 @@ impl Agenda {
         if self.orders.contains_key(&order.id) {
             return;
         }
-        let (client, place) = (order.client, Place::of(&order));
+        let (client, place) = (order.client, self.place(&order));
         self.orders.insert(order.id, order);
         self.change_lane(client, |lane| {
             lane.waiting.insert(place);
@@ -68,8 +73,10 @@ impl Agenda {
     /// Takes an order out, wherever it stands.
     pub(crate) fn strike_out(&mut self, id: OrderId) -> Option<Order> {
         let order = self.orders.remove(&id)?;
+        let place = self.place(&order);
+        self.let_pass.remove(&id);
         let was_in_flight = self.change_lane(order.client, |lane| {
-            lane.waiting.remove(&Place::of(&order));
+            lane.waiting.remove(&place);
             lane.in_flight.take_if(|flying| *flying == id).is_some()
         });
         if was_in_flight {
@@ -79,14 +86,16 @@ impl Agenda {
         Some(order)
     }
 
-    /// Everything that is due and whose client has no order with a worker, by (due, id). What is
-    /// handed out is not handed out again before it is put back or finished.
-    pub(crate) fn hand_out(&mut self, wall: SystemTime) -> Vec<Order> {
+    /// What is due and whose client has no order with a worker, by (due, id), `at_most` so many.
+    /// What is handed out is not handed out again before it is put back or finished.
+    pub(crate) fn hand_out(&mut self, wall: SystemTime, at_most: usize) -> Vec<Order> {
         let mut due = Vec::new();
-        while let Some(&(_, id)) = self.heads.first().filter(|(due, _)| *due <= wall) {
-            let Some(order) = self.orders.get(&id).cloned() else { break };
+        while due.len() < at_most {
+            let head = self.heads.first().filter(|(due, _)| *due <= wall);
+            let Some(order) = head.and_then(|(_, id)| self.orders.get(id)).cloned() else { break };
+            let (id, place) = (order.id, self.place(&order));
             self.change_lane(order.client, |lane| {
-                lane.waiting.remove(&Place::of(&order));
+                lane.waiting.remove(&place);
                 lane.in_flight = Some(id);
             });
             self.in_flight += 1;
@@ -98,7 +107,7 @@ impl Agenda {
     /// An order that found no free worker waits again, in its old place.
     pub(crate) fn put_back(&mut self, id: OrderId) {
         let Some(order) = self.orders.get(&id) else { return };
-        let (client, place) = (order.client, Place::of(order));
+        let (client, place) = (order.client, self.place(order));
         let was_in_flight = self.change_lane(client, |lane| {
             let was_in_flight = lane.in_flight.take_if(|flying| *flying == id).is_some();
             lane.waiting.insert(place);
@@ -108,6 +117,33 @@ impl Agenda {
             self.in_flight -= 1;
             self.no_worker_free = true;
         }
+    }
+
+    /// Lets others of its client go before an order that was tried in vain, each when it is due.
+    pub(crate) fn let_pass(&mut self, id: OrderId) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let (client, before) = (order.client, self.place(order));
+        let after = Place { begun: Begun::NotYet, ..before };
+        self.let_pass.insert(id);
+        self.change_lane(client, |lane| {
+            if lane.waiting.remove(&before) {
+                lane.waiting.insert(after);
+            }
+        });
+    }
+
+    /// Those that wait and have nothing left to do once this one is scheduled: the same rule for the
+    /// same client, delayed as well. Only rules, which are there once however often they were put
+    /// in; a program takes out one for each that it has put in, so each closing counts.
+    pub(crate) fn replaced_by(&self, order: &Order) -> impl Iterator<Item = &Order> + '_ {
+        let delayed_rule =
+            matches!(order.command, Command::Iptables { .. }) && !order.delay.is_zero();
+        let lane = self.lanes.get(&order.client).filter(|_| delayed_rule);
+        let waiting = lane.into_iter().flat_map(|lane| &lane.waiting);
+        let command = order.command.clone();
+        waiting
+            .filter_map(|place| self.orders.get(&place.id))
+            .filter(move |waiting| !waiting.delay.is_zero() && waiting.command == command)
     }
 
     /// When `hand_out` will have something, if nothing else happens before. `None` also while all
@@ -126,6 +162,12 @@ impl Agenda {
 
     pub(crate) fn orders(&self) -> impl Iterator<Item = &Order> + '_ {
         self.orders.values()
+    }
+
+    fn place(&self, order: &Order) -> Place {
+        let holds_lane = order.attempts > 0 && !self.let_pass.contains(&order.id);
+        let begun = if holds_lane { Begun::Tried } else { Begun::NotYet };
+        Place { begun, due: order.due, id: order.id }
     }
 
     /// The one place where a lane changes, so that `heads` always tells the truth about it.
@@ -150,13 +192,6 @@ impl Lane {
             Some(_) => None,
             None => self.waiting.first().map(|place| (place.due, place.id)),
         }
-    }
-}
-
-impl Place {
-    fn of(order: &Order) -> Self {
-        let begun = if order.attempts > 0 { Begun::Tried } else { Begun::NotYet };
-        Self { begun, due: order.due, id: order.id }
     }
 }
 

@@ -83,12 +83,6 @@ impl Ledger {
         self.agenda.orders()
     }
 
-    /// The order of this name, unless it is struck out.
-    #[must_use]
-    pub fn order(&self, id: OrderId) -> Option<&Order> {
-        self.agenda.get(id)
-    }
-
     /// The state variable.
     #[must_use]
     pub fn memory(&self) -> &Memory {

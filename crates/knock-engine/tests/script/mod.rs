@@ -9,9 +9,9 @@
 //! | `hit CLIENT:PORT [from SOURCEPORT]`, `hits CLIENT:PORT,PORT,…` | the last verdict |
 //! | `knock CLIENT FIELD=N … [slots A-B] [uncommitted]` | the last verdict |
 //! | `… inside ADDRESS`, `… wrong key`, `… wrong checksum` | a knock that is not right |
-//! | `due`; `next` | what is handed out; when to ask again |
+//! | `due [AT_MOST]`; `next` | what is handed out; when to ask again |
 //! | `done NAME CLIENT`, `failed …`, `broken …`, `late …`, `put back …` | what becomes of it |
-//! | `show NAME CLIENT`, `agenda`, `clients`, `state KEY,KEY`, `counters` | a look inside |
+//! | `show NAME CLIENT`, `agenda`, `state KEY,KEY`, `counters` | a look inside |
 //! | `reload PLAN`, `restart`, `clock +1h` or `clock -1h` | |
 
 use std::collections::BTreeMap;
@@ -19,7 +19,8 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knock_engine::{
-    Action, Change, Engine, Ledger, Now, Order, OrderId, Outcome, Plan, QueuePolicy, Verdict,
+    Action, Change, Engine, Fate, Finished, Ledger, Now, Order, OrderId, Outcome, Plan,
+    QueuePolicy, Verdict,
 };
 use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
@@ -151,8 +152,10 @@ impl Stage {
         match (verb, rest) {
             ("hit" | "hits", rest) => self.hits(rest),
             ("knock", rest) => self.knock(rest),
-            ("due", "") => {
-                let orders = self.engine.due(&self.now());
+            ("due", at_most) => {
+                let at_most =
+                    if at_most.is_empty() { usize::MAX } else { at_most.parse().unwrap() };
+                let orders = self.engine.due(&self.now(), at_most);
                 let named = orders.iter().map(|o| format!("{} {}", o.action, o.client));
                 let answer = or_nothing(named.collect());
                 self.handed_out.extend(orders);
@@ -176,8 +179,8 @@ impl Stage {
                 self.finish(order, &Outcome::Failed { why: "syntax".to_owned(), again: false })
             }
             ("unknown", "") => {
-                let changes = self.engine.finished(&self.now(), OrderId(999_999), &Outcome::Done);
-                format!("{} changes", changes.len())
+                let finished = self.engine.finished(&self.now(), OrderId(999_999), &Outcome::Done);
+                finished.map_or("nothing".to_owned(), |finished| format!("{finished:?}"))
             }
             ("show", order) => {
                 let order = self.take(order);
@@ -193,7 +196,6 @@ impl Stage {
                 let named = orders.map(|o| format!("{}@{}", o.action, self.moment(o.due)));
                 or_nothing(named.collect())
             }
-            ("clients", "") => self.engine.clients().to_string(),
             ("state", path) => {
                 let path: Vec<String> = path.split(',').map(str::to_owned).collect();
                 let value = self.engine.ledger().memory().get(&path);
@@ -328,13 +330,17 @@ impl Stage {
 
     fn finish(&mut self, order: &str, outcome: &Outcome) -> String {
         let id = self.take(order).id;
-        let changes = self.engine.finished(&self.now(), id, outcome);
-        let named = changes.iter().map(|change| match change {
-            Change::Finished(_) => "struck out".to_owned(),
-            Change::Rescheduled { due, .. } => format!("again at {}", self.moment(*due)),
+        let Finished { changes, fate, .. } =
+            self.engine.finished(&self.now(), id, outcome).unwrap();
+        let answer = match (fate, changes.as_slice()) {
+            (Fate::Done, [Change::Finished(_)]) => "struck out".to_owned(),
+            (Fate::GivenUp { tries }, [Change::Finished(_)]) => format!("given up after {tries}"),
+            (Fate::Again { after, tries }, [Change::Rescheduled { due, attempts, .. }]) => {
+                assert_eq!((*due, *attempts), (self.now().wall + after, tries));
+                format!("again at {}", self.moment(*due))
+            }
             other => format!("{other:?}"),
-        });
-        let answer = or_nothing(named.collect());
+        };
         self.durable.extend(changes);
         answer
     }

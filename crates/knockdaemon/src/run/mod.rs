@@ -249,9 +249,11 @@ impl Daemon {
     }
 
     fn finished(&mut self, id: OrderId, outcome: &Outcome) {
-        respond::tell_outcome(&self.engine, id, outcome);
-        let changes = self.engine.finished(&self.clock.now(), id, outcome);
-        self.respond.strike_out(&changes);
+        let finished = self.engine.finished(&self.clock.now(), id, outcome);
+        if let Some(finished) = &finished {
+            respond::tell_outcome(finished, outcome);
+        }
+        self.respond.strike_out(&finished.map_or(Vec::new(), |finished| finished.changes));
     }
 
     fn reload(&mut self) {

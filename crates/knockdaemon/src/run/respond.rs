@@ -5,13 +5,17 @@ use std::sync::mpsc::SyncSender;
 
 use knock_actions::{Host, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
-use knock_engine::{Accepted, Change, Engine, Ledger, Now, OrderId, Outcome};
+use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
 use super::RunError;
 use super::event::Event;
 
 /// Orders that may run side by side; those of one client never do.
 const WORKERS: usize = 4;
+
+/// Orders that the workers are given at a time, as many as their queue holds. The rest waits in the
+/// agenda.
+const AT_ONCE: usize = 16;
 
 /// How knocks are answered.
 pub(crate) enum Respond {
@@ -52,7 +56,7 @@ impl Real {
 pub(crate) enum Response {
     /// Everything that is due is with a worker.
     AllHandedOut,
-    /// Something is due, and no worker is free.
+    /// No worker can take another order.
     WorkersBusy,
 }
 
@@ -100,7 +104,7 @@ impl Respond {
         for (action, fault) in &accepted.faults {
             tracing::error!(%client, action, "cannot be evaluated: {fault}");
         }
-        if accepted.orders.is_empty() {
+        if accepted.orders.is_empty() && accepted.faults.is_empty() {
             tracing::info!(%client, "no action's condition holds for this knock");
         }
         match self {
@@ -125,7 +129,7 @@ impl Respond {
     pub(crate) fn hand_out(&mut self, engine: &mut Engine, now: &Now) -> Response {
         let Self::Real(real) = self else { return Response::AllHandedOut };
         let mut busy = false;
-        for order in engine.due(now) {
+        for order in engine.due(now, AT_ONCE.saturating_sub(real.running)) {
             match real.pool.try_send(order) {
                 Ok(()) => real.running += 1,
                 Err(order) => {
@@ -134,7 +138,7 @@ impl Respond {
                 }
             }
         }
-        if busy { Response::WorkersBusy } else { Response::AllHandedOut }
+        if busy || real.running >= AT_ONCE { Response::WorkersBusy } else { Response::AllHandedOut }
     }
 
     /// A worker is done, and the engine has struck its order out: now the disk. When that fails it is
@@ -149,20 +153,25 @@ impl Respond {
     }
 }
 
-/// Says how an order ended.
-pub(crate) fn tell_outcome(engine: &Engine, id: OrderId, outcome: &Outcome) {
-    let Some(order) = engine.ledger().order(id) else { return };
-    let (client, template) = (order.client, order.template.as_str());
-    match outcome {
-        Outcome::Done => tracing::info!(%client, template, "done: {}", order.command),
-        Outcome::AlreadySo => tracing::info!(%client, template, "already so: {}", order.command),
-        Outcome::Failed { why, .. } => {
-            tracing::error!(%client, template, "failed: {}: {why}", order.command);
+/// Says how an order ended, and what becomes of it.
+pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
+    let Order { client, template, command, timeout, .. } = &finished.order;
+    let why = match outcome {
+        Outcome::Done => return tracing::info!(%client, template, "done: {command}"),
+        Outcome::AlreadySo => return tracing::info!(%client, template, "already so: {command}"),
+        Outcome::Failed { why, .. } => format!("failed: {command}: {why}"),
+        Outcome::TimedOut => format!("no end within {} s: {command}", timeout.as_secs()),
+    };
+    match finished.fate {
+        Fate::Again { after, tries } => {
+            let after = after.as_secs();
+            tracing::warn!(%client, template, tries, "{why}; tried again in {after} s");
         }
-        Outcome::TimedOut => {
-            let limit = order.timeout.as_secs();
-            tracing::error!(%client, template, "no end within {limit} s: {}", order.command);
+        Fate::GivenUp { tries: 1 } => tracing::error!(%client, template, "{why}"),
+        Fate::GivenUp { tries } => {
+            tracing::error!(%client, template, "{why}; given up after {tries} tries");
         }
+        Fate::Done => {}
     }
 }
 
