@@ -6,6 +6,7 @@
 
 pub mod argv;
 pub mod keys;
+mod mask;
 mod model;
 mod place;
 mod problem;

@@ -9,12 +9,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use crate::syntax::MAX_FILE;
 
 /// The byte order mark that some editors put in front of UTF-8 text. It is not a character of the first line.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// A config file as it was read: its name and its bytes.
+/// A config file as it was read: its name and its bytes, which are wiped when it goes, since a key may
+/// be among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceText {
     /// The name, as it is shown in messages.
@@ -35,10 +38,19 @@ impl SourceText {
         if !std::fs::metadata(path)?.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
-        let mut text = Vec::new();
+        let file = File::open(path)?;
         let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        File::open(path)?.take(limit).read_to_end(&mut text)?;
+        let len = file.metadata()?.len().saturating_add(1).min(limit);
+        // All the room at once: a text that moves while it grows leaves copies behind, which nobody wipes.
+        let mut text = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
+        file.take(limit).read_to_end(&mut text)?;
         Ok(SourceText::new(path, text))
+    }
+}
+
+impl Drop for SourceText {
+    fn drop(&mut self) {
+        self.text.zeroize();
     }
 }
 
@@ -65,7 +77,7 @@ impl fmt::Display for Place {
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     path: Arc<Path>,
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
     lines: Vec<usize>,
 }
 
@@ -75,7 +87,7 @@ impl SourceFile {
         let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
         Arc::new(SourceFile {
             path: Arc::from(source.path.as_path()),
-            text: source.text.clone(),
+            text: source.text.clone().into(),
             lines,
         })
     }

@@ -33,7 +33,9 @@ pub(crate) fn read_at(path: &Path, insecure: bool, at: Option<&Place>) -> Readin
         problems.push(Problem { severity, at: at.cloned(), message, help });
     };
     let shown = path.display();
-    let mut bytes = Vec::new();
+    // All the room at once, as `Secret` wants it.
+    let room = usize::try_from(MAX_KEY_FILE).map_or(0, |most| most.saturating_add(1));
+    let mut bytes = Vec::with_capacity(room);
     let read = fs::File::open(path)
         .and_then(|file| file.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes).map(|_| ()));
     match read {

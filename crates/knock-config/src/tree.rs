@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use crate::place::{Place, Spelling, Spot};
 use crate::syntax::Syntax;
 
@@ -76,11 +78,11 @@ pub struct List {
     pub items: Vec<Item>,
 }
 
-/// Text, every byte of which knows where it stands.
+/// Text, every byte of which knows where it stands. It may be a key, so all of it is wiped when it goes.
 #[derive(Debug, Clone)]
 pub struct Scalar {
-    text: String,
-    raw: Option<Vec<u8>>,
+    text: Zeroizing<String>,
+    raw: Option<Zeroizing<Vec<u8>>>,
     spelling: Spelling,
 }
 
@@ -271,10 +273,10 @@ impl Node {
 impl Scalar {
     pub(crate) fn new(bytes: Vec<u8>, spelling: Spelling) -> Self {
         match String::from_utf8(bytes) {
-            Ok(text) => Scalar { text, raw: None, spelling },
+            Ok(text) => Scalar { text: text.into(), raw: None, spelling },
             Err(error) => {
-                let raw = error.into_bytes();
-                let text = String::from_utf8_lossy(&raw).into_owned();
+                let raw = Zeroizing::new(error.into_bytes());
+                let text = String::from_utf8_lossy(&raw).into_owned().into();
                 Scalar { text, raw: Some(raw), spelling }
             }
         }
@@ -291,7 +293,7 @@ impl Scalar {
 
     /// The bytes just as they are in the file, for a secret in some old encoding.
     pub fn bytes(&self) -> &[u8] {
-        self.raw.as_deref().unwrap_or(self.text.as_bytes())
+        self.raw.as_ref().map_or(self.text.as_bytes(), |raw| raw.as_slice())
     }
 
     /// Was it good UTF-8?
@@ -322,7 +324,7 @@ fn table_to_json(table: &Table) -> serde_json::Value {
 fn node_to_json(node: &Node) -> serde_json::Value {
     match node {
         Node::Null(_) => serde_json::Value::Null,
-        Node::Scalar(scalar) => scalar.text.clone().into(),
+        Node::Scalar(scalar) => scalar.text().into(),
         Node::Table(table) => table_to_json(table),
         Node::List(list) => list.items.iter().map(|item| node_to_json(&item.node)).collect(),
     }

@@ -5,6 +5,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::place::{SourceFile, Spelling, Spot};
 use crate::tree::Scalar;
 
@@ -74,10 +76,10 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b'\t'..=b'\r' | b' ')
 }
 
-/// Text with the file's offset of each byte.
+/// Text with the file's offset of each byte. Some of it is the key, so it is wiped when it goes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spelt {
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
     at: Vec<usize>,
     /// Where it would go on, which is the only place that an empty text has.
     end: usize,
@@ -86,7 +88,7 @@ pub(super) struct Spelt {
 impl Spelt {
     /// A stretch of a file.
     pub(super) fn of_file(text: &[u8], range: Range<usize>) -> Self {
-        let bytes = text.get(range.clone()).unwrap_or_default().to_vec();
+        let bytes = text.get(range.clone()).unwrap_or_default().to_vec().into();
         Spelt { bytes, end: range.end, at: range.collect() }
     }
 
@@ -119,7 +121,7 @@ impl Spelt {
             Some(last) => last + 1,
             None => self.offset(range.start),
         };
-        Spelt { bytes: self.bytes.get(range).unwrap_or_default().to_vec(), at, end }
+        Spelt { bytes: self.bytes.get(range).unwrap_or_default().to_vec().into(), at, end }
     }
 
     /// The file's offset of a byte, or of the end.
@@ -148,7 +150,7 @@ impl Spelt {
         plain
     }
 
-    pub(super) fn into_scalar(self, file: &Arc<SourceFile>) -> Scalar {
+    pub(super) fn into_scalar(mut self, file: &Arc<SourceFile>) -> Scalar {
         // The offsets must fit the text that is shown, in which each bad stretch is one U+FFFD.
         let mut offsets = Vec::with_capacity(self.at.len());
         let mut start = 0;
@@ -161,6 +163,9 @@ impl Spelt {
             start = valid + chunk.invalid().len();
         }
         let end = self.at.last().map_or(self.end, |last| last + 1);
-        Scalar::new(self.bytes, Spelling::of_bytes(file.clone(), offsets, end))
+        Scalar::new(
+            std::mem::take(&mut *self.bytes),
+            Spelling::of_bytes(file.clone(), offsets, end),
+        )
     }
 }
