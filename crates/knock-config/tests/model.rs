@@ -179,7 +179,7 @@ fn the_original_never_forgets_and_yaml_does() {
 
 #[test]
 fn the_client_reads_the_same_keys() {
-    let legacy = "remote = h\nport = 22\nflag3 = 9\nlogtofile = on\nlogfile = /l\nencrypt = no\ndelay = 100ms\nwait = 22\ntries = 3\nclient = 2001:db8::1";
+    let legacy = "remote = h\nport = 22\nflag3 = 9\nlogtofile = on\nlogfile = /l\nencrypt = no\ndelay = 100\nwait = 22\ntries = 3\nclient = 2001:db8::1";
     let yaml = legacy.replace(" = ", ": ");
     let read = |path: &str, text: &str| {
         let mut settings = read_client(&SourceText::new(path, text), &options()).value.unwrap();

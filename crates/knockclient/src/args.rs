@@ -144,7 +144,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) delay: Option<Duration>,
 
-    /// The address that shall be let in [default: this host's on the way to HOST]
+    /// The address that shall be let in; if this host has it, the knock comes from it [default: this
+    /// host's on the way to HOST]
     #[arg(long, short = 'i', value_name = "IP", help_heading = FIELDS)]
     pub(crate) client: Option<IpAddr>,
 

@@ -10,6 +10,7 @@
 mod address;
 mod args;
 mod clock;
+mod connect;
 mod error;
 mod logmode;
 pub mod manual;
@@ -83,18 +84,18 @@ fn knock_at(job: &Job, remote: SocketAddr, ports: &[u16], voice: Voice) -> Resul
     // Without a way there all packets would be lost one by one; so this is said before.
     address::towards(remote)?;
     let Some(wait) = &job.wait else {
-        return send::knock(remote, ports, job.delay);
+        return send::knock(job.client, remote, ports, job.delay);
     };
     let mut door = remote;
     door.set_port(wait.port);
     for attempt in 1..=wait.tries {
         // A knock with a random IV is drawn once: the second time it is still the same knock.
-        send::knock(remote, ports, job.delay)?;
+        send::knock(job.client, remote, ports, job.delay)?;
         voice.debug(&format!(
             "knock {attempt} of {} sent; waiting for port {}",
             wait.tries, wait.port
         ));
-        if wait::until_open(door, wait.timeout)? == wait::Outcome::Open {
+        if wait::until_open(job.client, door, wait.timeout)? == wait::Outcome::Open {
             voice.debug(&format!("port {} is open", wait.port));
             return Ok(());
         }

@@ -2,23 +2,28 @@
 //! Does not look at what comes back; a closed port answers nothing or a refusal, and both are fine.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
+use crate::connect;
 use crate::error::ClientError;
 
 /// How long a socket is kept: long enough for its SYN to leave, and far from the second after which
 /// the kernel would send it again and so knock twice.
 const HOLD: Duration = Duration::from_millis(1);
 
-/// Knocks on all ports with a pause between them.
-pub(crate) fn knock(remote: SocketAddr, ports: &[u16], delay: Duration) -> Result<(), ClientError> {
+/// Knocks on all ports with a pause between them, from this address if the host has it.
+pub(crate) fn knock(
+    from: Option<IpAddr>,
+    remote: SocketAddr,
+    ports: &[u16],
+    delay: Duration,
+) -> Result<(), ClientError> {
     let syn = |port| {
         let mut to = remote;
         to.set_port(port);
-        // Dropped, and so closed, whatever the other side says.
-        TcpStream::connect_timeout(&to, HOLD).map(drop)
+        connect::once(from, to, HOLD)
     };
     knock_with(ports, syn, || thread::sleep(delay))
 }

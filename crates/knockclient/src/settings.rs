@@ -209,3 +209,23 @@ fn put<T>(setting: &mut Option<Setting<T>>, given: Option<T>) {
 fn saturated(tries: usize) -> u32 {
     u32::try_from(tries).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use knock_config::keys::{self, Within};
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_keys_names_the_defaults() {
+        let milliseconds = DELAY.as_millis().to_string();
+        for (key, default) in [
+            ("delay", milliseconds.as_str()),
+            ("port", &PORT.to_string()),
+            ("tries", &TRIES.to_string()),
+            ("fileformat", FILE_FORMAT),
+        ] {
+            assert_eq!(keys::find(Within::Top, key).unwrap().default, default, "{key}");
+        }
+    }
+}

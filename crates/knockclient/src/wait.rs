@@ -1,11 +1,12 @@
 //! Waiting for a port: probing with ordinary connections until one is accepted.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
 use crate::clock::Deadline;
+use crate::connect;
 use crate::error::ClientError;
 
 /// The first pause between two probes; each next one is twice as long.
@@ -23,14 +24,19 @@ pub(crate) enum Outcome {
     Closed,
 }
 
-/// Probes until the port accepts a connection or the time is up; always probes once.
-pub(crate) fn until_open(door: SocketAddr, within: Duration) -> Result<Outcome, ClientError> {
+/// Probes until the port accepts a connection or the time is up; always probes once. `from` is the
+/// address that it shall open for, so another of this host's would wait in vain.
+pub(crate) fn until_open(
+    from: Option<IpAddr>,
+    door: SocketAddr,
+    within: Duration,
+) -> Result<Outcome, ClientError> {
     let deadline = Deadline::after(within);
     let mut pause = FIRST_PAUSE;
     loop {
         let patience = deadline.left().unwrap_or(FIRST_PAUSE).min(LONGEST);
-        match TcpStream::connect_timeout(&door, patience) {
-            Ok(_) => return Ok(Outcome::Open),
+        match connect::once(from, door, patience) {
+            Ok(()) => return Ok(Outcome::Open),
             Err(error) => match error.kind() {
                 ErrorKind::TimedOut
                 | ErrorKind::WouldBlock
@@ -58,8 +64,8 @@ mod tests {
     fn open_and_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let door = listener.local_addr().unwrap();
-        assert_eq!(until_open(door, Duration::ZERO).unwrap(), Outcome::Open);
+        assert_eq!(until_open(None, door, Duration::ZERO).unwrap(), Outcome::Open);
         drop(listener);
-        assert_eq!(until_open(door, Duration::ZERO).unwrap(), Outcome::Closed);
+        assert_eq!(until_open(None, door, Duration::ZERO).unwrap(), Outcome::Closed);
     }
 }

@@ -242,6 +242,24 @@ fn packets_arrive_in_order() {
 }
 
 #[test]
+fn packets_come_from_the_address_that_is_named_if_it_is_ours() {
+    let home = Home::new();
+    let doors = [0; 2].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [one, two] = doors.each_ref().map(|door| door.local_addr().unwrap().port());
+    let line = format!("-r 127.0.0.1 -encrypt no -knock PORT -portspan {one},{two} -delay 0");
+    for (client, seen) in [("127.0.0.2", "127.0.0.2"), ("192.0.2.77", "127.0.0.1")] {
+        // 0b0101_0101: four packets at each of the two doors.
+        let line = format!("{line} -port 85 -client {client} -wait {one}");
+        assert_eq!(home.run(&line), Default::default());
+        for (door, packets) in doors.iter().zip([5, 4]) {
+            for _ in 0..packets {
+                assert_eq!(door.accept().unwrap().1.ip().to_string(), seen);
+            }
+        }
+    }
+}
+
+#[test]
 fn closed_ports_are_knocked_on_too() {
     let home = Home::new();
     let line = "-r 127.0.0.1 -encrypt no -knock PORT -portspan 2-5 -delay 1ms";

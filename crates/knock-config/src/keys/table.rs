@@ -295,7 +295,7 @@ pub const KEYS: &[Key] = &[
         Kind::Address,
         "this host's address on the way to remote",
         UsedBy::Client,
-        "The address that the knock speaks for.",
+        "The address that the knock speaks for. If the client's host has it, its packets come from it.",
     ),
     key(Within::Top, "port", Kind::Port, "22", UsedBy::Client, "The port that shall open."),
     key(
