@@ -47,7 +47,9 @@ endif
 	@echo '== all checks and tests passed'
 
 bench:
-	$(CARGO) bench --workspace
+	@.ci/install-tools test
+	$(CARGO) bench -p knock-wire -p knock-formats -p knock-engine
+	.ci/bench-replay
 
 # Not `install: build`: under sudo cargo is another one, or none, and what is built already is enough.
 install:

@@ -4,6 +4,7 @@
 #   knock.pl encrypt KEY IP PORT TIME        ports of a knock, comma separated
 #   knock.pl log     KEY IP PORT TIME FILE   the same as firewall log lines, appended to FILE
 #   knock.pl decrypt KEY FILE                follows FILE, prints the fields of each knock in it
+#   knock.pl replay  KEY FILE                reads FILE once, prints how many knocks are in it
 use strict;
 use warnings;
 use Crypt::CBC;
@@ -43,10 +44,24 @@ if ($do eq 'encrypt') {
     }
 } elsif ($do eq 'decrypt') {
     my $tail = File::Tail->new(name => $rest[0], tail => -1, interval => 0.1, maxinterval => 0.2);
-    my %queue;
     $| = 1;
     print "ready\n";
-    while (defined(my $line = $tail->read)) {
+    knocks(sub { $tail->read }, sub { print "knock from=$_[0] ip=$_[1] port=$_[2] time=$_[3]\n" });
+} elsif ($do eq 'replay') {
+    open my $log, '<', $rest[0] or die "$rest[0]: $!";
+    my $knocks = 0;
+    knocks(sub { scalar <$log> }, sub { $knocks++ });
+    print "$knocks\n";
+} else {
+    die "encrypt, log, decrypt or replay?\n";
+}
+
+# Lines from `next` to knocks for `told`.
+sub knocks {
+    my ($next, $told) = @_;
+    my %queue;
+    while (defined(my $line = $next->())) {
+        next unless $line =~ /portknock/;
         next unless $line =~ /SRC=([\d.]+) .*PROTO=TCP .*DPT=(\d+) /;
         my ($from, $port) = ($1, $2);
         next if $port < $first || $port > $first + 255;
@@ -61,9 +76,8 @@ if ($do eq 'encrypt') {
         $is += $_ for @plain;
         next unless $is % 255 == $sum;
         my $ip = join '.', splice @plain, 0, 4;
-        print "knock from=$from ip=$ip port=$plain[0] time=$plain[1]\n";
+        next unless $ip eq $from;
+        $told->($from, $ip, @plain[0, 1]);
         @$queue = ();
     }
-} else {
-    die "encrypt, log or decrypt?\n";
 }
