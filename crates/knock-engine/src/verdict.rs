@@ -46,3 +46,13 @@ pub struct Accepted {
     /// Actions that could not be judged or carried out, by name, with the reason.
     pub faults: Vec<(String, EvalError)>,
 }
+
+impl Accepted {
+    /// What a run that responds to nothing commits: the state variable goes on as if it had, while
+    /// orders are told and not kept.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<Change> {
+        let remembered = |change: &&Change| matches!(change, Change::Remembered(_));
+        self.changes.iter().filter(remembered).cloned().collect()
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use knock_config::DaemonSettings;
-use knock_engine::{Accepted, Change, Engine, Ledger, Now, Verdict};
+use knock_engine::{Accepted, Engine, Ledger, Now, Verdict};
 use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice, Source, Stop};
 use knock_wire::{Hit, LineTime, Value};
@@ -96,14 +96,9 @@ impl Replayer {
         if let Verdict::Accepted(accepted) = self.engine.hit(&now, hit) {
             self.counts.knocks += 1;
             self.knock(&accepted);
-            // The state variable goes on; orders are told and not kept, or a long log would fill
-            // the memory with an agenda that never runs.
-            let memory: Vec<Change> = accepted
-                .changes
-                .into_iter()
-                .filter(|change| matches!(change, Change::Remembered(_)))
-                .collect();
-            self.engine.commit(&memory);
+            // Orders are not kept, or a long log would fill the memory with an agenda that never
+            // runs.
+            self.engine.commit(&accepted.remembered());
         }
     }
 
@@ -151,14 +146,9 @@ impl Replayer {
     }
 
     fn knock_text(&self, accepted: &Accepted) -> String {
-        let fields: Vec<String> = accepted
-            .knock
-            .iter()
-            .map(|(field, value)| format!("{}={value}", field.rule_name()))
-            .collect();
         let log = if self.several { format!("{}:", self.log) } else { "line ".into() };
         let mut text =
-            format!("{log}{}: {} knocked: {}", self.line, accepted.client, fields.join(" "));
+            format!("{log}{}: {} knocked: {}", self.line, accepted.client, accepted.knock);
         for order in &accepted.orders {
             let when = match order.delay.as_secs() {
                 0 => "at once".into(),

@@ -100,7 +100,7 @@ impl Respond {
             tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
             return;
         }
-        tracing::info!(%client, "knock accepted: {}", fields_of(accepted));
+        tracing::info!(%client, "knock accepted: {}", accepted.knock);
         for (action, fault) in &accepted.faults {
             tracing::error!(%client, action, "cannot be evaluated: {fault}");
         }
@@ -113,13 +113,7 @@ impl Respond {
                     let delay = order.delay.as_secs();
                     tracing::info!(%client, template = order.template, delay_s = delay, "would run: {}", order.command);
                 }
-                let memory: Vec<Change> = accepted
-                    .changes
-                    .iter()
-                    .filter(|change| matches!(change, Change::Remembered(_)))
-                    .cloned()
-                    .collect();
-                engine.commit(&memory);
+                engine.commit(&accepted.remembered());
             }
             Self::Real(_) => engine.commit(&accepted.changes),
         }
@@ -173,14 +167,4 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
         }
         Fate::Done => {}
     }
-}
-
-/// The knock's fields in one line, `PORT=22 TIME=15`.
-fn fields_of(accepted: &Accepted) -> String {
-    let fields: Vec<String> = accepted
-        .knock
-        .iter()
-        .map(|(field, value)| format!("{}={value}", field.rule_name()))
-        .collect();
-    fields.join(" ")
 }
