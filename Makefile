@@ -50,6 +50,7 @@ bench:
 	@.ci/install-tools test
 	$(CARGO) bench -p knock-wire -p knock-formats -p knock-engine
 	.ci/bench-replay
+	.ci/bench-idle
 
 # Not `install: build`: under sudo cargo is another one, or none, and what is built already is enough.
 install:
