@@ -103,6 +103,37 @@ fn a_log_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_a_failure_and_a_closed_pipe_is_none() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    folder.write("messages", knock_log());
+    for arguments in [&["replay", "messages", "--json"][..], &["check"], &["formats"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_knockdaemon"));
+        command.current_dir(folder.dir.path()).args(["-conf", "k.conf"]).args(arguments);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = command.stdout(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(74), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("No space left"));
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = command.stdout(writer).output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_fault_is_told_in_json_too() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG.replace("delay     = TIME", "delay     = 5/(TIME-15)"));
+    folder.write("messages", knock_log());
+    let ended = folder.run(&["replay", "--json", "-conf", "k.conf", "messages"]);
+    let knock = &events(&ended.out)[0];
+    assert_eq!(knock["actions"], json!([]), "an opening does not go out without its closing");
+    assert!(knock["faults"][0]["why"].as_str().unwrap().contains("zero"), "{knock}");
+}
+
+#[test]
 fn formats_are_listed_with_their_samples() {
     let folder = Folder::new();
     let ended = folder.run(&["formats"]);

@@ -3,7 +3,8 @@
 use crate::exit::Exit;
 
 use super::args::Common;
-use super::{load, say};
+use super::load;
+use super::output::Printer;
 
 /// Prints the report on standard output; any error makes the status 1.
 pub(crate) fn check(common: &Common) -> Exit {
@@ -12,20 +13,22 @@ pub(crate) fn check(common: &Common) -> Exit {
         Err(exit) => return exit,
     };
     let report = loaded.report(load::Colour::Stdout);
+    let mut out = Printer::new();
     if !report.is_empty() {
-        say(report.trim_end());
+        out.line(report.trim_end());
     }
     let Some(settings) = &loaded.reading.value else {
         let errors = loaded.errors();
         let noun = if errors == 1 { "mistake" } else { "mistakes" };
-        say(&format!("{}: {errors} {noun}", loaded.path.display()));
+        out.line(&format!("{}: {errors} {noun}", loaded.path.display()));
+        out.finish();
         return Exit::Problems;
     };
     if !common.quiet {
-        say(&format!("{}: ok", loaded.path.display()));
+        out.line(&format!("{}: ok", loaded.path.display()));
         for fact in &settings.notes {
-            say(&format!("  {fact}"));
+            out.line(&format!("  {fact}"));
         }
     }
-    Exit::Ok
+    out.finish()
 }

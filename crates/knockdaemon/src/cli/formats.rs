@@ -1,6 +1,6 @@
 //! `formats`: the logformats with their samples, and what each line of a file yields.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::exit::Exit;
 use crate::run::lines_of;
 
 use super::args::{Common, FormatsArgs};
-use super::output::{self, escaped, input};
-use super::{load, say};
+use super::load;
+use super::output::{self, Printer, escaped, input};
 
 /// Lists formats, shows one, or tests one against a file.
 pub(crate) fn formats(common: &Common, args: &FormatsArgs) -> Exit {
@@ -35,10 +35,11 @@ pub(crate) fn formats(common: &Common, args: &FormatsArgs) -> Exit {
     match &args.test {
         Some(file) => test(&chosen, file, args.json),
         None => {
+            let mut out = Printer::new();
             for spec in chosen {
-                say(&if args.json { described_json(spec) } else { described(spec) });
+                out.line(&if args.json { described_json(spec) } else { described(spec) });
             }
-            Exit::Ok
+            out.finish()
         }
     }
 }
@@ -106,22 +107,15 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
             }
         }
     }
-    let mut tester = Tester {
-        formats: Formats::new(compiled),
-        json,
-        line: 0,
-        yielded: 0,
-        out: BufWriter::new(io::stdout()),
-        closed: false,
-    };
+    let mut tester =
+        Tester { formats: Formats::new(compiled), json, line: 0, yielded: 0, out: Printer::new() };
     match tester.read(file) {
         Ok(()) => {
             let (lines, yielded) = (tester.line, tester.yielded);
             if !json {
                 tester.print(&format!("{yielded} of {lines} lines yield a hit"));
             }
-            let _closed = tester.out.flush();
-            Exit::Ok
+            tester.out.finish()
         }
         Err(error) => {
             output::error(&format!("{}: {error}", file.display()));
@@ -138,8 +132,7 @@ struct Tester {
     json: bool,
     line: u64,
     yielded: u64,
-    out: BufWriter<io::Stdout>,
-    closed: bool,
+    out: Printer,
 }
 
 impl Tester {
@@ -148,7 +141,7 @@ impl Tester {
     }
 
     fn print(&mut self, text: &str) {
-        self.closed |= writeln!(self.out, "{text}").is_err();
+        self.out.line(text);
     }
 
     fn tell(&mut self, line: &[u8], result: Result<Hit, String>) {
@@ -172,7 +165,7 @@ impl Intake for Tester {
             let result = self.formats.examine(line).map_err(|why| why.to_string());
             self.tell(line, result);
         }
-        if self.closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.out.go_on()
     }
 
     fn notice(&mut self, notice: Notice) {

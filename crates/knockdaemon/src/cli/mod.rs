@@ -10,7 +10,6 @@ mod replay;
 mod run;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -103,9 +102,4 @@ fn option(arg: &clap::Arg) -> Option<Known> {
 fn usage(message: &str) -> Exit {
     output::error(&format!("{message}\nTry 'knockdaemon --help'."));
     Exit::Usage
-}
-
-/// Writes to standard output; a closed pipe ends the program's output, not the program.
-fn say(text: &str) {
-    let _closed = writeln!(std::io::stdout(), "{text}");
 }

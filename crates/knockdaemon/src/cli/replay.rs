@@ -1,7 +1,7 @@
 //! `replay`: existing logs through the same engine, at full speed, with the lines' own time.
 //! Responds to nothing and keeps nothing.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::run::{Clock, local_time};
 
 use super::args::{Common, ReplayArgs};
 use super::load;
-use super::output::{self, input};
+use super::output::{self, Printer, input};
 
 /// Runs the logs through the engine and prints knocks, then counts and rates.
 pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
@@ -39,7 +39,7 @@ pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
         }
     }
     replayer.summary(clock.now().uptime);
-    Exit::Ok
+    replayer.out.finish()
 }
 
 struct Replayer {
@@ -47,14 +47,13 @@ struct Replayer {
     formats: Arc<Formats>,
     extractor: Extractor,
     time: ReplayTime,
-    out: BufWriter<io::Stdout>,
+    out: Printer,
     json: bool,
     /// Named in the output when there is more than one.
     several: bool,
     log: String,
     line: u64,
     counts: Counts,
-    closed: bool,
 }
 
 #[derive(Default)]
@@ -73,13 +72,12 @@ impl Replayer {
             extractor: Extractor::new(Arc::clone(&formats)),
             formats,
             time: ReplayTime::new(today),
-            out: BufWriter::with_capacity(64 * 1024, io::stdout()),
+            out: Printer::new(),
             json: args.json,
             several: args.logs.len() > 1,
             log: String::new(),
             line: 0,
             counts: Counts::default(),
-            closed: false,
         }
     }
 
@@ -137,10 +135,18 @@ impl Replayer {
             "fields": fields,
             "actions": actions,
         });
-        if self.several
-            && let Some(event) = event.as_object_mut()
-        {
-            event.insert("log".into(), json!(self.log));
+        if let Some(event) = event.as_object_mut() {
+            if self.several {
+                event.insert("log".into(), json!(self.log));
+            }
+            if !accepted.faults.is_empty() {
+                let faults: Vec<serde_json::Value> = accepted
+                    .faults
+                    .iter()
+                    .map(|(action, why)| json!({"action": action, "why": why.to_string()}))
+                    .collect();
+                event.insert("faults".into(), json!(faults));
+            }
         }
         event.to_string()
     }
@@ -156,7 +162,7 @@ impl Replayer {
             };
             text.push_str(&format!("\n    {} {when}: {}", order.template, order.command));
         }
-        if accepted.orders.is_empty() {
+        if accepted.orders.is_empty() && accepted.faults.is_empty() {
             text.push_str("\n    no action's condition holds");
         }
         for (action, fault) in &accepted.faults {
@@ -166,8 +172,7 @@ impl Replayer {
     }
 
     fn print(&mut self, text: &str) {
-        // A closed pipe (`replay … | head`): stop reading, nobody listens.
-        self.closed |= writeln!(self.out, "{text}").is_err();
+        self.out.line(text);
     }
 
     #[allow(clippy::cast_precision_loss, reason = "rates for people to read")]
@@ -197,7 +202,6 @@ impl Replayer {
             )
         };
         self.print(&text);
-        let _closed = self.out.flush();
     }
 }
 
@@ -225,7 +229,7 @@ impl Intake for Replayer {
         self.extractor = extractor;
         self.line += block.get(counted..).map_or(0, newlines);
         self.counts.lines += self.line - before;
-        if self.closed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.out.go_on()
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -285,6 +285,7 @@ impl Daemon {
                 self.finished(id, &outcome);
             }
         }
+        self.respond.close();
         let waiting = self.engine.ledger().orders().count();
         tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
     }

@@ -82,6 +82,13 @@ impl Respond {
         Ok((Self::Real(Box::new(Real { store, pool, running: 0, unsaved: Vec::new() })), ledger))
     }
 
+    /// Ends the answering.
+    pub(crate) fn close(&mut self) {
+        if let Self::Real(real) = self {
+            real.save();
+        }
+    }
+
     /// Orders that a worker has.
     pub(crate) fn running(&self) -> usize {
         match self {
@@ -143,6 +150,18 @@ impl Respond {
         if let Err(error) = real.append(changes) {
             tracing::error!("what was done cannot be kept on disk: {error}");
             real.unsaved.extend_from_slice(changes);
+        }
+    }
+}
+
+impl Real {
+    /// At the end: the last chance for what could not be written.
+    fn save(&mut self) {
+        if !self.unsaved.is_empty()
+            && let Err(error) = self.append(&[])
+        {
+            let orders = self.unsaved.len();
+            tracing::error!(orders, "done, but not struck out on disk, so they run again: {error}");
         }
     }
 }
