@@ -9,6 +9,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::kernel_log::Dmesg;
@@ -52,6 +53,10 @@ fn main() -> ExitCode {
         Ok(()) => {
             tell("", "That was it: everything has been taken down again.");
             ExitCode::SUCCESS
+        }
+        Err(_) if interrupted().load(Ordering::Relaxed) => {
+            tell("", "Interrupted; everything has been taken down again.");
+            ExitCode::from(130)
         }
         Err(error) => failed(&error),
     }
