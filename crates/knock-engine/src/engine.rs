@@ -3,7 +3,7 @@
 //! anything that is to be written or run, so a stranger causes neither.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use knock_wire::{Hit, Refusal};
 
@@ -128,7 +128,7 @@ impl Engine {
         }
     }
 
-    /// Hands out what is due, by (due, id), `at_most` so many: never two orders of one client at a
+    /// Hands out what is due, earliest first, `at_most` so many: never two orders of one client at a
     /// time, and none twice before it was put back or finished.
     pub fn due(&mut self, now: &Now, at_most: usize) -> Vec<Order> {
         self.ledger.agenda.hand_out(now.wall, at_most)
@@ -150,18 +150,11 @@ impl Engine {
     /// Takes in what came of an order. `None`: it is not in the agenda, and nothing changes.
     pub fn finished(&mut self, now: &Now, id: OrderId, outcome: &Outcome) -> Option<Finished> {
         let order = self.ledger.agenda.get(id)?.clone();
-        let fate = retry::fate(&order, outcome);
-        let change = match fate {
-            Fate::Done | Fate::GivenUp { .. } => Change::Finished(id),
-            Fate::Again { after, tries } => {
-                let due = now.wall.checked_add(after).unwrap_or(now.wall);
-                Change::Rescheduled { id, due, attempts: tries }
-            }
+        let (fate, change) = match retry::fate(&order, outcome) {
+            Fate::Again { after, tries } => self.again(now, &order, after, tries),
+            fate => (fate, Change::Finished(id)),
         };
         self.ledger.apply(&change);
-        if retry::is_hopeless(&order, outcome) {
-            self.ledger.agenda.let_pass(id);
-        }
         Some(Finished { order, changes: vec![change], fate })
     }
 
@@ -192,6 +185,24 @@ impl Engine {
         let mut counters = self.counters.clone();
         counters.evicted += self.clients.evicted();
         counters
+    }
+
+    /// Another try would help; whether there may be one.
+    fn again(&self, now: &Now, order: &Order, after: Duration, tries: u32) -> (Fate, Change) {
+        let agenda = &self.ledger.agenda;
+        let due = now.wall.checked_add(after).unwrap_or(now.wall);
+        let fate = if order.is_delayed() {
+            let renewed = agenda.replaced_by(order).any(|later| later.id > order.id);
+            if renewed { Fate::Replaced } else { Fate::Again { after, tries } }
+        } else {
+            let too_late = agenda.last_try(order.client).is_some_and(|last| due >= last);
+            if too_late { Fate::GivenUp { tries } } else { Fate::Again { after, tries } }
+        };
+        let change = match fate {
+            Fate::Again { .. } => Change::Rescheduled { id: order.id, due, attempts: tries },
+            _ => Change::Finished(order.id),
+        };
+        (fate, change)
     }
 
     /// A closing that waits and the one that is to follow a renewed opening are the same rule taken

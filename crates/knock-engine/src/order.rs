@@ -42,6 +42,22 @@ pub struct Order {
     pub attempts: u32,
 }
 
+impl Order {
+    /// Whether it takes back, as far as one can tell, what was done at once.
+    pub(crate) fn is_delayed(&self) -> bool {
+        !self.delay.is_zero()
+    }
+
+    /// A rule is in or out, however often it was asked for; a program does something each time.
+    pub(crate) fn is_rule(&self) -> bool {
+        matches!(self.command, Command::Iptables { .. })
+    }
+
+    pub(crate) fn is_delayed_rule(&self) -> bool {
+        self.is_rule() && self.is_delayed()
+    }
+}
+
 /// What came of running an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use knock_rules::Command;
-
 use crate::order::{Order, Outcome};
 
 /// A rule that was to be put in at once is tried so often, some quarter of an hour. Later it would
@@ -22,11 +20,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub enum Fate {
     /// The world is as it wants it; struck out.
     Done,
-    /// It failed for the last time; struck out.
+    /// It failed for the last time, or no time is left before what follows it; struck out.
     GivenUp {
         /// How often it was tried.
         tries: u32,
     },
+    /// It failed, but a later knock has brought the same closing, which does for both; struck out.
+    Replaced,
     /// It failed and stays in the agenda.
     Again {
         /// How long until the next try.
@@ -46,11 +46,6 @@ pub(crate) fn fate(order: &Order, outcome: &Outcome) -> Fate {
     }
 }
 
-/// Whether another try fails just the same, as far as one can tell.
-pub(crate) fn is_hopeless(order: &Order, outcome: &Outcome) -> bool {
-    is_rule(order) && matches!(outcome, Outcome::Failed { again: false, .. })
-}
-
 enum Most {
     Enough,
     Times(u32),
@@ -62,20 +57,15 @@ fn most_tries(order: &Order, outcome: &Outcome) -> Most {
         Outcome::Done | Outcome::AlreadySo => return Most::Enough,
         Outcome::Failed { again, .. } => *again,
         // A rule is put in once however often it is asked for; a program has done nobody knows what.
-        Outcome::TimedOut => is_rule(order),
+        Outcome::TimedOut => order.is_rule(),
     };
     // What has a delay takes back what was done at once: given up, it would leave a port open.
-    let takes_back = !order.delay.is_zero();
-    match (is_rule(order), takes_back) {
+    match (order.is_rule(), order.is_delayed()) {
         (true, true) => Most::ForEver,
         (true, false) if helps => Most::Times(TRIES_OF_A_RULE),
         (false, takes_back) if takes_back || helps => Most::Times(TRIES_OF_A_PROGRAM),
         (_, _) => Most::Times(1),
     }
-}
-
-fn is_rule(order: &Order) -> bool {
-    matches!(order.command, Command::Iptables { .. })
 }
 
 fn pause_after(tries: u32) -> Duration {

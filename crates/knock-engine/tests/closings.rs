@@ -19,22 +19,118 @@ fn with(settings: &str) -> String {
 }
 
 #[test]
-fn a_failed_opening_is_not_overtaken_by_its_closing() {
+fn an_opening_that_fails_is_given_up_before_its_closing() {
     check(
         CLASSIC,
         "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
          at 0s due -> open 10.0.0.1
-         at 59s failed open 10.0.0.1 -> again at 1m
-         at 1m due -> open 10.0.0.1
+         at 28s failed open 10.0.0.1 -> again at 29s
+         at 28s restart
+         at 29s due -> open 10.0.0.1
+         at 57s late open 10.0.0.1 -> again at 59s
+         at 59s due -> open 10.0.0.1
+         at 59s failed open 10.0.0.1 -> given up after 3
+         at 59s next -> 1m
+         at 1m due -> close 10.0.0.1
+         at 1m already close 10.0.0.1 -> struck out
+         at 1m next -> nothing
+         at 1m agenda -> nothing",
+    );
+    // A try that is late, as there was no worker, comes before the closing all the same.
+    check(
+        CLASSIC,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
+         at 0s due -> open 10.0.0.1
+         at 58s failed open 10.0.0.1 -> again at 59s
+         at 2m due -> open 10.0.0.1
+         at 2m failed open 10.0.0.1 -> given up after 2
+         at 2m due -> close 10.0.0.1",
+    );
+}
+
+/// As with a chain that is not there: iptables cannot know that no further try helps.
+#[test]
+fn no_closing_waits_for_the_second_try_of_another_order() {
+    check(
+        "action open if PORT == 22 iptables -I INPUT -s IP/32 -j ACCEPT
+         action extra if 1 iptables -A missing -s IP/32 -j ACCEPT
+         action close if PORT == 22 after 3s iptables -D INPUT -s IP/32 -j ACCEPT",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s extra@0s close@3s
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 0s due -> extra 10.0.0.1
+         at 0s failed extra 10.0.0.1 -> again at 1s
+         at 1s due -> extra 10.0.0.1
+         at 1s failed extra 10.0.0.1 -> given up after 2
+         at 1s next -> 3s
+         at 3s due -> close 10.0.0.1",
+    );
+    // Closings come before openings in this plan, and a knock while a try is waiting.
+    check(
+        "action close if PORT == 22 after 3s iptables -D INPUT -s IP/32 -j ACCEPT
+         action open if 1 iptables -I INPUT -s IP/32 -j ACCEPT",
+        "at 0s knock 10.0.0.1 PORT=80 TIME=0 -> accepted open@0s
+         at 0s due -> open 10.0.0.1
+         at 20s failed open 10.0.0.1 -> again at 21s
+         at 21s due -> open 10.0.0.1
+         at 21s failed open 10.0.0.1 -> again at 23s
+         at 23s due -> open 10.0.0.1
+         at 23s failed open 10.0.0.1 -> again at 27s
+         at 23s knock 10.0.0.1 PORT=22 TIME=0 -> accepted close@26s open@23s
+         at 23s next -> 26s
+         at 26s due -> open 10.0.0.1
+         at 26s failed open 10.0.0.1 -> given up after 4
+         at 26s due -> open 10.0.0.1
+         at 26s failed open 10.0.0.1 -> given up after 1
+         at 26s due -> close 10.0.0.1",
+    );
+}
+
+#[test]
+fn a_knock_that_shuts_waits_a_minute_at_most() {
+    check(
+        &with("action extra if TIME == 0 iptables -A missing -s IP/32 -j ACCEPT"),
+        "at 0s knock 10.0.0.1 PORT=80 TIME=0 -> accepted extra@0s
+         at 0s due -> extra 10.0.0.1
+         at 0s failed extra 10.0.0.1 -> again at 1s
+         at 1s due -> extra 10.0.0.1
+         at 1s knock 10.0.0.1 PORT=22 TIME=255 -> accepted shut@1s
+         at 31s failed extra 10.0.0.1 -> again at 33s
+         at 31s due -> nothing
+         at 33s due -> extra 10.0.0.1
+         at 56s failed extra 10.0.0.1 -> again at 1m
+         at 1m due -> extra 10.0.0.1
+         at 1m failed extra 10.0.0.1 -> given up after 4
+         at 1m due -> shut 10.0.0.1",
+    );
+}
+
+#[test]
+fn a_closing_that_fails_holds_back_nobody() {
+    check(
+        "action open if PORT == 22 iptables -I INPUT -s IP/32 -j ACCEPT
+         action first if PORT == 22 after 1m iptables -D missing -s IP/32 -j ACCEPT
+         action close if PORT == 22 after 61s iptables -D INPUT -s IP/32 -j ACCEPT
+         action other if PORT == 80 iptables -I INPUT -s IP/32 -j ACCEPT",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s first@1m close@61s
+         at 0s due -> open 10.0.0.1
+         at 0s done open 10.0.0.1 -> struck out
+         at 1m due -> first 10.0.0.1
+         at 1m failed first 10.0.0.1 -> again at 61s
+         at 61s due -> first 10.0.0.1
          at 61s due -> nothing
-         at 61s next -> nothing
-         at 61s failed open 10.0.0.1 -> again at 63s
-         at 62s next -> 63s
-         at 62s due -> nothing
-         at 63s due -> open 10.0.0.1
-         at 63s done open 10.0.0.1 -> struck out
-         at 63s next -> 1m
-         at 63s due -> close 10.0.0.1",
+         at 61s failed first 10.0.0.1 -> again at 63s
+         at 61s due -> close 10.0.0.1
+         at 61s failed close 10.0.0.1 -> again at 62s
+         at 61s knock 10.0.0.1 PORT=80 TIME=0 -> accepted other@61s
+         at 61s due -> other 10.0.0.1
+         at 61s failed other 10.0.0.1 -> again at 62s
+         at 61s restart
+         at 62s due -> close 10.0.0.1
+         at 62s done close 10.0.0.1 -> struck out
+         at 62s due -> other 10.0.0.1
+         at 62s failed other 10.0.0.1 -> again at 64s
+         at 63s due -> first 10.0.0.1",
     );
 }
 
@@ -169,29 +265,6 @@ fn a_closing_rule_is_never_given_up() {
 }
 
 #[test]
-fn a_mistake_in_a_closing_does_not_bar_its_client_for_ever() {
-    check(
-        CLASSIC,
-        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
-         at 0s due -> open 10.0.0.1
-         at 0s done open 10.0.0.1 -> struck out
-         at 1m due -> close 10.0.0.1
-         at 1m broken close 10.0.0.1 -> again at 61s
-         at 1m reload action corrected if PORT == 80 iptables -I INPUT -s IP/32 -j ACCEPT
-         at 1m knock 10.0.0.1 PORT=80 TIME=0 -> accepted corrected@1m
-         at 1m due -> corrected 10.0.0.1
-         at 1m done corrected 10.0.0.1 -> struck out
-         at 61s due -> close 10.0.0.1
-         at 61s failed close 10.0.0.1 -> again at 63s
-         at 62s knock 10.0.0.1 PORT=80 TIME=0 -> accepted corrected@62s
-         at 62s due -> nothing
-         at 63s due -> close 10.0.0.1
-         at 63s done close 10.0.0.1 -> struck out
-         at 63s due -> corrected 10.0.0.1",
-    );
-}
-
-#[test]
 fn a_renewed_knock_is_not_cut_short_by_the_first_closing() {
     check(
         CLASSIC,
@@ -249,7 +322,7 @@ fn only_the_same_rule_of_the_same_client_is_renewed() {
 }
 
 #[test]
-fn a_closing_under_way_is_not_renewed_but_comes_first() {
+fn a_closing_under_way_comes_first_and_if_it_fails_makes_way() {
     check(
         CLASSIC,
         "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@0s close@1m
@@ -257,12 +330,13 @@ fn a_closing_under_way_is_not_renewed_but_comes_first() {
          at 0s done open 10.0.0.1 -> struck out
          at 1m due -> close 10.0.0.1
          at 1m knock 10.0.0.1 PORT=22 TIME=1 -> accepted open@1m close@2m
-         at 1m failed close 10.0.0.1 -> again at 61s
          at 1m due -> nothing
-         at 61s due -> close 10.0.0.1
-         at 61s done close 10.0.0.1 -> struck out
-         at 61s due -> open 10.0.0.1
-         at 61s agenda -> open@1m, close@2m",
+         at 1m failed close 10.0.0.1 -> replaced
+         at 1m agenda -> open@1m, close@2m
+         at 1m restart
+         at 1m due -> open 10.0.0.1
+         at 1m done open 10.0.0.1 -> struck out
+         at 2m due -> close 10.0.0.1",
     );
 }
 

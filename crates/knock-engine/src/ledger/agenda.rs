@@ -1,19 +1,23 @@
 //! The agenda: orders waiting for their time, one at a time for each client.
 //! Decides when and in which sequence, never whether: that was decided when the knock came.
 //!
-//! Orders of one client stand in a lane. Only the first of a lane can be handed out, and while it
-//! is with a worker the lane is closed, so that an opening and its late closing never swap. An
-//! order once tried goes before those that were not, and they wait for it: else an opening that
-//! waits for its second try would be overtaken by its closing, and stay open. Only an order that no
-//! further try can help lets others pass, or a mistake in one command would bar its client for ever.
+//! Orders of one client stand in a lane, and one of them at most is with a worker. Sequence matters
+//! where a closing could overtake its opening, and only there:
+//!
+//! - Orders without a delay run in the sequence in which they came, a second try before the next.
+//! - A delayed one waits for them, unless it came earlier and is due earlier. If it is due before a
+//!   second try, that try is brought forward; what fails then is given up, see `last_try`.
+//! - A delayed one that failed is past all that: it holds nobody back, and only the order that is
+//!   with a worker holds it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::time::SystemTime;
-
-use knock_rules::Command;
+use std::time::{Duration, SystemTime};
 
 use crate::order::{Order, OrderId};
+
+/// How long the further tries of one order may hold back the next of its client.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waiting orders. Which of them are with a worker is known here too, but is nothing durable:
 /// after a restart none is.
@@ -21,33 +25,25 @@ use crate::order::{Order, OrderId};
 pub(crate) struct Agenda {
     orders: BTreeMap<OrderId, Order>,
     lanes: HashMap<IpAddr, Lane>,
-    /// The first order of each lane that has none with a worker.
-    heads: BTreeSet<(SystemTime, OrderId)>,
-    /// Tried in vain, and others may go first all the same.
-    let_pass: BTreeSet<OrderId>,
+    /// The first order of each lane that has none with a worker, and when it is to go.
+    heads: BTreeSet<Place>,
     in_flight: usize,
     no_worker_free: bool,
 }
 
+/// When, and which.
+type Place = (SystemTime, OrderId);
+
 /// The orders of one client.
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: BTreeSet<Place>,
+    /// Without a delay, in the sequence in which they came; only the first can have been tried.
+    at_once: BTreeMap<OrderId, SystemTime>,
+    /// With a delay, not yet tried.
+    delayed: BTreeSet<Place>,
+    /// With a delay, tried in vain.
+    failed: BTreeSet<Place>,
     in_flight: Option<OrderId>,
-}
-
-/// Where an order stands in its lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    begun: Begun,
-    due: SystemTime,
-    id: OrderId,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Begun {
-    Tried,
-    NotYet,
 }
 
 impl Agenda {
@@ -56,11 +52,8 @@ impl Agenda {
         if self.orders.contains_key(&order.id) {
             return;
         }
-        let (client, place) = (order.client, self.place(&order));
+        self.change_lane(order.client, |lane| lane.insert(&order));
         self.orders.insert(order.id, order);
-        self.change_lane(client, |lane| {
-            lane.waiting.insert(place);
-        });
     }
 
     /// Puts an order back with a later time, after a try in vain.
@@ -73,10 +66,8 @@ impl Agenda {
     /// Takes an order out, wherever it stands.
     pub(crate) fn strike_out(&mut self, id: OrderId) -> Option<Order> {
         let order = self.orders.remove(&id)?;
-        let place = self.place(&order);
-        self.let_pass.remove(&id);
         let was_in_flight = self.change_lane(order.client, |lane| {
-            lane.waiting.remove(&place);
+            lane.remove(&order);
             lane.in_flight.take_if(|flying| *flying == id).is_some()
         });
         if was_in_flight {
@@ -86,17 +77,16 @@ impl Agenda {
         Some(order)
     }
 
-    /// What is due and whose client has no order with a worker, by (due, id), `at_most` so many.
+    /// What is to go now and whose client has no order with a worker, in sequence, `at_most` so many.
     /// What is handed out is not handed out again before it is put back or finished.
     pub(crate) fn hand_out(&mut self, wall: SystemTime, at_most: usize) -> Vec<Order> {
         let mut due = Vec::new();
         while due.len() < at_most {
             let head = self.heads.first().filter(|(due, _)| *due <= wall);
             let Some(order) = head.and_then(|(_, id)| self.orders.get(id)).cloned() else { break };
-            let (id, place) = (order.id, self.place(&order));
             self.change_lane(order.client, |lane| {
-                lane.waiting.remove(&place);
-                lane.in_flight = Some(id);
+                lane.remove(&order);
+                lane.in_flight = Some(order.id);
             });
             self.in_flight += 1;
             due.push(order);
@@ -106,12 +96,10 @@ impl Agenda {
 
     /// An order that found no free worker waits again, in its old place.
     pub(crate) fn put_back(&mut self, id: OrderId) {
-        let Some(order) = self.orders.get(&id) else { return };
-        let (client, place) = (order.client, self.place(order));
-        let was_in_flight = self.change_lane(client, |lane| {
-            let was_in_flight = lane.in_flight.take_if(|flying| *flying == id).is_some();
-            lane.waiting.insert(place);
-            was_in_flight
+        let Some(order) = self.orders.get(&id).cloned() else { return };
+        let was_in_flight = self.change_lane(order.client, |lane| {
+            lane.insert(&order);
+            lane.in_flight.take_if(|flying| *flying == id).is_some()
         });
         if was_in_flight {
             self.in_flight -= 1;
@@ -119,31 +107,26 @@ impl Agenda {
         }
     }
 
-    /// Lets others of its client go before an order that was tried in vain, each when it is due.
-    pub(crate) fn let_pass(&mut self, id: OrderId) {
-        let Some(order) = self.orders.get(&id) else { return };
-        let (client, before) = (order.client, self.place(order));
-        let after = Place { begun: Begun::NotYet, ..before };
-        self.let_pass.insert(id);
-        self.change_lane(client, |lane| {
-            if lane.waiting.remove(&before) {
-                lane.waiting.insert(after);
-            }
-        });
+    /// Before when an order without a delay may be tried again, if it fails now: before what follows
+    /// it has to run. So no opening comes after its closing, and no closing waits for a second try.
+    pub(crate) fn last_try(&self, client: IpAddr) -> Option<SystemTime> {
+        let lane = self.lanes.get(&client)?;
+        let closing = lane.delayed.first().map(|(due, _)| *due);
+        // One of these may be a closing too.
+        let next = lane.at_once.values().next().and_then(|due| due.checked_add(PATIENCE));
+        [closing, next].into_iter().flatten().min()
     }
 
     /// Those that wait and have nothing left to do once this one is scheduled: the same rule for the
     /// same client, delayed as well. Only rules, which are there once however often they were put
     /// in; a program takes out one for each that it has put in, so each closing counts.
     pub(crate) fn replaced_by(&self, order: &Order) -> impl Iterator<Item = &Order> + '_ {
-        let delayed_rule =
-            matches!(order.command, Command::Iptables { .. }) && !order.delay.is_zero();
-        let lane = self.lanes.get(&order.client).filter(|_| delayed_rule);
-        let waiting = lane.into_iter().flat_map(|lane| &lane.waiting);
+        let lane = self.lanes.get(&order.client).filter(|_| order.is_delayed_rule());
+        let waiting = lane.into_iter().flat_map(|lane| lane.delayed.iter().chain(&lane.failed));
         let command = order.command.clone();
         waiting
-            .filter_map(|place| self.orders.get(&place.id))
-            .filter(move |waiting| !waiting.delay.is_zero() && waiting.command == command)
+            .filter_map(|(_, id)| self.orders.get(id))
+            .filter(move |waiting| waiting.command == command)
     }
 
     /// When `hand_out` will have something, if nothing else happens before. `None` also while all
@@ -164,12 +147,6 @@ impl Agenda {
         self.orders.values()
     }
 
-    fn place(&self, order: &Order) -> Place {
-        let holds_lane = order.attempts > 0 && !self.let_pass.contains(&order.id);
-        let begun = if holds_lane { Begun::Tried } else { Begun::NotYet };
-        Place { begun, due: order.due, id: order.id }
-    }
-
     /// The one place where a lane changes, so that `heads` always tells the truth about it.
     fn change_lane<T>(&mut self, client: IpAddr, change: impl FnOnce(&mut Lane) -> T) -> T {
         let lane = self.lanes.entry(client).or_default();
@@ -187,11 +164,41 @@ impl Agenda {
 }
 
 impl Lane {
-    fn head(&self) -> Option<(SystemTime, OrderId)> {
-        match self.in_flight {
-            Some(_) => None,
-            None => self.waiting.first().map(|place| (place.due, place.id)),
+    fn insert(&mut self, order: &Order) {
+        let place = (order.due, order.id);
+        match (order.is_delayed(), order.attempts) {
+            (false, _) => {
+                self.at_once.insert(order.id, order.due);
+            }
+            (true, 0) => {
+                self.delayed.insert(place);
+            }
+            (true, _) => {
+                self.failed.insert(place);
+            }
         }
+    }
+
+    fn remove(&mut self, order: &Order) {
+        let place = (order.due, order.id);
+        self.at_once.remove(&order.id);
+        self.delayed.remove(&place);
+        self.failed.remove(&place);
+    }
+
+    fn head(&self) -> Option<Place> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let at_once = self.at_once.iter().next().map(|(id, due)| (*due, *id));
+        let in_sequence = match (at_once, self.delayed.first().copied()) {
+            (Some(first), Some(closing)) if closing.0 < first.0 && closing.1 < first.1 => {
+                Some(closing)
+            }
+            (Some(first), Some(closing)) => Some((first.0.min(closing.0), first.1)),
+            (first, closing) => first.or(closing),
+        };
+        in_sequence.into_iter().chain(self.failed.first().copied()).min()
     }
 }
 

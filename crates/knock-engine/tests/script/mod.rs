@@ -334,6 +334,7 @@ impl Stage {
             self.engine.finished(&self.now(), id, outcome).unwrap();
         let answer = match (fate, changes.as_slice()) {
             (Fate::Done, [Change::Finished(_)]) => "struck out".to_owned(),
+            (Fate::Replaced, [Change::Finished(_)]) => "replaced".to_owned(),
             (Fate::GivenUp { tries }, [Change::Finished(_)]) => format!("given up after {tries}"),
             (Fate::Again { after, tries }, [Change::Rescheduled { due, attempts, .. }]) => {
                 assert_eq!((*due, *attempts), (self.now().wall + after, tries));

@@ -180,7 +180,12 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
             let after = after.as_secs();
             tracing::warn!(%client, template, tries, "{why}; tried again in {after} s");
         }
-        Fate::GivenUp { tries: 1 } => tracing::error!(%client, template, "{why}"),
+        Fate::Replaced => {
+            tracing::warn!(%client, template, "{why}; left to the same closing of a later knock");
+        }
+        Fate::GivenUp { tries: 1 } => {
+            tracing::error!(%client, template, "{why}; not tried again");
+        }
         Fate::GivenUp { tries } => {
             tracing::error!(%client, template, "{why}; given up after {tries} tries");
         }
