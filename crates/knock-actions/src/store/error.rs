@@ -56,6 +56,11 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// It was removed while in use, or another file stands in its place.
+    Gone {
+        /// The database.
+        path: PathBuf,
+    },
     /// There have been so many damaged ones that no name is left for another.
     TooManySetAside {
         /// The folder.
@@ -106,6 +111,12 @@ impl fmt::Display for StoreError {
                 "{} was damaged while in use ({what}); restart the daemon, which sets it aside",
                 path.display()
             ),
+            Self::Gone { path } => write!(
+                f,
+                "{} was removed or replaced while in use, and what is written now would be lost at \
+                 the next start; restart the daemon",
+                path.display()
+            ),
             Self::TooManySetAside { dir } => write!(
                 f,
                 "{} is full of damaged stores; look at them, and at the disk, and move them away",
@@ -126,6 +137,7 @@ impl Error for StoreError {
             | Self::Newer { .. }
             | Self::NoRoom { .. }
             | Self::Damaged { .. }
+            | Self::Gone { .. }
             | Self::TooManySetAside { .. } => None,
         }
     }

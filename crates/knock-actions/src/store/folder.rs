@@ -15,7 +15,9 @@ const DATABASE: &str = "knockdaemon.db";
 /// Locked while a daemon works here; holds the number of its process.
 const LOCK: &str = "lock";
 /// What SQLite puts beside a database.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+const COMPANIONS: [&str; 3] = [LOG, "-shm", "-journal"];
+/// The companion that new rows are written to first.
+const LOG: &str = "-wal";
 /// Damaged databases that are kept. Each of them was lost to a fault that somebody should look at.
 const MAX_ASIDE: u32 = 99;
 /// Every SQLite 3 file begins so.
@@ -34,6 +36,10 @@ struct Lock {
     /// Whether a daemon has been here before.
     used: bool,
 }
+
+/// Device and inode of the database, and of its log, which has the newest part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity([(u64, u64); 2]);
 
 /// Closing the file would not do: a child of ours that is just being started holds it open too,
 /// until it runs its program.
@@ -64,6 +70,20 @@ impl Folder {
 
     pub(super) fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    /// Which files the open database is in. Looks at their names only: to open and close one would
+    /// drop SQLite's locks on it.
+    pub(super) fn identity(&self) -> Result<Identity, StoreError> {
+        let database = self.database();
+        let of = |path: &Path| match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Gone { path: path.to_owned() })
+            }
+            Err(error) => Err(failed(path, "look at")(error)),
+        };
+        Ok(Identity([of(&database)?, of(&with_suffix(&database, LOG))?]))
     }
 
     /// Makes the database where it is missing, readable for nobody else. An `Err` inside tells why

@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::error::Fault;
 pub use self::error::{StoreError, StoreNotice};
-use self::folder::Folder;
+use self::folder::{Folder, Identity};
 
 /// How long somebody who looks at the database with `sqlite3` may hold us up.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
@@ -24,10 +24,11 @@ const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// The open store. One a folder: the second [`Store::open`] is refused while this lives.
 #[derive(Debug)]
 pub struct Store {
-    /// Before `_folder`: closed before the folder is free for others.
+    /// Before `folder`: closed before the folder is free for others.
     connection: Connection,
     database: PathBuf,
-    _folder: Folder,
+    identity: Identity,
+    folder: Folder,
 }
 
 impl Store {
@@ -54,7 +55,8 @@ impl Store {
             other => other,
         }
         .map_err(|fault| fault.at(&database))?;
-        Ok((Self { connection, database, _folder: folder }, ledger, notices))
+        let identity = folder.identity()?;
+        Ok((Self { connection, database, identity, folder }, ledger, notices))
     }
 
     /// Makes changes durable, all of them or none. Durable on return: a power cut does not undo it.
@@ -64,6 +66,10 @@ impl Store {
     pub fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
+        }
+        // SQLite would go on writing into a file that no restart finds.
+        if self.folder.identity()? != self.identity {
+            return Err(StoreError::Gone { path: self.database.clone() });
         }
         write(&mut self.connection, changes).map_err(|fault| fault.at(&self.database))
     }

@@ -112,3 +112,29 @@ fn a_read_only_folder_is_named() {
     mount("remount,ro");
     check("state/lock");
 }
+
+/// What is open stays writable then, and is the same file: neither lost nor taken for another.
+#[test]
+fn a_folder_that_becomes_read_only_while_in_use_loses_nothing() {
+    let name = "store::tests::disk::a_folder_that_becomes_read_only_while_in_use_loses_nothing";
+    if !is_inside(name, "-Urm") {
+        return;
+    }
+    mount("size=1m");
+    let folder = folder();
+    let dir = folder.path().join("state");
+    let (mut store, mut expected) = open(&dir);
+    for options in ["bind", "remount,bind,ro"] {
+        let mounted = Command::new("mount").args(["-o", options]).args([&dir, &dir]).status();
+        assert!(mounted.unwrap().success(), "this test needs to mount a folder: {options}");
+    }
+    fs::write(dir.join("probe"), "").unwrap_err();
+    for change in changes() {
+        store.append(std::slice::from_ref(&change)).unwrap();
+        expected.apply(&change);
+    }
+    drop(store);
+    assert!(Store::open(&dir).unwrap_err().to_string().contains("Read-only file system"));
+    assert!(Command::new("umount").arg(&dir).status().unwrap().success());
+    assert_eq!(told(&open(&dir).1), told(&expected));
+}

@@ -200,3 +200,33 @@ fn nobody_else_can_read_or_write() {
     set(&database, 0o600).unwrap();
     assert_eq!(open(&dir).1.orders().count(), 4);
 }
+
+/// Else a port would open whose closing no restart finds.
+#[test]
+fn a_store_that_was_removed_or_replaced_while_open_takes_nothing() {
+    let check = |meddle: &dyn Fn(&Path)| {
+        let folder = folder();
+        let dir = folder.path().join("state");
+        let (mut store, _) = open(&dir);
+        store.append(&changes()).unwrap();
+        meddle(&dir);
+        let error = store.append(&[Change::Finished(OrderId(1))]).unwrap_err();
+        assert!(matches!(error, StoreError::Gone { .. }), "{error:?}");
+        let said = error.to_string();
+        let database = dir.join("knockdaemon.db").display().to_string();
+        assert!(said.contains(&database) && said.contains("restart the daemon"), "{said}");
+    };
+    check(&|dir| fs::remove_dir_all(dir).unwrap());
+    check(&|dir| fs::rename(dir, dir.with_extension("old")).unwrap());
+    check(&|dir| fs::remove_file(dir.join("knockdaemon.db")).unwrap());
+    check(&|dir| fs::remove_file(dir.join("knockdaemon.db-wal")).unwrap());
+    check(&|dir| {
+        fs::rename(dir, dir.with_extension("old")).unwrap();
+        drop(open(dir));
+    });
+    check(&|dir| {
+        let [database, copy] = ["knockdaemon.db", "copy"].map(|name| dir.join(name));
+        fs::copy(&database, &copy).unwrap();
+        fs::rename(&copy, &database).unwrap();
+    });
+}
