@@ -11,8 +11,6 @@ use knock_rules::Command;
 
 use crate::runner::Runner;
 
-/// Most threads of a pool. More would only wait for the firewall's lock together.
-const MAX_WORKERS: usize = 16;
 /// Orders that wait in the queue for each worker. Short on purpose: what does not fit is safer in
 /// the durable agenda, where a restart finds it.
 const QUEUED_PER_WORKER: usize = 4;
@@ -28,13 +26,13 @@ impl Pool {
     /// the worker's thread; if it blocks, the worker does.
     ///
     /// # Errors
-    /// When the system gives not even one thread.
-    pub fn start(
+    /// When the system does not give all these threads.
+    pub fn start<R: Runner + 'static>(
         workers: usize,
-        make_runner: impl Fn() -> Box<dyn Runner>,
+        make_runner: impl Fn() -> R,
         done: impl Fn(OrderId, Outcome) + Send + Clone + 'static,
     ) -> std::io::Result<Self> {
-        let workers = workers.clamp(1, MAX_WORKERS);
+        let workers = workers.max(1);
         let (orders, inbox) = sync_channel(workers * QUEUED_PER_WORKER);
         let inbox = Arc::new(Mutex::new(inbox));
         for number in 1..=workers {
@@ -57,13 +55,13 @@ impl Pool {
     }
 }
 
-struct Worker<D> {
+struct Worker<R, D> {
     inbox: Arc<Mutex<Receiver<Order>>>,
-    runner: Box<dyn Runner>,
+    runner: R,
     done: D,
 }
 
-impl<D: Fn(OrderId, Outcome)> Worker<D> {
+impl<R: Runner, D: Fn(OrderId, Outcome)> Worker<R, D> {
     fn work(mut self) {
         while let Some(order) = self.next() {
             let id = order.id;
@@ -130,9 +128,7 @@ mod tests {
             let open = Arc::new(Mutex::new(open));
             let (done, told) = channel();
             let done = move |id, outcome| done.send((id, outcome)).unwrap();
-            let gate = || -> Box<dyn Runner> {
-                Box::new(Gate { began: began.clone(), open: Arc::clone(&open) })
-            };
+            let gate = || Gate { began: began.clone(), open: Arc::clone(&open) };
             Self { pool: Pool::start(workers, gate, done).unwrap(), begun, opener, told }
         }
     }
@@ -186,7 +182,7 @@ mod tests {
         }
         let (done, told) = channel();
         let done = move |_, outcome| done.send(outcome).unwrap();
-        let pool = Pool::start(1, || Box::new(Faulty), done).unwrap();
+        let pool = Pool::start(1, || Faulty, done).unwrap();
         let rule = Command::Iptables { family: Family::V4, args: Vec::new() };
         for order in [order(1, rule), numbered(1), numbered(2)] {
             pool.try_send(order).unwrap();

@@ -70,14 +70,10 @@ impl Respond {
         for notice in notices {
             tracing::error!("{notice}");
         }
-        let pool = Pool::start(
-            WORKERS,
-            || Box::new(Host::new()),
-            move |id, outcome| {
-                // A closed inbox: the daemon has stopped, and the order runs again at the next start.
-                let _gone = inbox.send(Event::Finished(id, outcome));
-            },
-        )
+        let pool = Pool::start(WORKERS, Host::new, move |id, outcome| {
+            // A closed inbox: the daemon has stopped, and the order runs again at the next start.
+            let _gone = inbox.send(Event::Finished(id, outcome));
+        })
         .map_err(RunError::System)?;
         Ok((Self::Real(Box::new(Real { store, pool, running: 0, unsaved: Vec::new() })), ledger))
     }
