@@ -34,11 +34,7 @@ impl SourceText {
 
     /// Reads a file, of a too large one only so much that [`parse`](crate::parse) can tell.
     pub fn read(path: &Path) -> io::Result<Self> {
-        // A pipe or a device would block or never end.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        let file = File::open(path)?;
+        let file = open_regular(path)?;
         let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
         let len = file.metadata()?.len().saturating_add(1).min(limit);
         // All the room at once: a text that moves while it grows leaves copies behind, which nobody wipes.
@@ -52,6 +48,16 @@ impl Drop for SourceText {
     fn drop(&mut self) {
         self.text.zeroize();
     }
+}
+
+/// Opens a file to read it. Looks before it opens: a pipe or a device would block or never end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_file() {
+        return File::open(path);
+    }
+    let what = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+    Err(io::Error::other(format!("it is {what}, not a regular file")))
 }
 
 /// A place that an editor can jump to.

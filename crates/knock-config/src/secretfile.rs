@@ -9,7 +9,7 @@ use std::path::Path;
 
 use knock_wire::Secret;
 
-use crate::place::Place;
+use crate::place::{Place, open_regular};
 use crate::problem::{Problem, Reading, Severity};
 use crate::syntax::Syntax;
 
@@ -36,11 +36,12 @@ pub(crate) fn read_at(path: &Path, insecure: bool, at: Option<&Place>) -> Readin
     // All the room at once, as `Secret` wants it.
     let room = usize::try_from(MAX_KEY_FILE).map_or(0, |most| most.saturating_add(1));
     let mut bytes = Vec::with_capacity(room);
-    let read = fs::File::open(path)
+    let read = open_regular(path)
         .and_then(|file| file.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes).map(|_| ()));
     match read {
         Err(error) => {
-            fail(Severity::Error, format!("cannot read the keyfile {shown}: {error}"), None)
+            fail(Severity::Error, format!("cannot read the keyfile {shown}: {error}"), None);
+            return Reading::new(Secret::new(bytes), problems);
         }
         Ok(()) if u64::try_from(bytes.len()).is_ok_and(|len| len > MAX_KEY_FILE) => {
             fail(Severity::Error, format!("{shown} is too large to be a key"), None);

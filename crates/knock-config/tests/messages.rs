@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use knock_config::report::{Colour, Sources, print};
 use knock_config::{
     Problem, ReadOptions, SHIPPED_FORMATS, Severity, SourceText, read_client, read_daemon,
+    read_format,
 };
 
 /// The rest of a legacy file that is right. A line is left out where the text has its key.
@@ -126,6 +127,30 @@ fn check_client(text: &str, expected: &str) {
         reading.problems.extend(settings.wire.codec().problems);
     }
     assert_eq!(show(&reading.problems, &source).trim_end(), expected);
+}
+
+/// What is missing in a file that cannot be read is no second mistake.
+#[test]
+fn a_broken_file_has_one_error() {
+    let large = vec![b'#'; 2 * 1024 * 1024];
+    for (name, text, expected) in [
+        ("a.yaml", &b"logfile: [a, b\n"[..], "a bracket is not closed before this"),
+        ("a.yaml", b"logfile: \"x\nkey: y\n", "this quote is never closed"),
+        ("a.yaml", b"logfile: \xff\n", "this is not UTF-8, as YAML must be"),
+        ("a.yaml", b"knock\n", "a config file is made of keys with values"),
+        ("a.yaml", &large, "this file is larger than 1048576 bytes"),
+        ("a.conf", &large, "this file is larger than 1048576 bytes"),
+        ("a.conf", b"<actions>\nuse = yes\n", "`<actions>` is never closed"),
+        ("a.conf", b"</actions>\n", "`</actions>` closes a block, but none is open"),
+        ("a.conf", b"<<include none.conf>>\n", "cannot include 'none.conf'"),
+    ] {
+        let source = SourceText::new(name, text);
+        let daemon = read_daemon(&source, &options()).problems;
+        let messages: Vec<&str> = daemon.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(matches!(messages[..], [one] if one.starts_with(expected)), "{messages:?}");
+        assert_eq!(read_client(&source, &options()).problems, daemon);
+        assert_eq!(read_format(&source).problems, daemon);
+    }
 }
 
 #[test]
@@ -380,9 +405,7 @@ fn templates_and_actions() {
     );
     check(
         "action = tell",
-        "1:1 «action» error: 'action' takes a block, this is a value\n\
-         10:1 «<action>» error: `<action>` is a block, but line 1 has an option 'action' | rename one of them\n\
-         13:11 «tell» warning: template 'tell' is used by no action",
+        "10:1 «<action>» error: `<action>` is a block, but line 1 has an option 'action' | rename one of them",
     );
 }
 

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use knock_config::{ReadOptions, Severity, SourceText, read_daemon, read_keyfile};
 
@@ -140,4 +141,25 @@ fn a_file_too_large_to_be_a_key_is_not_taken() {
     fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     assert!(read_keyfile(&path, false).value.is_none());
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for (path, what) in [
+        (pipe.as_path(), "a pipe or a device"),
+        (Path::new("/dev/zero"), "a pipe or a device"),
+        (folder.path(), "a folder"),
+    ] {
+        let expected = format!("it is {what}, not a regular file");
+        assert_eq!(SourceText::read(path).unwrap_err().to_string(), expected);
+        let problems = read_keyfile(path, false).problems;
+        let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        let expected = format!("cannot read the keyfile {}: {expected}", path.display());
+        assert_eq!(messages, [expected]);
+        assert!(problems.iter().all(|problem| problem.help.is_none()));
+    }
 }

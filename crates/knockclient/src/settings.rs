@@ -3,7 +3,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -171,10 +170,9 @@ fn read(path: Option<&Path>, options: &ReadOptions, voice: Voice) -> Result<Conf
     let Some(path) = path else {
         return Ok(Config { settings: ClientSettings::default(), sources: Sources::default() });
     };
-    let text = fs::read(path)
+    let source = SourceText::read(path)
         .map_err(|error| ClientError::ConfigUnreadable { path: path.to_path_buf(), error })?;
     voice.debug(&format!("config: {}", path.display()));
-    let source = SourceText::new(path, text);
     let Reading { value, problems } = read_client(&source, options);
     let mut sources = Sources::of(&source);
     sources.load(&problems);

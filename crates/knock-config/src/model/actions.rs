@@ -2,6 +2,7 @@
 //!
 //! Everything is checked, also what is switched off; what is switched off stays out of the plan.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use knock_engine::Action;
@@ -16,6 +17,9 @@ use crate::problem::Problem;
 use crate::suggest::nearest;
 use crate::syntax::Syntax;
 use crate::tree::{Node, Scalar, Table};
+
+/// Among how many templates one is looked for that a mistyped name may have meant.
+const MAX_KNOWN: usize = 100;
 
 /// How long a command may run when the template does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, names: &Names) ->
         }
     }
 
-    let mut templates = Vec::new();
+    let mut templates = Templates::default();
     for section in std::iter::once(top).chain(&holders) {
         for kind in ["template", "templates"] {
             for block in reader.blocks(section, kind) {
@@ -74,10 +78,28 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, names: &Names) ->
             Problem::warning(top.table.place(), "no action is defined, so knocks do nothing");
         reader.add(problem);
     }
-    for template in &templates {
+    for template in &templates.all {
         template.lint(reader);
     }
     actions.into_iter().flatten().collect()
+}
+
+/// All templates in the order of the file, and which name is which: a file may hold thousands.
+#[derive(Default)]
+struct Templates {
+    all: Vec<Defined>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Templates {
+    fn get_mut(&mut self, name: &str) -> Option<&mut Defined> {
+        self.by_name.get(name).and_then(|at| self.all.get_mut(*at))
+    }
+
+    fn add(&mut self, template: Defined) {
+        self.by_name.insert(template.name.clone(), self.all.len());
+        self.all.push(template);
+    }
 }
 
 /// A template with its users.
@@ -98,7 +120,7 @@ struct Written {
 
 fn read_template(
     reader: &mut Reader<'_>,
-    templates: &mut Vec<Defined>,
+    templates: &mut Templates,
     name: Option<&str>,
     table: &Table,
     at: Place,
@@ -116,7 +138,7 @@ fn read_template(
         let problem = Problem::error(at.clone(), format!("template '{name}' has no command"));
         reader.add(problem.with_help("give it one of 'iptables', 'exec' and 'system'"));
     }
-    if let Some(first) = templates.iter().find(|other| other.name == name) {
+    if let Some(first) = templates.get_mut(name) {
         let problem = Problem::error(at, format!("template '{name}' is defined twice"));
         reader.add(problem.with_help(format!("the first one is in line {}", first.at.line)));
         return;
@@ -131,7 +153,7 @@ fn read_template(
         None => TIMEOUT,
     };
     let name = name.to_owned();
-    templates.push(Defined { name, at, command, state, timeout, used_by: Vec::new() });
+    templates.add(Defined { name, at, command, state, timeout, used_by: Vec::new() });
 }
 
 fn command(
@@ -214,7 +236,7 @@ fn state(reader: &mut Reader<'_>, section: &Section<'_>, names: &Names) -> Vec<S
 
 fn read_action(
     reader: &mut Reader<'_>,
-    templates: &mut [Defined],
+    templates: &mut Templates,
     (block_name, number): (Option<&str>, usize),
     table: &Table,
     at: &Place,
@@ -239,15 +261,11 @@ fn read_action(
     let used = reader.yes_no(&section, "use").is_none_or(|given| given.value);
 
     let template = wanted.and_then(|text| {
-        let known = templates.iter().position(|one| one.name == text.text().trim());
-        match known {
-            Some(known) => templates.get_mut(known),
-            None => {
-                let problem = unknown_template(text, templates, &name);
-                reader.add(problem);
-                None
-            }
+        let wanted = text.text().trim();
+        if templates.get_mut(wanted).is_none() {
+            reader.add(unknown_template(text, templates, &name));
         }
+        templates.get_mut(wanted)
     });
     if table.get("template").is_none() && table.get("state").is_none() {
         let problem = Problem::warning(at.clone(), format!("action '{name}' does nothing"));
@@ -267,12 +285,14 @@ fn read_action(
     used.then_some(action)
 }
 
-fn unknown_template(text: &Scalar, templates: &mut [Defined], action: &str) -> Problem {
+fn unknown_template(text: &Scalar, templates: &mut Templates, action: &str) -> Problem {
     let name = text.text().trim();
     let problem = Problem::error(text.place(), format!("unknown template '{name}'"));
-    let known: Vec<String> = templates.iter().map(|template| template.name.clone()).collect();
-    let near = nearest(name, known.iter().map(String::as_str));
-    let near = templates.iter_mut().find(|template| Some(template.name.as_str()) == near);
+    let names = templates.all.iter().map(|template| template.name.clone());
+    let known: Vec<String> = names.take(MAX_KNOWN).collect();
+    let more = if templates.all.len() > MAX_KNOWN { " and others" } else { "" };
+    let near = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let near = near.and_then(|near| templates.get_mut(&near));
     problem.with_help(match near {
         Some(near) => {
             // Meant to be used: one mistake, one message.
@@ -280,7 +300,7 @@ fn unknown_template(text: &Scalar, templates: &mut [Defined], action: &str) -> P
             format!("did you mean '{}'? (defined in line {})", near.name, near.at.line)
         }
         None if known.is_empty() => "no template is defined".to_owned(),
-        None => format!("defined are {}", known.join(", ")),
+        None => format!("defined are {}{more}", known.join(", ")),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::model::section::{Reader, path_of};
 use crate::model::{ReadOptions, WireSettings, formats, values, wire};
 use crate::place::SourceText;
 use crate::problem::Reading;
-use crate::syntax::parse_all;
+use crate::syntax::parse;
 
 /// What a file tells the client.
 #[derive(Debug, Default)]
@@ -52,7 +52,9 @@ const FLAGS: [&str; 10] =
 /// file.
 #[must_use]
 pub fn read_client(source: &SourceText, options: &ReadOptions) -> Reading<ClientSettings> {
-    let (tree, problems) = parse_all(source);
+    let Reading { value, problems } = parse(source);
+    // Of what cannot be read nobody can tell what is missing.
+    let Some(tree) = value else { return Reading { value: None, problems } };
     let mut reader = Reader::new(source, options, problems);
     let top = reader.section(Within::Top, tree.root());
     let mut flags = [None; 10];

@@ -14,7 +14,7 @@ use crate::model::section::{Reader, Section, path_of};
 use crate::model::{ReadOptions, RunMode, Setting, WireSettings, actions, formats, sources, wire};
 use crate::place::SourceText;
 use crate::problem::Reading;
-use crate::syntax::{Syntax, parse_all};
+use crate::syntax::{Syntax, parse};
 
 /// What a file tells the daemon, checked and ready to run.
 #[derive(Debug)]
@@ -42,7 +42,9 @@ pub struct DaemonSettings {
 /// file.
 #[must_use]
 pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<DaemonSettings> {
-    let (tree, problems) = parse_all(source);
+    let Reading { value, problems } = parse(source);
+    // Of what cannot be read nobody can tell what is missing.
+    let Some(tree) = value else { return Reading { value: None, problems } };
     let mut reader = Reader::new(source, options, problems);
     let top = reader.section(Within::Top, tree.root());
     let lines = sources::read(&mut reader, &top);

@@ -14,14 +14,17 @@ use crate::place::{Place, SourceText};
 use crate::problem::{Problem, Reading, Severity};
 use crate::shipped::SHIPPED_FORMATS;
 use crate::suggest::nearest;
-use crate::syntax::parse_all;
+use crate::syntax::parse;
 use crate::tree::{Found, Node, Scalar, Table};
 
 /// Reads a logformat from a file of its own, compiles it and tries its samples.
 #[must_use]
 pub fn read_format(source: &SourceText) -> Reading<FormatSpec> {
     let options = ReadOptions::default();
-    let (mut reader, written) = read_file(source, &options);
+    let (mut reader, written) = match read_file(source, &options) {
+        Ok(read) => read,
+        Err(problems) => return Reading { value: None, problems },
+    };
     written.compile(&mut reader, Severity::Error);
     reader.finish(Some(written.spec))
 }
@@ -168,8 +171,13 @@ fn add(
     found.push(written);
 }
 
-fn read_file<'o>(source: &SourceText, options: &'o ReadOptions) -> (Reader<'o>, Written) {
-    let (tree, problems) = parse_all(source);
+/// The format of a file, or what keeps the file from being read at all.
+fn read_file<'o>(
+    source: &SourceText,
+    options: &'o ReadOptions,
+) -> Result<(Reader<'o>, Written), Vec<Problem>> {
+    let Reading { value, problems } = parse(source);
+    let Some(tree) = value else { return Err(problems) };
     let mut reader = Reader::new(source, options, problems);
     let mut written = read_spec(&mut reader, None, tree.root(), tree.root().place());
     let stem = source.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -182,7 +190,7 @@ fn read_file<'o>(source: &SourceText, options: &'o ReadOptions) -> (Reader<'o>, 
         let problem = Problem::error(at, format!("the file's name says '{stem}'"));
         reader.add(problem.with_help("give both the same name"));
     }
-    (reader, written)
+    Ok((reader, written))
 }
 
 fn read_spec(reader: &mut Reader<'_>, name: Option<&str>, table: &Table, at: Place) -> Written {
@@ -346,9 +354,14 @@ fn find(
 }
 
 fn compile_file(reader: &mut Reader<'_>, source: &SourceText) -> Option<LogFormat> {
-    let (mut inner, written) = read_file(source, reader.options);
-    let format = written.compile(&mut inner, Severity::Error);
-    reader.take(inner.finish(format))
+    let reading = match read_file(source, reader.options) {
+        Ok((mut inner, written)) => {
+            let format = written.compile(&mut inner, Severity::Error);
+            inner.finish(format)
+        }
+        Err(problems) => Reading { value: None, problems },
+    };
+    reader.take(reading)
 }
 
 fn unknown(name: &str, own: &[Written], folders: &[PathBuf], at: Option<&Place>) -> Problem {
@@ -384,7 +397,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn source_of(path: &Path) -> Result<SourceText, Problem> {
-    fs::read(path).map(|text| SourceText::new(path, text)).map_err(|error| Problem {
+    SourceText::read(path).map_err(|error| Problem {
         severity: Severity::Error,
         at: None,
         message: format!("cannot read the logformat {}: {error}", path.display()),

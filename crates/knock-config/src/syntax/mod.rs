@@ -45,7 +45,7 @@ pub fn parse(source: &SourceText) -> Reading<Tree> {
     Reading::new(tree, problems)
 }
 
-/// The same, but with all of the tree that could be understood, so that the model can look for mistakes in the rest.
+/// The same, but with all of the tree that could be understood, so that a key is found in a broken file too.
 pub fn parse_all(source: &SourceText) -> (Tree, Vec<Problem>) {
     let syntax = Syntax::of(&source.path);
     let file = SourceFile::new(source);

@@ -53,8 +53,7 @@ impl Loaded {
 /// Reads the configuration; its problems are the caller's to show.
 pub(crate) fn read(common: &Common) -> Result<Loaded, Exit> {
     let path = find(common)?;
-    let text = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-    let source = SourceText::new(path.clone(), text);
+    let source = SourceText::read(&path).map_err(|error| unreadable(&path, &error))?;
     let options = options(common);
     let reading = knock_config::read_daemon(&source, &options);
     let mut sources = report::Sources::of(&source);
