@@ -5,6 +5,7 @@
 //! what a worker did comes back to the same inbox to be struck out. The loop waits in one place.
 
 mod clock;
+mod durable;
 mod event;
 mod extract;
 mod reload;

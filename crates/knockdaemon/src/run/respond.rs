@@ -3,11 +3,12 @@
 
 use std::sync::mpsc::SyncSender;
 
-use knock_actions::{Host, Pool, Store, StoreError};
+use knock_actions::{Host, Pool, Store};
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
 use super::RunError;
+use super::durable::Durable;
 use super::event::Event;
 
 /// Orders that may run side by side; those of one client never do.
@@ -28,28 +29,11 @@ pub(crate) enum Respond {
 /// What it takes to answer for real.
 pub(crate) struct Real {
     /// The agenda and the state variable on disk.
-    store: Store,
+    durable: Durable,
     /// Who runs the orders.
     pool: Pool,
     /// Orders handed to the pool that it has not reported yet.
     running: usize,
-    /// What was done and could not be written. It goes in front of the next write, in the same
-    /// transaction: were a closing struck out on disk and its opening not, a restart would open
-    /// again with nothing left to close.
-    unsaved: Vec<Change>,
-}
-
-impl Real {
-    /// Durable on return, with everything that could not be written before.
-    fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        if self.unsaved.is_empty() {
-            return self.store.append(changes);
-        }
-        let all: Vec<Change> = self.unsaved.iter().chain(changes).cloned().collect();
-        self.store.append(&all)?;
-        self.unsaved.clear();
-        Ok(())
-    }
 }
 
 /// How far `hand_out` came.
@@ -75,13 +59,18 @@ impl Respond {
             let _gone = inbox.send(Event::Finished(id, outcome));
         })
         .map_err(RunError::System)?;
-        Ok((Self::Real(Box::new(Real { store, pool, running: 0, unsaved: Vec::new() })), ledger))
+        Ok((Self::Real(Box::new(Real { durable: Durable::new(store), pool, running: 0 })), ledger))
     }
 
     /// Ends the answering.
-    pub(crate) fn close(&mut self) {
-        if let Self::Real(real) = self {
-            real.save();
+    pub(crate) fn close(self) {
+        if let Self::Real(real) = self
+            && let Err((changes, error)) = real.durable.close()
+        {
+            tracing::error!(
+                changes,
+                "what was done cannot be kept on disk, and runs again: {error}"
+            );
         }
     }
 
@@ -98,7 +87,7 @@ impl Respond {
     pub(crate) fn accept(&mut self, engine: &mut Engine, accepted: &Accepted) {
         let client = accepted.client;
         if let Self::Real(real) = self
-            && let Err(error) = real.append(&accepted.changes)
+            && let Err(error) = real.durable.append(&accepted.changes)
         {
             tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
             return;
@@ -143,21 +132,8 @@ impl Respond {
     pub(crate) fn strike_out(&mut self, changes: &[Change]) {
         let Self::Real(real) = self else { return };
         real.running = real.running.saturating_sub(1);
-        if let Err(error) = real.append(changes) {
+        if let Err(error) = real.durable.append_sooner_or_later(changes) {
             tracing::error!("what was done cannot be kept on disk: {error}");
-            real.unsaved.extend_from_slice(changes);
-        }
-    }
-}
-
-impl Real {
-    /// At the end: the last chance for what could not be written.
-    fn save(&mut self) {
-        if !self.unsaved.is_empty()
-            && let Err(error) = self.append(&[])
-        {
-            let orders = self.unsaved.len();
-            tracing::error!(orders, "done, but not struck out on disk, so they run again: {error}");
         }
     }
 }
