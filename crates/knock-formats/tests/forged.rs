@@ -210,3 +210,29 @@ proptest! {
         }
     }
 }
+
+/// A writer that died, or a disk that was full: a line ends anywhere and the next one follows.
+#[test]
+fn a_torn_line_lends_the_next_one_nothing() {
+    let kernel = |packet: &str| format!("Nov 21 03:22:42 h kernel: portknock {packet}");
+    let udp = "IN=eth0 OUT= MAC= SRC=203.0.113.7 DST=203.0.113.1 LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=7 PROTO=UDP SPT=50000 DPT=900 LEN=9 ";
+    let ulogd = |packet: &str| format!("Nov 21 03:22:42 h {}", packet.replace("RES=0x00 ", ""));
+    let mine = |packet: &str| {
+        packet.replace("198.51.100.66", "203.0.113.7").replace("800", "900").replace("ID=1", "ID=7")
+    };
+    for (torn, whole) in [
+        (kernel(&mine(PACKET)), kernel(PACKET)),
+        (kernel(udp), kernel(PACKET)),
+        (ulogd(&mine(PACKET)), ulogd(PACKET)),
+        (kernel(&mine(IPCHAINS)), kernel(IPCHAINS)),
+    ] {
+        for at in 0..=torn.len() {
+            let line = format!("{}{whole}", &torn[..at]);
+            for hit in formats().iter().filter_map(|format| format.hit(line.as_bytes())) {
+                let whose = (hit.client.to_string(), hit.port);
+                let honest = [("198.51.100.66".to_owned(), 800), ("203.0.113.7".to_owned(), 900)];
+                assert!(honest.contains(&whose), "{whose:?} of {line:?}");
+            }
+        }
+    }
+}

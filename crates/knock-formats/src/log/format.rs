@@ -2,7 +2,7 @@
 //!
 //! A firewall log can be forged into: the sender of an ICMP error chooses the packet header that
 //! the kernel prints in it. So these hold for every format, whoever wrote it: nothing behind
-//! `[SRC=` is looked at, values are typed and the first valid one counts, a protocol without ports
+//! `[SRC=` is looked at, a line with two packets tells of none, values are typed and the first valid one counts, a protocol without ports
 //! yields nothing, TCP counts only when it opens a connection, and only what was denied counts.
 //! Does not know where lines come from, nor what follows from a hit.
 
@@ -110,6 +110,9 @@ impl LogFormat {
         let line = self.guards.cut(line);
         if self.required.as_ref().is_some_and(|required| !required.is_match(line)) {
             return Err(NoHit::NotRequired);
+        }
+        if self.guards.source.find_iter(line).nth(1).is_some() {
+            return Err(NoHit::TwoPackets);
         }
         let protocol = self.protocol(line)?;
         let (client, at) = match self.client.first(line, fields::address) {
@@ -244,6 +247,7 @@ fn optional<'l, T>(
 #[derive(Debug)]
 struct Guards {
     embedded: Finder<'static>,
+    source: Finder<'static>,
     protocol: Finder<'static>,
     /// Words by which a line tells that its packet passed, all beginning with an A; those that
     /// `required` asks for are not among them.
@@ -257,6 +261,7 @@ impl Guards {
         let passed = passed.into_iter().filter(|word| !wanted.iter().any(|w| w.contains(word)));
         Self {
             embedded: Finder::new("[SRC="),
+            source: Finder::new(" SRC="),
             protocol: Finder::new("PROTO="),
             passed: passed.map(str::as_bytes).collect(),
         }

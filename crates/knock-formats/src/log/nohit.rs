@@ -14,6 +14,9 @@ pub enum NoHit {
     TooLong,
     /// The `required` expression does not match.
     NotRequired,
+    /// It has the source address of a second packet: a torn line and another glued together, so the
+    /// client of one could stand beside the port of the other.
+    TwoPackets,
     /// The packet was let through, says the line.
     Allowed,
     /// Its protocol has no ports (ICMP, say).
@@ -52,7 +55,7 @@ impl NoHit {
             Self::NoPort => 2,
             Self::BadClient { .. } => 3,
             Self::BadPort { .. } => 4,
-            Self::Allowed | Self::NoPorts(_) => 5,
+            Self::TwoPackets | Self::Allowed | Self::NoPorts(_) => 5,
             Self::NotASyn | Self::BadField { .. } => 6,
         }
     }
@@ -63,6 +66,7 @@ impl fmt::Display for NoHit {
         match self {
             Self::TooLong => write!(f, "longer than {} bytes: not looked at", super::MAX_LINE),
             Self::NotRequired => f.write_str("the required expression does not match"),
+            Self::TwoPackets => f.write_str("a second SRC=: two packets in one line, perhaps torn"),
             Self::Allowed => f.write_str("the packet was let through, not denied"),
             Self::NoPorts(protocol) => write!(f, "protocol {protocol} has no ports"),
             Self::NoClient => f.write_str("no client address: ipclient does not match"),

@@ -90,7 +90,11 @@ fn the_first_valid_value_counts() {
     check(&block, "MACSRC=8a:92:9e:a6:fb:e3 SRC=203.0.113.7 DPT=7", "7 from 203.0.113.7");
     check(SHORT, "MACSRC=8a:92:9e:a6:fb:e3 SRC=203.0.113.7 DPT=7", "7 from 203.0.113.7");
     check(&block, "SRC=203.0.113.7 SRC=198.51.100.66 XDPT=x DPT=7 DPT=8", "7 from 203.0.113.7");
-    check(&block, "SRC=x SRC=y DPT=7", "ipclient found 'x', which is no address");
+    check(
+        &block,
+        "SRC=x SRC=y DPT=7",
+        "ipclient found 'x', which is no address",
+    );
     check(&block, "SRC=10.0.0.1 DPT=0 DPT=65536", "port found '0', which is not 1-65535");
     check(&block, "DPT=7", "no client address: ipclient does not match");
     check(&block, "SRC=10.0.0.1", "no port: the port expression does not match");
@@ -230,13 +234,21 @@ fn what_was_let_through_does_not_count() {
 }
 
 #[test]
+fn a_line_with_two_packets_tells_of_none() {
+    let two = "a second SRC=: two packets in one line, perhaps torn";
+    check(SHORT, "IN= SRC=10.0.0.1 DST=IN= SRC=10.0.0.2 DPT=7", two);
+    check(SHORT, "IN= SRC=10.0.0.1 DPT=7 [SRC=10.0.0.2 DPT=8 SRC=10.0.0.2", "7 from 10.0.0.1");
+    check(SHORT, "IN= MACSRC=8a:92 SRC=10.0.0.1 DPT=7", "7 from 10.0.0.1");
+}
+
+#[test]
 fn lines_are_bounded() {
     let knock = "SRC=10.0.0.1 DPT=7 ";
     let fits = format!("{knock}{}", "x".repeat(super::MAX_LINE - knock.len()));
     check(SHORT, &fits, "7 from 10.0.0.1");
     check(SHORT, format!("{fits}x"), "longer than 65536 bytes: not looked at");
     // A line made of what looks like values costs no more than its length.
-    let many = "SRC=x ".repeat(10_000);
+    let many = "\tSRC=x".repeat(10_000);
     check(SHORT, &many, "no client address: ipclient does not match");
     check(
         "ipclient = SRC=(\\S+)\n port = DPT=(\\d+)",
