@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
@@ -202,8 +203,10 @@ impl Lab {
             let namespace = self.namespace(host);
             // Whatever still runs there would keep the namespace alive.
             if let Ok(pids) = tool(&format!("ip netns pids {namespace}")) {
-                for pid in pids.split_whitespace() {
-                    let _gone = tool(&format!("kill -KILL {pid}"));
+                let pids =
+                    pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+                for pid in pids {
+                    let _gone = kill_process(pid, Signal::KILL);
                 }
             }
             let _gone = tool(&format!("ip netns delete {namespace}"));
