@@ -423,6 +423,18 @@ fn the_open_template_that_deletes() {
         "<action>\ntemplate = open\n</action>\n<template open>\nsystem = \"/sbin/iptables -D INPUT -s IP -j DROP\"\n</template>",
         "",
     );
+    // The words of one value, with the shell's quotes; a mistake in one has its place.
+    let exec = |command: &str| {
+        format!(
+            "<action>\ntemplate = open\n</action>\n<template open>\nexec = {command}\n</template>\n"
+        )
+    };
+    check(&exec("/bin/echo \"a b\" 'PORT x'"), "");
+    check(&exec("/bin/echo 'a b"), "5:18 «'» error: this quote is never closed | close it with '");
+    check(
+        &exec("/sbin/iptables '-D' INPUT --comment \"a b\""),
+        "5:24 «-D» warning: template 'open' deletes a rule, so it opens nothing | to put the rule in, write: exec = /sbin/iptables '-I' INPUT --comment \"a b\"",
+    );
     check_yaml(
         "actions: [{template: allow}]\ntemplates:\n  allow:\n    exec: [/sbin/iptables, -D, INPUT, -s, IP, -j, ACCEPT]\n",
         "4:28 «-D» warning: template 'allow' deletes a rule, so it opens nothing | to put the rule in, write: exec: /sbin/iptables -I INPUT -s IP -j ACCEPT",

@@ -132,7 +132,7 @@ fn blocks_inside_holders_and_outside() {
           template = tell
         </action>
         <template tell>
-          exec = /bin/echo IP PORT
+          exec = /bin/echo IP 'PORT x' '&'
         </template>
         ",
         r"
@@ -152,7 +152,7 @@ actions:
     template: tell
   template:
     tell:
-      exec: [/bin/echo, IP, PORT]
+      exec: [/bin/echo, IP, PORT x, '&']
 ",
     );
 }

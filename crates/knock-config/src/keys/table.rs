@@ -453,8 +453,8 @@ pub const KEYS: &[Key] = &[
         Kind::Arguments,
         "",
         UsedBy::Daemon,
-        "A program and its arguments, run without a shell: words with blanks between them, or a \
-         list with one word an item.",
+        "A program and its arguments, run without a shell: words with blanks between them and \
+         the shell's quotes, or a list with one word an item.",
     )
     .repeats(),
     key(

@@ -3,11 +3,13 @@
 //! Everything is checked, also what is switched off; what is switched off stays out of the plan.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use knock_engine::Action;
 use knock_rules::{
-    Condition, Delay, Names, RuleError, StateUpdate, Template, TemplateKind, deletes_rule, unfilled,
+    Condition, Delay, Names, RuleError, StateUpdate, Template, TemplateKind, Word, deletes_rule,
+    split_words, unfilled,
 };
 
 use crate::keys::Within;
@@ -112,10 +114,11 @@ struct Defined {
     used_by: Vec<String>,
 }
 
-/// The text of a command: one value, or the words of a list.
+/// The text of a command, which stands in one value, or as a list with a word an item.
 struct Written {
     key: &'static str,
-    words: Vec<(Scalar, std::ops::Range<usize>)>,
+    words: Vec<(Scalar, Word)>,
+    one: bool,
 }
 
 fn read_template(
@@ -180,50 +183,37 @@ fn command(
         reader.texts(section, other);
     }
     let texts: Vec<Scalar> = reader.texts(section, key).into_iter().cloned().collect();
+    let one = !matches!(section.table.get(key).map(|entry| &entry.node), Some(Node::List(_)));
     let first = texts.first()?.clone();
-    let whole = 0..first.text().len();
+    let text = first.text();
+    let verbatim = |text: Scalar| (text.clone(), Word::verbatim(text.text()));
+    let whole = vec![verbatim(first.clone())];
     let (parsed, words) = match key {
         "exec" => {
-            let words = exec_words(texts);
-            let plain: Vec<String> = words.iter().map(word).collect();
+            let words = if one {
+                let split = checked(reader, &first, split_words(text))?;
+                split.into_iter().map(|word| (first.clone(), word)).collect()
+            } else {
+                texts.into_iter().map(verbatim).collect::<Vec<_>>()
+            };
+            let plain: Vec<String> = words.iter().map(|(_, word)| word.text().to_owned()).collect();
             (Template::parse_exec(&plain, names), words)
         }
-        "system" => (Template::parse_shell(first.text(), names), vec![(first, whole)]),
-        _ => {
-            let kind =
-                if key == "iptables" { TemplateKind::Iptables } else { TemplateKind::Ip6tables };
-            (Template::parse_iptables(kind, first.text(), names), vec![(first, whole)])
-        }
+        "system" => (Template::parse_shell(text, names), whole),
+        "iptables" => (Template::parse_iptables(TemplateKind::Iptables, text, names), whole),
+        _ => (Template::parse_iptables(TemplateKind::Ip6tables, text, names), whole),
     };
-    let written = Written { key, words };
+    let written = Written { key, words, one };
     match parsed {
         Ok(template) => Some((template, written)),
         Err(errors) => {
             for error in errors {
-                let Some((text, start)) = written.words.get(error.part) else { continue };
-                let at = start.start + error.at.start..start.start + error.at.end;
-                report(reader, text.place_of(at), &error);
+                let Some((text, word)) = written.words.get(error.part) else { continue };
+                report(reader, text.place_of(word.range(error.at.clone())), &error);
             }
             None
         }
     }
-}
-
-/// A single text is words with blanks between them; a list is one word an item.
-fn exec_words(texts: Vec<Scalar>) -> Vec<(Scalar, std::ops::Range<usize>)> {
-    if let [one] = texts.as_slice() {
-        let text = one.text();
-        let words = text.split_whitespace().map(|word| {
-            let start = word.as_ptr().addr() - text.as_ptr().addr();
-            (one.clone(), start..start + word.len())
-        });
-        return words.collect();
-    }
-    texts.into_iter().map(|text| (text.clone(), 0..text.text().len())).collect()
-}
-
-fn word((text, part): &(Scalar, std::ops::Range<usize>)) -> String {
-    text.text().get(part.clone()).unwrap_or_default().to_owned()
 }
 
 fn state(reader: &mut Reader<'_>, section: &Section<'_>, names: &Names) -> Vec<StateUpdate> {
@@ -371,37 +361,41 @@ impl Defined {
 }
 
 impl Written {
-    /// The whole command in one line.
-    fn joined(&self) -> String {
-        self.words.iter().map(word).collect::<Vec<_>>().join(" ")
-    }
-
-    /// The place of a part of that line.
-    fn place_of(&self, at: std::ops::Range<usize>) -> Option<Place> {
+    /// The value in which a part of the words stands, and where in it. `at` counts in all words,
+    /// joined by one blank.
+    fn part(&self, at: Range<usize>) -> Option<(&Scalar, Range<usize>)> {
         let mut start = 0;
-        for (text, part) in &self.words {
-            let len = part.len();
+        for (text, word) in &self.words {
+            let len = word.text().len();
             if at.start < start + len {
-                let from = part.start + (at.start - start);
-                let to = (part.start + at.end.saturating_sub(start)).min(part.end);
-                return Some(text.place_of(from..to.max(from)));
+                let part = at.start.saturating_sub(start)..at.end.saturating_sub(start).min(len);
+                return Some((text, word.range(part)));
             }
             start += len + 1;
         }
         None
     }
 
+    fn place_of(&self, at: Range<usize>) -> Option<Place> {
+        let (text, part) = self.part(at)?;
+        Some(text.place_of(part))
+    }
+
     /// The command with its deletion made an insertion, and where the deletion stands. `None` for
     /// one that has a reason: it also inserts, or what it deletes is a rule that kept people out.
-    fn inserted(&self, at: std::ops::Range<usize>) -> Option<(Place, String)> {
-        let line = self.joined();
+    fn inserted(&self, at: Range<usize>) -> Option<(Place, String)> {
+        let (text, part) = self.part(at.clone())?;
+        let words: Vec<&str> = self.words.iter().map(|(_, word)| word.text()).collect();
+        let joined = words.join(" ");
+        // As it is written, with its quotes, where it is one value.
+        let (line, at) = if self.one { (text.text(), part.clone()) } else { (joined.as_str(), at) };
         let keeps_out = ["DROP", "REJECT", " -I ", " -A ", "--insert", "--append"];
-        if keeps_out.iter().any(|word| line.contains(word)) {
+        if keeps_out.iter().any(|word| joined.contains(word)) {
             return None;
         }
         let insert = if line.get(at.clone())?.starts_with("--") { "--insert" } else { "-I" };
-        let mut corrected = line.clone();
-        corrected.replace_range(at.clone(), insert);
-        Some((self.place_of(at)?, corrected))
+        let mut corrected = line.to_owned();
+        corrected.replace_range(at, insert);
+        Some((text.place_of(part), corrected))
     }
 }

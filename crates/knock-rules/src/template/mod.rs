@@ -4,6 +4,7 @@
 mod iptables;
 mod lint;
 mod pieces;
+mod words;
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use crate::names::{Names, Variable};
 use crate::net::Net;
 use crate::scope::Scope;
 use pieces::{Piece, Reader};
+pub use words::{Word, split_words};
 
 /// Which kind of command a template makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ impl Template {
         reader.errors = errors;
         let mut filled = Vec::new();
         for word in &words {
-            filled.push(reader.pieces(&word.text, |at| word.place(at)));
+            filled.push(reader.pieces(word.text(), |at| word.place(at)));
         }
         // A rule with a gap left open can only fail, when somebody stands before the door.
         for (at, name) in std::mem::take(&mut reader.unfilled) {

@@ -164,8 +164,8 @@ fn rules_are_words() {
         "iptables -A IN -j LOG --log-prefix 'knock; 10.1.2.3 '",
     );
     rule(
-        r#"-A IN --comment 'it"s' --x "a\"b" c\ d """#,
-        r#"iptables -A IN --comment 'it"s' --x 'a"b' 'c d' ''"#,
+        r#"-A IN --comment 'it"s' --x "a\"b" c\ d"#,
+        r#"iptables -A IN --comment 'it"s' --x 'a"b' 'c d'"#,
     );
     let v6 = "IP=2001:db8::7";
     check(Iptables, "-I INPUT -s IP -j ACCEPT", v6, "ip6tables -I INPUT -s 2001:db8::7 -j ACCEPT");
@@ -222,6 +222,16 @@ fn rules_that_are_none() {
         "-s IP -j ACCEPT",
         "[-s IP -j ACCEPT] the rule does not say what to do with it -- start with -I CHAIN, -A CHAIN or -D CHAIN",
     );
+    for (text, word, what) in [
+        ("-I IN --comment \"it's me\"", "it's me", "a word with both blanks and quotation marks"),
+        ("-I IN --comment \\'x", "'x", "a word that begins or ends with a quotation mark"),
+        ("-I IN --comment '' -j X", "''", "an empty word"),
+    ] {
+        let expected = format!(
+            "[{word}] {what} cannot be part of a rule -- leave the quotation marks out, or use `exec =`"
+        );
+        refused(Iptables, text, &expected);
+    }
     refused(
         Iptables,
         "-I A -s IP\n-I B -s IP",
@@ -366,4 +376,30 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_program_and_its_arguments_are_split_as_in_a_shell() {
+    let split = |text: &str| {
+        let words = split_words(text).map_err(|errors| errors[0].to_string())?;
+        Ok(words.iter().map(|word| word.text().to_owned()).collect::<Vec<_>>())
+    };
+    let check = |text: &str, expected: &[&str]| {
+        let expected = expected.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(split(text), Ok::<_, String>(expected));
+    };
+    check(r#"/bin/echo "a b" 'PORT x'"#, &["/bin/echo", "a b", "PORT x"]);
+    check("  /bin/echo\t''  x ", &["/bin/echo", "", "x"]);
+    // Nothing else of the shell is there, so nothing else needs quotes.
+    check(
+        "/bin/get http://h/?a=1&b=2 #3 $x; | `",
+        &["/bin/get", "http://h/?a=1&b=2", "#3", "$x;", "|", "`"],
+    );
+    check("", &[]);
+    assert_eq!(split("/bin/echo 'a b"), Err("this quote is never closed".to_owned()));
+    let words = split_words("x 'a\"b' \\c").unwrap();
+    assert_eq!(
+        [words[1].range(0..3), words[1].range(1..2), words[2].range(0..1)],
+        [3..6, 4..5, 9..10]
+    );
 }

@@ -90,11 +90,7 @@ fn the_first_valid_value_counts() {
     check(&block, "MACSRC=8a:92:9e:a6:fb:e3 SRC=203.0.113.7 DPT=7", "7 from 203.0.113.7");
     check(SHORT, "MACSRC=8a:92:9e:a6:fb:e3 SRC=203.0.113.7 DPT=7", "7 from 203.0.113.7");
     check(&block, "SRC=203.0.113.7 SRC=198.51.100.66 XDPT=x DPT=7 DPT=8", "7 from 203.0.113.7");
-    check(
-        &block,
-        "SRC=x SRC=y DPT=7",
-        "ipclient found 'x', which is no address",
-    );
+    check(&block, "SRC=x SRC=y DPT=7", "ipclient found 'x', which is no address");
     check(&block, "SRC=10.0.0.1 DPT=0 DPT=65536", "port found '0', which is not 1-65535");
     check(&block, "DPT=7", "no client address: ipclient does not match");
     check(&block, "SRC=10.0.0.1", "no port: the port expression does not match");
