@@ -13,46 +13,53 @@ use crate::{
     wait::{Woken, wait},
 };
 
-const NAME: &str = "stdin";
-
 /// Reads standard input to its end, which may never come: a pipe that stays open is followed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StdinSource {
+    name: String,
     input: Option<File>,
+}
+
+impl Default for StdinSource {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl StdinSource {
     /// The process's standard input.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { name: "stdin".to_owned(), input: None }
     }
 
-    /// Another descriptor in the place of standard input.
+    /// Another descriptor in the place of standard input, under a name of its own.
     #[must_use]
-    pub fn reading(input: OwnedFd) -> Self {
-        Self { input: Some(File::from(input)) }
+    pub fn reading(name: impl Into<String>, input: OwnedFd) -> Self {
+        Self { name: name.into(), input: Some(File::from(input)) }
     }
 }
 
 impl Source for StdinSource {
     fn name(&self) -> String {
-        NAME.to_owned()
+        self.name.clone()
     }
 
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
+        let failed = |error| SourceError::Read { from: self.name.clone(), error };
         // Not `std::io::stdin()`: what sits in its buffer is invisible to poll.
         let input = match self.input.take() {
             Some(input) => input,
-            None => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(read_failed)?),
+            None => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?),
         };
         intake.notice(Notice::Started { name: self.name() });
-        pump(&mut &input, &mut || wait(input.as_fd(), stop, None), intake)
+        pump(&self.name, &mut &input, &mut || wait(input.as_fd(), stop, None), intake)
     }
 }
 
 /// Hands over what `input` gives, calling `ready` before each read.
 fn pump(
+    name: &str,
     input: &mut impl Read,
     ready: &mut dyn FnMut() -> Result<Woken, SourceError>,
     intake: &mut dyn Intake,
@@ -67,7 +74,7 @@ fn pump(
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {
                 continue;
             }
-            Err(error) => return Err(read_failed(error)),
+            Err(error) => return Err(SourceError::Read { from: name.to_owned(), error }),
         };
         let ended = got == 0;
         filled += got;
@@ -79,7 +86,7 @@ fn pump(
         }
         let cut = cutter.cut(&buffer[..filled]);
         if let Some(bytes) = cut.too_long {
-            intake.notice(Notice::LineTooLong { from: NAME.to_owned(), bytes });
+            intake.notice(Notice::LineTooLong { from: name.to_owned(), bytes });
         }
         if !cut.lines.is_empty() && intake.lines(&buffer[cut.lines]) == ControlFlow::Break(()) {
             return Ok(());
@@ -91,10 +98,6 @@ fn pump(
         }
     }
     Ok(())
-}
-
-fn read_failed(error: io::Error) -> SourceError {
-    SourceError::Read { from: NAME.to_owned(), error }
 }
 
 #[cfg(test)]
@@ -128,7 +131,7 @@ mod tests {
             }
             let mut got = Collected::new();
             let mut ready = || Ok(Woken::Ready);
-            pump(&mut Dribble(input, piece, false), &mut ready, &mut got).unwrap();
+            pump("the log", &mut Dribble(input, piece, false), &mut ready, &mut got).unwrap();
             assert_eq!(got.raw_lines(), want);
             assert_eq!(got.notices(), notices);
         }
@@ -143,9 +146,9 @@ mod tests {
         let longest = vec![b'x'; MAX_LINE];
         check(&longest, &[&longest], &[]);
         let mut megabytes = vec![b'x'; 10_000_000];
-        check(&megabytes, &[], &["skipped a line of 10000000 bytes from stdin"]);
+        check(&megabytes, &[], &["skipped a line of 10000000 bytes from the log"]);
         megabytes.extend_from_slice(b"\nnext");
-        check(&megabytes, &[b"next"], &["skipped a line of 10000000 bytes from stdin"]);
+        check(&megabytes, &[b"next"], &["skipped a line of 10000000 bytes from the log"]);
     }
 
     #[test]
@@ -153,8 +156,9 @@ mod tests {
         let (input, mut output) = io::pipe().unwrap();
         let (got, stop) = (Collected::new(), Stop::new().unwrap());
         let (mut intake, other) = (got.clone(), stop.clone());
-        let reader =
-            std::thread::spawn(move || StdinSource::reading(input.into()).run(&mut intake, &other));
+        let reader = std::thread::spawn(move || {
+            StdinSource::reading("a pipe", input.into()).run(&mut intake, &other)
+        });
         output.write_all(b"one\ntw").unwrap();
         assert_eq!(got.await_lines(1), ["one"]);
         output.write_all(b"o\n").unwrap();
@@ -169,13 +173,16 @@ mod tests {
         output.write_all(b"one\nlast").unwrap();
         drop(output);
         let mut got = Collected::new();
-        StdinSource::reading(input.into()).run(&mut got, &Stop::new().unwrap()).unwrap();
+        StdinSource::reading("a pipe", input.into()).run(&mut got, &Stop::new().unwrap()).unwrap();
         assert_eq!(got.lines(), ["one", "last"]);
 
         let (input, mut output) = io::pipe().unwrap();
         output.write_all(b"one\n").unwrap();
         let mut enough = Collected::breaking_after(1);
-        StdinSource::reading(input.into()).run(&mut enough, &Stop::new().unwrap()).unwrap();
+        StdinSource::reading("a pipe", input.into())
+            .run(&mut enough, &Stop::new().unwrap())
+            .unwrap();
         assert_eq!(enough.lines(), ["one"]);
+        assert_eq!(StdinSource::reading("a.log", io::pipe().unwrap().0.into()).name(), "a.log");
     }
 }

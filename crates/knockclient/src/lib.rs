@@ -58,7 +58,8 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
         None => None,
     };
     let knock = knock_for(&job, remote)?;
-    let ports = job.codec.encode(&knock, random_iv()?).map_err(ClientError::Knock)?;
+    let iv = random()?;
+    let ports = job.codec.encode(&knock, move || iv).map_err(ClientError::Knock)?;
     tell(&job, &knock, &ports, voice);
 
     match &job.way {
@@ -69,7 +70,7 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
         Way::Append { log, format } => {
             // The client that the lines tell of is the one that the knock speaks for.
             let client = own_address(&job, remote)?;
-            logmode::append(log, format, client, remote.map(|to| to.ip()), &ports)?;
+            logmode::append(log, format, client, remote.map(|to| to.ip()), &ports, random()?)?;
         }
         Way::Send => knock_at(&job, remote.ok_or(ClientError::NoRemote)?, &ports, voice)?,
     }
@@ -144,12 +145,12 @@ fn join(ports: &[u16]) -> String {
     ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Eight bytes from the kernel, in case the knock needs an IV of its own.
-fn random_iv() -> Result<impl FnOnce() -> [u8; 8], ClientError> {
+/// Eight bytes from the kernel.
+fn random() -> Result<[u8; 8], ClientError> {
     use std::io::Read as _;
-    let mut iv = [0; 8];
+    let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut iv))
+        .and_then(|mut source| source.read_exact(&mut bytes))
         .map_err(ClientError::NoRandomness)?;
-    Ok(move || iv)
+    Ok(bytes)
 }

@@ -12,6 +12,9 @@ use knock_wire::{Hit, Protocol};
 use crate::clock;
 use crate::error::ClientError;
 
+/// The ports from which Linux connects.
+const EPHEMERAL: std::ops::Range<u16> = 32_768..61_000;
+
 /// Appends a line for each port, all in one write, so that a daemon sees whole lines only.
 pub(crate) fn append(
     log: &Path,
@@ -19,11 +22,14 @@ pub(crate) fn append(
     client: IpAddr,
     server: Option<IpAddr>,
     ports: &[u16],
+    [low, high, ..]: [u8; 8],
 ) -> Result<(), ClientError> {
     let now = clock::time_of_day();
     let mut lines = String::new();
-    // From a port of its own each, as a real client's: the same one twice is a repeated packet.
-    for (port, from) in ports.iter().zip(40_000_u16..) {
+    // From a port of its own each, as a real client's, and from others in the next call: the same
+    // one twice is a repeated packet.
+    let start = usize::from(u16::from_ne_bytes([low, high]));
+    for (port, from) in ports.iter().zip(EPHEMERAL.cycle().skip(start % EPHEMERAL.len())) {
         let mut hit = Hit::new(client, *port);
         // A line of both families would be no firewall's.
         hit.server = server.filter(|server| server.is_ipv4() == client.is_ipv4());

@@ -268,7 +268,7 @@ fn closed_ports_are_knocked_on_too() {
 
 /// The lines are those that the format itself reads back, with this client and these ports.
 #[track_caller]
-fn check_log(home: &Home, format: &str, line: &str) {
+fn check_log(home: &Home, format: &str, line: &str) -> Option<u16> {
     let log = home.0.path().join("kern.log");
     fs::write(&log, "a line that was there\n").unwrap();
     let log_options = format!("-logtofile -logfile {} -fileformat {format}", log.display());
@@ -288,8 +288,10 @@ fn check_log(home: &Home, format: &str, line: &str) {
     assert_eq!(ports.join(","), CLASSIC);
     assert!(hits.iter().all(|hit| hit.client.to_string() == "10.0.0.1"), "{text}");
     let mut from: Vec<u16> = hits.iter().filter_map(|hit| hit.source_port).collect();
+    let first = from.first().copied();
     from.dedup();
     assert!(from.is_empty() || from.len() == hits.len(), "no hit looks like a repeat: {text}");
+    first
 }
 
 #[test]
@@ -297,7 +299,8 @@ fn log_lines_in_place_of_packets() {
     let home = Home::new();
     let key = home.file("key", "knock");
     let line = format!("-i 10.0.0.1 -p 22 -t 15 -keyfile {}", key.display());
-    check_log(&home, "iptables", &line);
+    let first = [(); 4].map(|()| check_log(&home, "iptables", &line));
+    assert!(first.iter().any(|port| *port != first[0]), "each knock is another: {first:?}");
     // `logtofile` needs no host; with one its address is in the lines.
     check_log(&home, "iptables", &format!("{line} -r 127.0.0.1"));
     home.file(

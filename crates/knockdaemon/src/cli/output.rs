@@ -66,7 +66,7 @@ pub(crate) fn input(log: &Path) -> io::Result<StdinSource> {
     if file.metadata()?.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a log"));
     }
-    Ok(StdinSource::reading(file.into()))
+    Ok(StdinSource::reading(log.display().to_string(), file.into()))
 }
 
 /// Bytes of a log or a client, safe to print on a terminal.
