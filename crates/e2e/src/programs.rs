@@ -10,6 +10,16 @@ use crate::lab::{Host, Lab};
 use crate::process::Running;
 use crate::{LabError, Result, tool};
 
+/// The templates that the harness's configurations share, for inside `<actions>`.
+pub const TEMPLATES: &str = "
+  <template open>
+    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+  <template close>
+    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+";
+
 /// The folder with both programs, built once a process: `CARGO_BIN_EXE_…` exists only in the tests
 /// of a program's own package.
 ///

@@ -26,14 +26,13 @@ key = open sesame
     condition = PORT == 22 && TIME == 255
     template  = close
   </action>
-  <template open>
-    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
-  </template>
-  <template close>
-    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
-  </template>
+TEMPLATES
 </actions>
 ";
+
+fn config() -> String {
+    CONFIG.replace("TEMPLATES", programs::TEMPLATES)
+}
 
 struct Alone {
     daemon: Running,
@@ -46,7 +45,7 @@ impl Alone {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         fs::write(path("messages"), "").unwrap();
-        let text = CONFIG.replace("LOG", &path("messages")).replace("STATE", &path("state"));
+        let text = config().replace("LOG", &path("messages")).replace("STATE", &path("state"));
         fs::write(path("knockdaemon.conf"), text).unwrap();
         fs::set_permissions(path("knockdaemon.conf"), fs::Permissions::from_mode(0o600)).unwrap();
         let mut command = Command::new("unshare");
@@ -148,7 +147,7 @@ fn at_the_end_of_its_input_it_stays_until_what_is_open_has_been_closed() {
     fs::write(path("input"), "").unwrap();
     append_knock(Path::new(&path("input")), 40_000, "0");
     let close_later = "<action>\n  condition = PORT == 22\n  template = close\n  delay = 2s\n</action>\n  <template open>";
-    let text = CONFIG
+    let text = config()
         .replace("logfile = LOG", "runmode = stdin")
         .replace("STATE", &path("state"))
         .replace("<template open>", close_later);

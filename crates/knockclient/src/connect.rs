@@ -1,7 +1,7 @@
 //! One connection request, from the address that the knock speaks for where this host has it.
-//! What an answer means is for who asks. Not std's, which cannot bind a socket before it connects.
+//! Tells only whether the request left; what else an answer means is for who asks. Not std's, which cannot bind a socket before it connects.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
@@ -55,6 +55,21 @@ fn answer(socket: &OwnedFd, patience: Duration) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Whether the packet left although no connection came of it. That there is a route at all was
+/// seen before, so "unreachable" is somebody's answer.
+pub(crate) fn packet_left(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TimedOut
+            | ErrorKind::WouldBlock
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+    )
 }
 
 #[cfg(test)]

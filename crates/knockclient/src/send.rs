@@ -1,7 +1,7 @@
 //! Knocking: one SYN to each port, in order, from ordinary sockets.
 //! Does not look at what comes back; a closed port answers nothing or a refusal, and both are fine.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn knock_with(
         }
         match syn(*port) {
             Ok(()) => (),
-            Err(error) if on_its_way(&error) => (),
+            Err(error) if connect::packet_left(&error) => (),
             Err(error) => {
                 let (place, of) = (place + 1, ports.len());
                 return Err(ClientError::Send { port: *port, place, of, error });
@@ -49,23 +49,10 @@ fn knock_with(
     Ok(())
 }
 
-/// Whether the packet left although no connection came of it. That there is a route at all was
-/// seen before, so "unreachable" is somebody's answer.
-fn on_its_way(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::TimedOut
-            | ErrorKind::WouldBlock
-            | ErrorKind::ConnectionRefused
-            | ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     /// The answers of the ports in their order in; what was done, and how it ended, out.

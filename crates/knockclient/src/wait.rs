@@ -1,6 +1,5 @@
 //! Waiting for a port: probing with ordinary connections until one is accepted.
 
-use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::Duration;
@@ -37,16 +36,8 @@ pub(crate) fn until_open(
         let patience = deadline.left().unwrap_or(FIRST_PAUSE).min(LONGEST);
         match connect::once(from, door, patience) {
             Ok(()) => return Ok(Outcome::Open),
-            Err(error) => match error.kind() {
-                ErrorKind::TimedOut
-                | ErrorKind::WouldBlock
-                | ErrorKind::ConnectionRefused
-                | ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::HostUnreachable
-                | ErrorKind::NetworkUnreachable => (),
-                _ => return Err(ClientError::Probe { port: door.port(), error }),
-            },
+            Err(error) if connect::packet_left(&error) => (),
+            Err(error) => return Err(ClientError::Probe { port: door.port(), error }),
         }
         let Some(left) = deadline.left() else { return Ok(Outcome::Closed) };
         thread::sleep(pause.min(left));

@@ -34,12 +34,7 @@ key      = knock, knock
     template  = close
     delay     = 5s
   </action>
-  <template open>
-    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
-  </template>
-  <template close>
-    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
-  </template>
+TEMPLATES
 </actions>
 "#;
 
@@ -83,6 +78,7 @@ fn story() -> Result<()> {
     let _service = probe::Service::start(&lab, 22)?;
     let text = CONFIG
         .replace("LOGFILE", &dmesg.log.display().to_string())
+        .replace("TEMPLATES", programs::TEMPLATES)
         .replace("STATEDIR", &lab.path("state").display().to_string());
     let config = lab.write("demo.conf", &text)?;
     let daemon = programs::daemon(&lab, Backend::Nft, &config, &["-debug"])?;

@@ -40,12 +40,7 @@ pub const ACTIONS: &str = "
     template  = close
     use       = yes
   </action>
-  <template open>
-    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
-  </template>
-  <template close>
-    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
-  </template>
+TEMPLATES
 </actions>
 ";
 
@@ -80,6 +75,7 @@ impl Setup {
             Some(rsyslog) => format!("runmode = file\nlogfile = {}", rsyslog.log.display()),
             None => "runmode = kmsg".to_owned(),
         };
+        let actions = actions.replace("TEMPLATES", programs::TEMPLATES);
         let statedir = lab.path("state");
         let config = lab
             .write(

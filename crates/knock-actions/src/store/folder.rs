@@ -93,15 +93,7 @@ impl Folder {
         notices: &mut Vec<StoreNotice>,
     ) -> Result<Result<(), String>, StoreError> {
         let path = self.database();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(failed(&path, "open"))?;
+        let file = open_private(&path)?;
         let metadata = file.metadata().map_err(failed(&path, "look at"))?;
         refuse_writable(&path, &metadata)?;
         if metadata.mode() & 0o077 != 0 {
@@ -154,15 +146,7 @@ impl Folder {
 
 fn lock(dir: &Path) -> Result<Lock, StoreError> {
     let path = dir.join(LOCK);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(&path)
-        .map_err(failed(&path, "open"))?;
+    let mut file = open_private(&path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -179,6 +163,19 @@ fn lock(dir: &Path) -> Result<Lock, StoreError> {
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "{}", std::process::id()));
     Ok(Lock { file, used })
+}
+
+/// Opens a file of ours, or makes it for nobody else to read. Follows no link that somebody laid.
+fn open_private(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(failed(path, "open"))
 }
 
 /// The agenda holds commands that will be run with our rights.

@@ -113,17 +113,11 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
         Ok(()) => {
             let (lines, yielded) = (tester.line, tester.yielded);
             if !json {
-                tester.print(&format!("{yielded} of {lines} lines yield a hit"));
+                tester.out.line(&format!("{yielded} of {lines} lines yield a hit"));
             }
             tester.out.finish()
         }
-        Err(error) => {
-            output::error(&format!("{}: {error}", file.display()));
-            match error.kind() {
-                io::ErrorKind::PermissionDenied => Exit::Permission,
-                _ => Exit::Input,
-            }
-        }
+        Err(error) => output::unreadable(file, &error),
     }
 }
 
@@ -140,10 +134,6 @@ impl Tester {
         input(file)?.run(self, &Stop::new()?).map_err(io::Error::other)
     }
 
-    fn print(&mut self, text: &str) {
-        self.out.line(text);
-    }
-
     fn tell(&mut self, line: &[u8], result: Result<Hit, String>) {
         self.line += 1;
         self.yielded += u64::from(result.is_ok());
@@ -155,7 +145,7 @@ impl Tester {
                 format!("{}: {}\n    nothing: {why}", self.line, escaped(line))
             }
         };
-        self.print(&text);
+        self.out.line(&text);
     }
 }
 

@@ -52,6 +52,15 @@ pub(crate) fn error(message: &str) {
     let _closed = writeln!(std::io::stderr(), "knockdaemon: {message}");
 }
 
+/// Says that a log cannot be read, and how that ends the program.
+pub(crate) fn unreadable(log: &Path, why: &io::Error) -> Exit {
+    error(&format!("{}: {why}", log.display()));
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => Exit::Permission,
+        _ => Exit::Input,
+    }
+}
+
 /// A report of problems, on standard error.
 pub(crate) fn report(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{}", text.trim_end());

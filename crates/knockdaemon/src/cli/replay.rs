@@ -31,11 +31,7 @@ pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
     let mut replayer = Replayer::new(settings, args, clock.now().wall);
     for log in &args.logs {
         if let Err(error) = replayer.read(log) {
-            output::error(&format!("{}: {error}", log.display()));
-            return match error.kind() {
-                io::ErrorKind::PermissionDenied => Exit::Permission,
-                _ => Exit::Input,
-            };
+            return output::unreadable(log, &error);
         }
     }
     replayer.summary(clock.now().uptime);
@@ -102,7 +98,7 @@ impl Replayer {
 
     fn knock(&mut self, accepted: &Accepted) {
         let text = if self.json { self.knock_json(accepted) } else { self.knock_text(accepted) };
-        self.print(&text);
+        self.out.line(&text);
     }
 
     fn knock_json(&self, accepted: &Accepted) -> String {
@@ -171,10 +167,6 @@ impl Replayer {
         text
     }
 
-    fn print(&mut self, text: &str) {
-        self.out.line(text);
-    }
-
     #[allow(clippy::cast_precision_loss, reason = "rates for people to read")]
     fn summary(&mut self, took: Duration) {
         let Counts { lines, bytes, hits, knocks } = self.counts;
@@ -201,7 +193,7 @@ impl Replayer {
                 bytes as f64 / per_second / 1e6,
             )
         };
-        self.print(&text);
+        self.out.line(&text);
     }
 }
 

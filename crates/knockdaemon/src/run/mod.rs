@@ -8,7 +8,6 @@ mod clock;
 mod durable;
 mod event;
 mod extract;
-mod reload;
 mod respond;
 mod signals;
 mod summary;
@@ -52,6 +51,9 @@ pub(crate) enum Mode {
     /// `-test`: what would run is said, and nothing is kept on disk.
     DryRun,
 }
+
+/// Reads the configuration anew and reports its problems; `None` when it has errors.
+pub(crate) type Reread = Box<dyn Fn() -> Option<DaemonSettings>>;
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug)]
@@ -99,7 +101,7 @@ impl std::error::Error for RunError {}
 /// When the state folder cannot be used, or no source can be read.
 pub(crate) fn run(
     settings: DaemonSettings,
-    reread: reload::Reread,
+    reread: Reread,
     mode: Mode,
     config: PathBuf,
 ) -> Result<(), RunError> {
@@ -143,7 +145,7 @@ struct Daemon {
     respond: Respond,
     readers: Readers,
     formats: SharedFormats,
-    reread: reload::Reread,
+    reread: Reread,
     summary: Summary,
     /// Why the last source ended, if it did not simply come to its end.
     failure: Option<RunError>,
@@ -198,7 +200,7 @@ impl Daemon {
                 for hit in &hits {
                     self.hit(&now, hit);
                 }
-                self.summary.tell(now.uptime, self.engine.counters());
+                self.summary.tell(now.uptime, || self.engine.counters());
             }
             Event::Finished(id, outcome) => self.finished(id, &outcome),
             Event::Notice(source, notice) => {
@@ -258,7 +260,12 @@ impl Daemon {
     }
 
     fn reload(&mut self) {
-        let Some(settings) = reload::read(&self.reread) else { return };
+        let Some(settings) = (self.reread)() else {
+            tracing::error!(
+                "the new configuration has mistakes; the running one stays. `knockdaemon check` shows them"
+            );
+            return;
+        };
         if settings.statedir != self.statedir {
             tracing::warn!("a new statedir is taken at the next start only");
         }

@@ -21,11 +21,17 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Tells what has been refused since the last time, if enough time has passed.
-    pub(crate) fn tell(&mut self, uptime: Duration, counters: Counters) {
-        let refused = total(&counters) - total(&self.told);
-        if refused == 0 || !due(&mut self.refused_told, uptime) {
+    /// The counters are asked for only then: this is called for every block of hits.
+    pub(crate) fn tell(&mut self, uptime: Duration, counters: impl FnOnce() -> Counters) {
+        if !is_due(self.refused_told, uptime) {
             return;
         }
+        let counters = counters();
+        let refused = total(&counters) - total(&self.told);
+        if refused == 0 {
+            return;
+        }
+        self.refused_told = Some(uptime);
         tracing::info!(
             refused,
             hits = counters.hits - self.told.hits,
@@ -51,11 +57,15 @@ impl Summary {
 
 /// Whether the pause is over; it then begins anew.
 fn due(last: &mut Option<Duration>, uptime: Duration) -> bool {
-    let due = last.is_none_or(|last| uptime >= last + PAUSE);
+    let due = is_due(*last, uptime);
     if due {
         *last = Some(uptime);
     }
     due
+}
+
+fn is_due(last: Option<Duration>, uptime: Duration) -> bool {
+    last.is_none_or(|last| uptime >= last + PAUSE)
 }
 
 fn total(counters: &Counters) -> u64 {
