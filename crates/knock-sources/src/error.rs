@@ -12,6 +12,17 @@ pub enum SourceError {
     KmsgMissing(io::Error),
     /// The kernel's log cannot be opened for another reason.
     KmsgOpen(io::Error),
+    /// Packets may not be captured.
+    CaptureForbidden(io::Error),
+    /// The process has no access to packet sockets, whatever its rights.
+    CaptureUnavailable(io::Error),
+    /// What is read is no capture file that libpcap knows.
+    NotACapture {
+        /// The file.
+        name: String,
+        /// What libpcap said.
+        why: String,
+    },
     /// Reading failed for good.
     Read {
         /// The source's name.
@@ -28,9 +39,11 @@ impl SourceError {
     #[must_use]
     pub fn is_permission(&self) -> bool {
         match self {
-            Self::KmsgForbidden(_) => true,
+            Self::KmsgForbidden(_) | Self::CaptureForbidden(_) => true,
+            Self::NotACapture { .. } => false,
             Self::KmsgMissing(error)
             | Self::KmsgOpen(error)
+            | Self::CaptureUnavailable(error)
             | Self::Read { error, .. }
             | Self::Wait(error) => error.kind() == io::ErrorKind::PermissionDenied,
         }
@@ -52,6 +65,19 @@ impl fmt::Display for SourceError {
                  or follow a file"
             ),
             Self::KmsgOpen(error) => write!(f, "cannot open /dev/kmsg: {error}"),
+            Self::CaptureForbidden(error) => write!(
+                f,
+                "cannot capture packets: {error}; it takes the capability CAP_NET_RAW \
+                 (AmbientCapabilities=CAP_NET_RAW in the unit) or root"
+            ),
+            Self::CaptureUnavailable(error) => write!(
+                f,
+                "cannot capture packets: {error}; the kernel has no packet sockets, or the unit's \
+                 RestrictAddressFamilies= does not name AF_PACKET"
+            ),
+            Self::NotACapture { name, why } => {
+                write!(f, "cannot read {name} as a capture file: {why}")
+            }
             Self::Read { from, error } => write!(f, "cannot read {from}: {error}"),
             Self::Wait(error) => {
                 write!(f, "cannot wait for input: {error}; is the limit of open files reached?")
@@ -66,8 +92,11 @@ impl std::error::Error for SourceError {
             Self::KmsgForbidden(error)
             | Self::KmsgMissing(error)
             | Self::KmsgOpen(error)
+            | Self::CaptureForbidden(error)
+            | Self::CaptureUnavailable(error)
             | Self::Read { error, .. }
             | Self::Wait(error) => Some(error),
+            Self::NotACapture { .. } => None,
         }
     }
 }

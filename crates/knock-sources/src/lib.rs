@@ -1,11 +1,13 @@
-//! Where lines come from: a file that rotates, stdin, the kernel's own log.
+//! Where lines and packets come from: a file that rotates, stdin, the kernel's own log, an interface.
 //!
-//! Knows nothing of knocks or formats: it hands over blocks of whole lines.
+//! Knows nothing of knocks or formats: it hands over blocks of whole lines, or packets as they were
+//! captured.
 //!
 //! A [`Source`] runs in a thread of its own and pushes into an [`Intake`]. It ends when its [`Stop`]
 //! is set, when the intake has had enough, or when there can be nothing more to read.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod error;
 mod file;
 mod kmsg;
@@ -16,22 +18,23 @@ mod stop;
 pub mod testing;
 mod wait;
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::SystemTime};
 
+pub use capture::{CaptureSource, InputKind, PcapFileSource};
 pub use error::SourceError;
 pub use file::FileSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
-pub use notice::{Notice, PollReason, WaitReason};
+pub use notice::{AwayReason, Notice, PollReason, WaitReason};
 pub use stdin::StdinSource;
 pub use stop::Stop;
 
-/// Something that lines come from.
+/// Something that lines or packets come from.
 pub trait Source: Send {
-    /// What a message calls it: a path, `stdin`, `/dev/kmsg`.
+    /// What a message calls it: a path, `stdin`, `/dev/kmsg`, `interface eth0`.
     fn name(&self) -> String;
 
-    /// Hands lines over until `stop` is set, the intake breaks off, or the input has ended.
+    /// Hands over what comes until `stop` is set, the intake breaks off, or the input has ended.
     ///
     /// Blocks the calling thread; [`Stop::set`] wakes it at once.
     ///
@@ -42,7 +45,7 @@ pub trait Source: Send {
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError>;
 }
 
-/// Where lines go.
+/// Where lines and packets go.
 pub trait Intake {
     /// Takes whole lines, each ended by `\n`, in the order in which they were written. The bytes are
     /// whatever the log holds: NUL and invalid UTF-8 too. At most [`MAX_LINE`] bytes and a newline.
@@ -50,8 +53,36 @@ pub trait Intake {
     /// `Break` ends the source.
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()>;
 
+    /// Takes a packet as it was captured, in the order of arrival. The bytes are whatever a stranger
+    /// sent, cut off where the snapshot ends. An intake of lines only has no use for it.
+    ///
+    /// `Break` ends the source.
+    fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
+        let _unused = packet;
+        ControlFlow::Continue(())
+    }
+
+    /// There are no more packets for the moment: whoever gathers them can pass them on. Called after
+    /// a bounded number of packets also when more are waiting.
+    ///
+    /// `Break` ends the source.
+    fn packets_done(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
     /// Takes something worth telling the administrator. Sources say a thing once, not at each look.
     fn notice(&mut self, notice: Notice);
+}
+
+/// One packet, as libpcap hands it over.
+#[derive(Clone, Copy, Debug)]
+pub struct RawPacket<'a> {
+    /// What its first header is: the interface's link type, one of libpcap's `DLT_` numbers.
+    pub link: i32,
+    /// From the first header on, as much as was captured.
+    pub bytes: &'a [u8],
+    /// When it was captured.
+    pub time: SystemTime,
 }
 
 /// Where a source begins that has lines already.

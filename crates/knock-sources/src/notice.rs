@@ -69,6 +69,41 @@ pub enum Notice {
         /// How many; 0 when there is no telling.
         records: u64,
     },
+    /// Packets cannot be captured while the interface is not there; the source waits for it.
+    InterfaceAway {
+        /// The interface.
+        name: String,
+        /// What is in the way.
+        why: AwayReason,
+        /// The interfaces that there are.
+        there: Vec<String>,
+    },
+    /// The interface is there again, and its packets are captured.
+    InterfaceBack {
+        /// The interface.
+        name: String,
+    },
+    /// The interface is there and cannot be captured on; the source goes on trying.
+    CaptureTrouble {
+        /// The interface.
+        name: String,
+        /// What libpcap said.
+        why: String,
+    },
+    /// The kernel had no room for packets, because they came faster than they were read.
+    Dropped {
+        /// How many.
+        packets: u64,
+    },
+    /// A capture file cannot be read to its end; what was whole before that has been handed over.
+    CutOff {
+        /// The file.
+        name: String,
+        /// Packets that were read.
+        packets: u64,
+        /// What libpcap said.
+        why: String,
+    },
     /// The file is looked at from time to time, because file events are not to be had.
     Polling {
         /// The file.
@@ -99,6 +134,18 @@ pub enum WaitReason {
     NotAFile,
 }
 
+/// Why an interface is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AwayReason {
+    /// It was not there when the source began.
+    Missing,
+    /// It was captured on and is gone.
+    Gone,
+    /// It is there and switched off.
+    Down,
+}
+
 /// Why there are no file events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,12 +169,17 @@ impl Notice {
             | Self::Started { .. }
             | Self::Rotated { .. }
             | Self::Truncated { .. }
-            | Self::Rewritten { .. } => false,
+            | Self::Rewritten { .. }
+            | Self::InterfaceBack { .. } => false,
             Self::Waiting { .. }
             | Self::Torn { .. }
             | Self::TooManyRotations { .. }
             | Self::LineTooLong { .. }
             | Self::Lost { .. }
+            | Self::InterfaceAway { .. }
+            | Self::CaptureTrouble { .. }
+            | Self::Dropped { .. }
+            | Self::CutOff { .. }
             | Self::Polling { .. }
             | Self::Trouble { .. } => true,
         }
@@ -197,6 +249,32 @@ impl fmt::Display for Notice {
             }
             Self::Lost { records } => {
                 write!(f, "the kernel overwrote {records} log records before they were read")
+            }
+            Self::InterfaceAway { name, why, there } => match why {
+                AwayReason::Missing => write!(
+                    f,
+                    "waiting for interface {name}: there is none of this name; there are {}",
+                    there.join(", ")
+                ),
+                AwayReason::Gone => write!(f, "interface {name} is gone; waiting for it"),
+                AwayReason::Down => write!(
+                    f,
+                    "interface {name} is down; waiting until it is up (ip link set {name} up)"
+                ),
+            },
+            Self::InterfaceBack { name } => {
+                write!(f, "interface {name} is back; its packets are read again")
+            }
+            Self::CaptureTrouble { name, why } => {
+                write!(f, "cannot capture on interface {name}: {why}; trying again")
+            }
+            Self::Dropped { packets } => write!(
+                f,
+                "the kernel dropped {packets} packets because they came faster than they were \
+                 read; a smaller snapshotsize leaves it room for more"
+            ),
+            Self::CutOff { name, packets, why } => {
+                write!(f, "{name} cannot be read to its end: {why}; read {packets} packets")
             }
             Self::Polling { path, why } => {
                 write!(

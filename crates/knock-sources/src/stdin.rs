@@ -18,6 +18,7 @@ use crate::{
 pub struct StdinSource {
     name: String,
     input: Option<File>,
+    head: Vec<u8>,
 }
 
 impl Default for StdinSource {
@@ -30,13 +31,20 @@ impl StdinSource {
     /// The process's standard input.
     #[must_use]
     pub fn new() -> Self {
-        Self { name: "stdin".to_owned(), input: None }
+        Self { name: "stdin".to_owned(), input: None, head: Vec::new() }
     }
 
     /// Another descriptor in the place of standard input, under a name of its own.
     #[must_use]
     pub fn reading(name: impl Into<String>, input: OwnedFd) -> Self {
-        Self { name: name.into(), input: Some(File::from(input)) }
+        Self { name: name.into(), input: Some(File::from(input)), head: Vec::new() }
+    }
+
+    /// With these bytes in front, which somebody has read already.
+    #[must_use]
+    pub fn after(mut self, head: Vec<u8>) -> Self {
+        self.head = head;
+        self
     }
 }
 
@@ -53,7 +61,14 @@ impl Source for StdinSource {
             None => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?),
         };
         intake.notice(Notice::Started { name: self.name() });
-        pump(&self.name, &mut &input, &mut || wait(input.as_fd(), stop, None), intake)
+        let head = std::mem::take(&mut self.head);
+        let mut has_head = !head.is_empty();
+        let mut ready = || match std::mem::take(&mut has_head) {
+            // What is here already is not waited for.
+            true => Ok(Woken::Ready),
+            false => wait(input.as_fd(), stop, None),
+        };
+        pump(&self.name, &mut head.chain(&input), &mut ready, intake)
     }
 }
 

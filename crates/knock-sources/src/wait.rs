@@ -1,6 +1,9 @@
 //! The one place where a source blocks: until there is input, a stop, or a time is over.
 
-use std::{os::fd::BorrowedFd, time::Duration};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -26,11 +29,24 @@ pub(crate) fn wait(
     stop: &Stop,
     limit: Option<Duration>,
 ) -> Result<Woken, SourceError> {
+    wait_either(input, stop.as_fd(), stop, limit)
+}
+
+/// The same with two inputs; which of them is ready is the caller's to find out.
+pub(crate) fn wait_either(
+    one: BorrowedFd<'_>,
+    other: BorrowedFd<'_>,
+    stop: &Stop,
+    limit: Option<Duration>,
+) -> Result<Woken, SourceError> {
     // A limit too long for the kernel's type is as good as none.
     let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
     loop {
-        let mut fds =
-            [PollFd::new(stop, PollFlags::IN), PollFd::from_borrowed_fd(input, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(stop, PollFlags::IN),
+            PollFd::from_borrowed_fd(one, PollFlags::IN),
+            PollFd::from_borrowed_fd(other, PollFlags::IN),
+        ];
         match poll(&mut fds, limit.as_ref()) {
             Ok(0) => return Ok(Woken::TimedOut),
             Ok(_) if stop.is_set() => return Ok(Woken::Stopped),

@@ -1,0 +1,200 @@
+//! Packets from a network interface, through libpcap, as long as the interface is there and again
+//! whenever it comes back. What the packets say is not known here.
+
+mod file;
+mod handle;
+mod kind;
+mod links;
+
+use std::{ops::ControlFlow, time::Duration};
+
+use rustix::io::Errno;
+
+use self::{
+    file::plain,
+    handle::{Batch, Handle},
+    links::{Links, Look, forbidden},
+};
+use crate::{
+    AwayReason, Intake, Notice, Source, SourceError, Stop,
+    wait::{Woken, wait, wait_either},
+};
+
+pub use file::PcapFileSource;
+pub use kind::InputKind;
+
+/// Between two attempts to open an interface when the kernel does not tell of changes, or when it
+/// is there and cannot be opened: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// So long after the last packets the kernel is asked whether it dropped any. Then it is left alone.
+const CALM: Duration = Duration::from_secs(1);
+
+/// In a flood the calm does not come; after so many batches it is asked all the same.
+const BATCHES: u32 = 64;
+
+/// Captures on an interface: what comes in there, cut off behind the snapshot. `any` is all of them.
+///
+/// An interface that is not there, goes away or is switched off is waited for. The kernel tells of
+/// it, so waiting costs nothing.
+#[derive(Debug)]
+pub struct CaptureSource {
+    interface: String,
+    snapshot: usize,
+    filter: Option<String>,
+}
+
+/// How capturing on an open interface ended.
+enum Ended {
+    /// It is not to be captured on any more, for now.
+    Lost,
+    /// The stop is set, or the intake has had enough.
+    Over,
+}
+
+impl CaptureSource {
+    /// Captures on `interface`, at most `snapshot` bytes of each packet. `filter` is an expression
+    /// of libpcap (`tcp or udp`); where it cannot be used, all packets are handed over.
+    #[must_use]
+    pub fn new(interface: String, snapshot: usize, filter: Option<String>) -> Self {
+        Self { interface, snapshot, filter }
+    }
+
+    /// Opens the interface as soon as it can be; `None` when the stop was set before. What is in the
+    /// way is said once, unless `is_said`.
+    fn await_open(
+        &self,
+        links: &Links,
+        mut is_said: bool,
+        intake: &mut dyn Intake,
+        stop: &Stop,
+    ) -> Result<Option<Handle>, SourceError> {
+        let mut pause = FIRST_PAUSE;
+        let mut trouble = None;
+        loop {
+            let filter = self.filter.as_deref();
+            let error = match Handle::open(&self.interface, self.snapshot, filter) {
+                Ok(handle) => return Ok(Some(handle)),
+                Err(error) => error,
+            };
+            match forbidden() {
+                Some(Errno::AFNOSUPPORT) => {
+                    return Err(SourceError::CaptureUnavailable(Errno::AFNOSUPPORT.into()));
+                }
+                Some(error) => return Err(SourceError::CaptureForbidden(error.into())),
+                None => {}
+            }
+            let is_away = match links.look(&self.interface) {
+                Look::Missing => Some(AwayReason::Missing),
+                Look::Down => Some(AwayReason::Down),
+                Look::Up(_) => None,
+            };
+            if let Some(why) = is_away {
+                if !is_said {
+                    self.say_away(why, links, intake);
+                    is_said = true;
+                }
+            } else {
+                let why = plain(&error);
+                if trouble.as_ref() != Some(&why) {
+                    let name = self.interface.clone();
+                    intake.notice(Notice::CaptureTrouble { name, why: why.clone() });
+                    trouble = Some(why);
+                }
+            }
+            let limit = (is_away.is_none() || !links.tells()).then_some(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            match wait(links.fd(stop), stop, limit)? {
+                Woken::Stopped => return Ok(None),
+                Woken::Ready | Woken::TimedOut => {
+                    links.hear();
+                }
+            }
+        }
+    }
+
+    /// Hands over packets until the interface is lost.
+    fn capture(
+        &self,
+        handle: &mut Handle,
+        links: &Links,
+        intake: &mut dyn Intake,
+        stop: &Stop,
+    ) -> Result<Ended, SourceError> {
+        // Not those of a name that is no interface of the kernel's.
+        let index = links.index(&self.interface);
+        let mut batches = 0;
+        loop {
+            let limit = (batches > 0).then_some(CALM);
+            match wait_either(handle.fd(), links.fd(stop), stop, limit)? {
+                Woken::Stopped => return Ok(Ended::Over),
+                Woken::TimedOut => tell_dropped(handle, &mut batches, intake),
+                Woken::Ready => {
+                    match handle.read(intake) {
+                        Ok(Batch { flow: ControlFlow::Break(()), .. }) => return Ok(Ended::Over),
+                        Ok(Batch { packets: 0, .. }) => {}
+                        Ok(_) => batches += 1,
+                        Err(_) => {
+                            tell_dropped(handle, &mut batches, intake);
+                            return Ok(Ended::Lost);
+                        }
+                    }
+                    if batches >= BATCHES {
+                        tell_dropped(handle, &mut batches, intake);
+                    }
+                    if links.hear()
+                        && let Some(index) = index
+                        && links.look(&self.interface) != Look::Up(index)
+                    {
+                        return Ok(Ended::Lost);
+                    }
+                }
+            }
+        }
+    }
+
+    fn say_away(&self, why: AwayReason, links: &Links, intake: &mut dyn Intake) {
+        let there = links.names();
+        intake.notice(Notice::InterfaceAway { name: self.interface.clone(), why, there });
+    }
+}
+
+impl Source for CaptureSource {
+    fn name(&self) -> String {
+        format!("interface {}", self.interface)
+    }
+
+    fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
+        // Before the first look, so that nothing happens unheard between the two.
+        let links = Links::new().map_err(SourceError::Wait)?;
+        let mut was_lost = false;
+        while let Some(mut handle) = self.await_open(&links, was_lost, intake, stop)? {
+            let name = self.interface.clone();
+            intake.notice(match was_lost {
+                true => Notice::InterfaceBack { name },
+                false => Notice::Started { name: self.name() },
+            });
+            match self.capture(&mut handle, &links, intake, stop)? {
+                Ended::Over => break,
+                Ended::Lost => {
+                    was_lost = true;
+                    let why = match links.look(&self.interface) {
+                        Look::Down => AwayReason::Down,
+                        Look::Missing | Look::Up(_) => AwayReason::Gone,
+                    };
+                    self.say_away(why, &links, intake);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell_dropped(handle: &mut Handle, batches: &mut u32, intake: &mut dyn Intake) {
+    *batches = 0;
+    let packets = handle.newly_dropped();
+    if packets > 0 {
+        intake.notice(Notice::Dropped { packets });
+    }
+}
