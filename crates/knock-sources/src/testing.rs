@@ -3,12 +3,12 @@
 use std::{
     ops::ControlFlow,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use crate::{Intake, Notice};
+use crate::{Intake, Notice, RawPacket};
 
-/// Keeps lines and notices. Clones share what was kept, so that one is given to the source's thread
+/// Keeps lines, packets and notices. Clones share what was kept, so that one is given to the source's thread
 /// and another asks what has come.
 #[derive(Clone, Debug, Default)]
 pub struct Collected(Arc<(Mutex<Kept>, Condvar)>);
@@ -16,9 +16,21 @@ pub struct Collected(Arc<(Mutex<Kept>, Condvar)>);
 #[derive(Debug, Default)]
 struct Kept {
     lines: Vec<Vec<u8>>,
+    packets: Vec<Packet>,
     notices: Vec<Notice>,
-    /// Breaks off once so many lines are there.
+    /// Breaks off once so many lines or packets are there.
     enough: Option<usize>,
+}
+
+/// A packet that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Its link type.
+    pub link: i32,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it was captured.
+    pub time: SystemTime,
 }
 
 /// How long a wait takes at most before the test fails. Only a failing test waits
@@ -32,11 +44,11 @@ impl Collected {
         Self::default()
     }
 
-    /// Breaks the source off as soon as `lines` lines are there.
+    /// Breaks the source off as soon as so many lines or packets are there.
     #[must_use]
-    pub fn breaking_after(lines: usize) -> Self {
+    pub fn breaking_after(enough: usize) -> Self {
         let it = Self::new();
-        it.kept().enough = Some(lines);
+        it.kept().enough = Some(enough);
         it
     }
 
@@ -50,6 +62,12 @@ impl Collected {
     #[must_use]
     pub fn raw_lines(&self) -> Vec<Vec<u8>> {
         self.kept().lines.clone()
+    }
+
+    /// The packets so far.
+    #[must_use]
+    pub fn packets(&self) -> Vec<Packet> {
+        self.kept().packets.clone()
     }
 
     /// What the notices so far say.
@@ -66,6 +84,14 @@ impl Collected {
     pub fn await_lines(&self, count: usize) -> Vec<String> {
         self.wait_until(&format!("{count} lines"), |kept| kept.lines.len() >= count);
         self.lines()
+    }
+
+    /// Waits until there are `count` packets.
+    ///
+    /// # Panics
+    /// When they do not come in time.
+    pub fn await_packets(&self, count: usize) {
+        self.wait_until(&format!("{count} packets"), |kept| kept.packets.len() >= count);
     }
 
     /// Waits until a notice says `text` somewhere.
@@ -109,6 +135,16 @@ impl Intake for Collected {
         let whole = block.split_inclusive(|byte| *byte == b'\n');
         kept.lines.extend(whole.map(|line| line.strip_suffix(b"\n").unwrap_or(line).to_vec()));
         let enough = kept.enough.is_some_and(|enough| kept.lines.len() >= enough);
+        drop(kept);
+        self.0.1.notify_all();
+        if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
+        let mut kept = self.kept();
+        let RawPacket { link, bytes, time } = *packet;
+        kept.packets.push(Packet { link, bytes: bytes.to_vec(), time });
+        let enough = kept.enough.is_some_and(|enough| kept.packets.len() >= enough);
         drop(kept);
         self.0.1.notify_all();
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -42,31 +42,22 @@ impl PcapFileSource {
         self
     }
 
-    fn hand_over(
-        &self,
-        mut capture: Capture<Offline>,
-        intake: &mut dyn Intake,
-        stop: &Stop,
-    ) -> ControlFlow<()> {
+    fn hand_over(&self, mut capture: Capture<Offline>, intake: &mut dyn Intake, stop: &Stop) {
         let mut packets = 0;
         while !stop.is_set() {
-            match read(
-                &mut capture,
-                Precision::Nano,
-                &mut Counting { intake, packets: &mut packets },
-            ) {
-                Ok(Batch { packets: 0, .. }) => break,
-                Ok(Batch { flow, .. }) => flow?,
+            let mut counting = Counting { intake: &mut *intake, packets: &mut packets };
+            match read(&mut capture, Precision::Nano, &mut counting) {
+                Ok(Batch { packets: 0, .. } | Batch { flow: ControlFlow::Break(()), .. }) => return,
+                Ok(_) => {}
                 Err(error) => {
-                    // The packets of the batch before the fault were handed over all the same.
-                    intake.packets_done()?;
+                    // Those of the batch before the fault were handed over all the same.
+                    let _last = intake.packets_done();
                     let why = plain(&error);
                     intake.notice(Notice::CutOff { name: self.name.clone(), packets, why });
-                    break;
+                    return;
                 }
             }
         }
-        ControlFlow::Continue(())
     }
 }
 
@@ -81,7 +72,7 @@ impl Source for PcapFileSource {
         let is_file = input.metadata().map_err(failed)?.is_file();
         if is_file && self.head.is_empty() {
             let capture = self.open(&input)?;
-            let _enough = self.hand_over(capture, intake, stop);
+            self.hand_over(capture, intake, stop);
             return Ok(());
         }
         // libpcap wants the first bytes too, and must not block where a stop cannot reach it.
@@ -92,7 +83,7 @@ impl Source for PcapFileSource {
             scope.spawn(|| feed(&head, &input, writer, stop, &done));
             let opened = self.open_pipe(reader);
             // Closed in there, which ends a feeder that waits for room.
-            let read = opened.map(|capture| drop(self.hand_over(capture, intake, stop)));
+            let read = opened.map(|capture| self.hand_over(capture, intake, stop));
             done.set();
             read
         })
@@ -181,3 +172,6 @@ pub(super) fn plain(error: &pcap::Error) -> String {
         _ => text,
     }
 }
+
+#[cfg(test)]
+mod tests;

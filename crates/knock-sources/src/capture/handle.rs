@@ -89,15 +89,25 @@ pub(super) fn read<T: Activated>(
 ) -> Result<Batch, pcap::Error> {
     let link = capture.get_datalink().0;
     let mut flow = ControlFlow::Continue(());
-    let packets = capture.dispatch(Some(BATCH), |packet| {
-        // What is left of the batch falls under the table: nobody wants it.
-        if flow.is_continue() {
-            let ts = packet.header.ts;
-            let time = moment(ts.tv_sec, ts.tv_usec, precision);
-            flow = intake.packet(&RawPacket { link, bytes: packet.data, time });
+    let end = capture.breakloop_handle();
+    let read = capture.dispatch(Some(BATCH), |packet| {
+        if flow.is_break() {
+            return;
         }
-    })?;
-    if flow.is_continue() && packets > 0 {
+        let ts = packet.header.ts;
+        let time = moment(ts.tv_sec, ts.tv_usec, precision);
+        flow = intake.packet(&RawPacket { link, bytes: packet.data, time });
+        if flow.is_break() {
+            // A pipe would be read on until the batch is full.
+            end.breakloop();
+        }
+    });
+    if flow.is_break() {
+        // To be ended from within is an error for libpcap.
+        return Ok(Batch { packets: 0, flow });
+    }
+    let packets = read?;
+    if packets > 0 {
         flow = intake.packets_done();
     }
     Ok(Batch { packets, flow })
