@@ -9,6 +9,7 @@ pub mod firewall;
 pub mod kernel_log;
 pub mod lab;
 pub mod loggen;
+pub mod oldhost;
 pub mod probe;
 pub mod process;
 pub mod programs;
