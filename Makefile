@@ -22,6 +22,7 @@ help:
 	@echo 'make uninstall  removes them again; keeps your configuration'
 
 build:
+	@.ci/install-tools build
 	$(CARGO) build --release -p knockdaemon -p knockclient
 
 demo:
