@@ -72,6 +72,11 @@ impl Clients {
         &mut self.nodes[to_usize(at)].queue
     }
 
+    /// The queue of a client, if it has one; it is no more active for being looked at.
+    pub(crate) fn get(&self, address: IpAddr) -> Option<&Queue> {
+        self.find(address).map(|at| &self.nodes[to_usize(at)].queue)
+    }
+
     /// Keeps the clients active last and forgets those beyond `max`.
     pub(crate) fn bounded_by(self, max: usize) -> Self {
         let mut bounded = Self { evicted: self.evicted, ..Self::new(max) };

@@ -3,9 +3,10 @@
 //! anything that is to be written or run, so a stranger causes neither.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_wire::{Hit, Refusal};
+use knock_wire::{Hit, PortSpan, Refusal};
 
 use crate::clients::Clients;
 use crate::judge::{Judgement, judge};
@@ -108,7 +109,7 @@ impl Engine {
                 let memory = self.ledger.memory_mut();
                 let judgement =
                     judge(&self.plan.actions, &knock, client, now, memory, self.last_id);
-                let Judgement { mut orders, written, faults } = judgement;
+                let Judgement { mut orders, written, faults, judged } = judgement;
                 if let Some(last) = orders.last() {
                     self.last_id = last.id;
                 }
@@ -116,9 +117,28 @@ impl Engine {
                 let scheduled = orders.iter().cloned().map(Change::Scheduled);
                 let written = written.into_iter().map(Change::Remembered);
                 let changes = written.chain(renewed).chain(scheduled).collect();
-                Verdict::Accepted(Accepted { knock, client, orders, changes, faults })
+                Verdict::Accepted(Accepted { knock, client, orders, changes, faults, judged })
             }
         }
+    }
+
+    /// The ports in a client's queue, oldest first. Costs an allocation: for who wants to be told.
+    #[must_use]
+    pub fn queued(&self, client: IpAddr) -> Vec<u16> {
+        let queue = self.clients.get(client.to_canonical());
+        queue.map_or(Vec::new(), |queue| self.ports(queue.window()))
+    }
+
+    /// The ports of the window that was judged last, oldest first.
+    #[must_use]
+    pub fn judged_window(&self) -> Vec<u16> {
+        self.ports(self.window.iter().copied())
+    }
+
+    /// The ports that carry a knock.
+    #[must_use]
+    pub fn span(&self) -> &PortSpan {
+        self.plan.codec.span()
     }
 
     /// Applies changes that are durable now. Applying them again changes nothing.
@@ -217,6 +237,10 @@ impl Engine {
             }
         }
         struck_out
+    }
+
+    fn ports(&self, symbols: impl Iterator<Item = u16>) -> Vec<u16> {
+        symbols.filter_map(|symbol| self.span().port(symbol)).collect()
     }
 
     fn count(&mut self, refusal: Refusal) {

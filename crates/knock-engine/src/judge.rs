@@ -9,6 +9,7 @@ use knock_wire::Knock;
 use crate::now::Now;
 use crate::order::{Order, OrderId};
 use crate::plan::Action;
+use crate::verdict::{Judged, Says};
 
 /// What all matching actions together ask for.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Judgement {
     pub(crate) orders: Vec<Order>,
     pub(crate) written: Vec<MemoryChange>,
     pub(crate) faults: Vec<(String, EvalError)>,
+    pub(crate) judged: Vec<Judged>,
 }
 
 /// Judges one knock by every action, in their order. What an action writes to the state variable is
@@ -37,7 +39,16 @@ pub(crate) fn judge(
     for action in actions {
         let (written, undone) = (trial.written.len(), trial.undo.len());
         debug_assert_eq!(written, undone, "each change has its way back");
-        let Err(fault) = trial.answer(action).map(|order| judgement.orders.extend(order)) else {
+        let condition = trial.condition(action);
+        if let Ok(says) = condition {
+            judgement.judged.push(Judged { action: action.name.clone(), condition: says });
+        }
+        let answer = match condition {
+            Ok(Says::Yes) => trial.answer(action),
+            Ok(Says::No) => Ok(None),
+            Err(fault) => Err(fault),
+        };
+        let Err(fault) = answer.map(|order| judgement.orders.extend(order)) else {
             continue;
         };
         judgement.faults.push((action.name.clone(), fault));
@@ -67,10 +78,13 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    fn condition(&self, action: &Action) -> Result<Says, EvalError> {
+        let holds = action.condition.holds(&self.scope())?;
+        Ok(if holds { Says::Yes } else { Says::No })
+    }
+
+    /// What an action asks for of which the condition holds.
     fn answer(&mut self, action: &Action) -> Result<Option<Order>, EvalError> {
-        if !action.condition.holds(&self.scope())? {
-            return Ok(None);
-        }
         let order = match &action.command {
             None => None,
             Some(template) => {

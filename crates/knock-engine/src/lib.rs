@@ -22,4 +22,4 @@ pub use now::Now;
 pub use order::{Order, OrderId, Outcome};
 pub use plan::{Action, Plan, QueuePolicy};
 pub use retry::Fate;
-pub use verdict::{Accepted, Verdict};
+pub use verdict::{Accepted, Judged, Says, Verdict};

@@ -45,6 +45,26 @@ pub struct Accepted {
     pub changes: Vec<Change>,
     /// Actions that could not be judged or carried out, by name, with the reason.
     pub faults: Vec<(String, EvalError)>,
+    /// What each condition came to, in the order of the actions, for who wants to know why.
+    pub judged: Vec<Judged>,
+}
+
+/// What an action's condition came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The action's name.
+    pub action: String,
+    /// What its condition says.
+    pub condition: Says,
+}
+
+/// What a condition says of a knock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// It holds.
+    Yes,
+    /// It does not.
+    No,
 }
 
 impl Accepted {

@@ -8,5 +8,6 @@ pub mod cli;
 mod exit;
 mod logging;
 mod run;
+mod shown;
 
 pub use cli::main_with;

@@ -183,3 +183,83 @@ fn a_users_own_format_in_the_configuration_is_one_of_them() {
     let ended = folder.run(&["formats", "mine", "--test", "messages", "--json", "-conf", "k.conf"]);
     assert_eq!(events(&ended.out)[0]["hit"]["port"], 800, "{}", ended.err);
 }
+
+/// A log with everything in it that `-debug` has a word for.
+fn log_of_all_kinds() -> String {
+    let wrong: String = (41_000..).zip(745..753).map(|(s, p)| line("10.0.0.9", p, s)).collect();
+    let icmp = "Nov 21 03:22:42 vm kernel: portknock IN=eth0 OUT= SRC=10.0.0.8 DST=203.0.113.1 LEN=88 \
+                PROTO=ICMP TYPE=3 CODE=3 [SRC=10.0.0.7 DST=203.0.113.1 PROTO=UDP SPT=1 DPT=750 LEN=8 ] \n";
+    let noise = "Nov 21 03:22:42 vm sshd[7]: hello \x1b[31m\n";
+    let outside = line("10.0.0.9", 22, 42_000);
+    let again = line("10.0.0.9", 752, 41_007);
+    format!("{noise}{icmp}{outside}{wrong}{again}{}", knock_log())
+}
+
+#[test]
+fn debug_tells_line_hit_queue_window_and_decision() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    folder.write("messages", log_of_all_kinds());
+    let ended = folder.run(&["-debug", "-conf", "k.conf", "replay", "messages"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for said in [
+        "no hit: protocol ICMP has no ports line=\"Nov 21 03:22:42 vm kernel: portknock IN=eth0",
+        "hit: client=10.0.0.9 port=22 server=203.0.113.1 interface=eth0 protocol=TCP sourceport=42000",
+        "outside the span 745-1000 client=10.0.0.9 port=22",
+        "queued 3/8 client=10.0.0.9 port=747 queue=\"745,746,747\"",
+        "window refused (padding): it does not decrypt: another key, or no knock at all; its oldest \
+         hit is dropped client=10.0.0.9 port=752 window=\"745,746,747,748,749,750,751,752\"",
+        "a repeated SYN (same source port), ignored client=10.0.0.9 port=752",
+        "window is a knock: IP=10.0.0.1 PORT=22 TIME=15",
+        "its condition holds client=10.0.0.1 action=\"open\"",
+        "ordered after 900 s: /sbin/iptables -D INPUT -p tcp -s 10.0.0.1/32 --dport 22",
+    ] {
+        assert!(ended.err.contains(said), "{said}\nis missing in\n{}", ended.err);
+    }
+    assert!(!ended.err.contains("hello"), "a line that is none of ours: {}", ended.err);
+    assert!(ended.out.contains("20 lines"), "{}", ended.out);
+}
+
+#[test]
+fn debug_tells_which_condition_does_not_hold_and_no_key() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG.replace("TIME != 255", "TIME == 3"));
+    folder.write("messages", format!("{}{}", log_of_all_kinds(), line("10.0.0.1\x1b[2J", 750, 1)));
+    let ended = folder.run(&["-debug", "-conf", "k.conf", "replay", "messages"]);
+    let said = "its condition does not hold client=10.0.0.1 action=\"open\"";
+    assert!(ended.err.contains(said), "{}", ended.err);
+    assert!(!ended.err.contains('\x1b'), "a log drives the terminal: {:?}", ended.err);
+    folder.write("k.conf", CONFIG.replace("= knock\n", "= sesame7\n"));
+    let ended = folder.run(&["-debug", "-conf", "k.conf", "replay", "messages"]);
+    assert!(ended.err.contains("window refused"), "{}", ended.err);
+    assert!(!format!("{}{}", ended.err, ended.out).contains("sesame7"), "{}", ended.err);
+}
+
+#[test]
+fn debug_changes_nothing_but_what_is_said() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    let folded = "Nov 21 03:22:43 vm last message repeated 3 times\n";
+    folder.write("messages", format!("{folded}{}{folded}", log_of_all_kinds()));
+    let counts = |arguments: &[&str]| {
+        let ended =
+            folder.run(&[arguments, &["-conf", "k.conf", "replay", "--json", "messages"]].concat());
+        let mut events = events(&ended.out);
+        events.last_mut().unwrap()["seconds"] = json!(0);
+        events
+    };
+    assert_eq!(counts(&[]), counts(&["-debug"]));
+}
+
+#[test]
+fn formats_unfolds_what_the_daemon_unfolds() {
+    let folder = Folder::new();
+    let folded = "Nov 21 03:22:43 vm last message repeated 3 times\n";
+    folder.write("messages", format!("{folded}{}{folded}", line("10.0.0.1", 750, 40_000)));
+    let ended = folder.run(&["formats", "iptables", "--test", "messages"]);
+    assert!(ended.out.contains("3 times the last hit: client=10.0.0.1 port=750"), "{}", ended.out);
+    assert!(ended.out.contains("2 of 3 lines yield a hit"), "{}", ended.out);
+    let ended = folder.run(&["formats", "iptables", "--test", "messages", "--json"]);
+    let events = events(&ended.out);
+    assert_eq!((&events[0]["hit"], &events[2]["times"]), (&Value::Null, &json!(3)));
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use knock_wire::Hit;
 
-use super::{Formats, fields, time};
+use super::{Formats, NoHit, fields, time};
 
 /// The most hits that one "last message repeated" line stands for: a line must not cost more than
 /// its length lets expect.
@@ -39,6 +39,24 @@ impl Extractor {
         let Some(last) = self.last else { return };
         for _ in 0..times.min(MAX_REPEATS) {
             sink(last);
+        }
+    }
+
+    /// As [`Extractor::hits`] for who wants to know why: the line's hit and how often it counts, or
+    /// the reason against one.
+    ///
+    /// # Errors
+    /// The reason of the format that got furthest.
+    pub fn examine(&mut self, line: &[u8]) -> Result<(Hit, u32), NoHit> {
+        let result = self.formats.examine(line);
+        let Some(times) = repeats(line) else {
+            self.last = result.ok();
+            return result.map(|hit| (hit, 1));
+        };
+        match (self.last, result) {
+            (Some(last), _) => Ok((last, times.min(MAX_REPEATS))),
+            (None, Ok(_)) => Err(NoHit::RepeatsNothing),
+            (None, Err(why)) => Err(why),
         }
     }
 }
@@ -123,7 +141,7 @@ mod tests {
         Extractor::new(Arc::new(Formats::new(vec![LogFormat::compile(&spec).unwrap()])))
     }
 
-    /// Feeds lines one by one and as a block, to a format that can step over lines and to one that
+    /// Feeds lines one by one, as a block, and with their reasons, to a format that can step over lines and to one that
     /// cannot. `K` and a port stand for a knock line. Returns the ports of the hits.
     fn ports(lines: &[&str]) -> Vec<u16> {
         let lines = lines.iter().map(|line| match line.strip_prefix('K') {
@@ -141,6 +159,14 @@ mod tests {
             all.push(got);
             let mut got = Vec::new();
             extractor(client).block(lines.concat().as_bytes(), &mut |_, hit| got.push(hit.port));
+            all.push(got);
+            let mut got = Vec::new();
+            let mut one = extractor(client);
+            for line in &lines {
+                if let Ok((hit, times)) = one.examine(line.trim_end_matches('\n').as_bytes()) {
+                    got.extend((0..times).map(|_| hit.port));
+                }
+            }
             all.push(got);
         }
         assert!(all.iter().all(|got| *got == all[0]), "{all:?} of {lines:?}");

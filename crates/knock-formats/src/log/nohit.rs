@@ -37,6 +37,8 @@ pub enum NoHit {
     },
     /// TCP, and not the first packet of a connection.
     NotASyn,
+    /// It tells that the line before it came again, and that one is no hit.
+    RepeatsNothing,
     /// Another expression matches, but never on a value of its type.
     BadField {
         /// Which one.
@@ -56,7 +58,7 @@ impl NoHit {
             Self::BadClient { .. } => 3,
             Self::BadPort { .. } => 4,
             Self::TwoPackets | Self::Allowed | Self::NoPorts(_) => 5,
-            Self::NotASyn | Self::BadField { .. } => 6,
+            Self::NotASyn | Self::BadField { .. } | Self::RepeatsNothing => 6,
         }
     }
 }
@@ -74,6 +76,7 @@ impl fmt::Display for NoHit {
             Self::NoPort => f.write_str("no port: the port expression does not match"),
             Self::BadPort { text } => write!(f, "port found '{text}', which is not 1-65535"),
             Self::NotASyn => f.write_str("TCP, but not a SYN without ACK"),
+            Self::RepeatsNothing => f.write_str("a repetition of a line that is no hit"),
             Self::BadField { field, text } => {
                 write!(f, "{field} found '{text}', which cannot be one")
             }

@@ -3,18 +3,20 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use knock_formats::{FormatSpec, Formats, LogFormat, SampleYield};
+use knock_formats::{Extractor, FormatSpec, Formats, LogFormat, SampleYield};
 use knock_sources::{Intake, Notice, Source, Stop};
-use knock_wire::{Hit, LineTime};
+use knock_wire::Hit;
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
 use crate::run::lines_of;
+use crate::shown::{escaped, hit_text, hit_values};
 
 use super::args::{Common, FormatsArgs};
 use super::load;
-use super::output::{self, Printer, escaped, input};
+use super::output::{self, Printer, input};
 
 /// Lists formats, shows one, or tests one against a file.
 pub(crate) fn formats(common: &Common, args: &FormatsArgs) -> Exit {
@@ -107,8 +109,8 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
             }
         }
     }
-    let mut tester =
-        Tester { formats: Formats::new(compiled), json, line: 0, yielded: 0, out: Printer::new() };
+    let extractor = Extractor::new(Arc::new(Formats::new(compiled)));
+    let mut tester = Tester { extractor, json, line: 0, yielded: 0, out: Printer::new() };
     match tester.read(file) {
         Ok(()) => {
             let (lines, yielded) = (tester.line, tester.yielded);
@@ -122,7 +124,7 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
 }
 
 struct Tester {
-    formats: Formats,
+    extractor: Extractor,
     json: bool,
     line: u64,
     yielded: u64,
@@ -134,13 +136,25 @@ impl Tester {
         input(file)?.run(self, &Stop::new()?).map_err(io::Error::other)
     }
 
-    fn tell(&mut self, line: &[u8], result: Result<Hit, String>) {
+    fn tell(&mut self, line: &[u8], result: Result<(Hit, u32), String>) {
         self.line += 1;
         self.yielded += u64::from(result.is_ok());
         let text = match (self.json, result) {
-            (true, Ok(hit)) => json!({"line": self.line, "hit": hit_json(&hit)}).to_string(),
+            (true, Ok((hit, times))) => {
+                let mut event = json!({"line": self.line, "hit": hit_json(&hit)});
+                if let (Some(event), true) = (event.as_object_mut(), times != 1) {
+                    event.insert("times".to_owned(), json!(times));
+                }
+                event.to_string()
+            }
             (true, Err(why)) => json!({"line": self.line, "hit": null, "why": why}).to_string(),
-            (false, Ok(hit)) => format!("{}: {}\n    {}", self.line, escaped(line), hit_text(&hit)),
+            (false, Ok((hit, times))) => {
+                let again = match times {
+                    1 => String::new(),
+                    times => format!("{times} times the last hit: "),
+                };
+                format!("{}: {}\n    {again}{}", self.line, escaped(line), hit_text(&hit))
+            }
             (false, Err(why)) => {
                 format!("{}: {}\n    nothing: {why}", self.line, escaped(line))
             }
@@ -152,7 +166,7 @@ impl Tester {
 impl Intake for Tester {
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
         for line in lines_of(block) {
-            let result = self.formats.examine(line).map_err(|why| why.to_string());
+            let result = self.extractor.examine(line).map_err(|why| why.to_string());
             self.tell(line, result);
         }
         self.out.go_on()
@@ -165,46 +179,6 @@ impl Intake for Tester {
     }
 }
 
-/// The hit's values under short names, the client first.
-fn hit_values(hit: &Hit) -> Vec<(&'static str, Value)> {
-    let mut values = vec![("client", json!(hit.client.to_string())), ("port", json!(hit.port))];
-    let optional = [
-        ("server", hit.server.map(|server| json!(server.to_string()))),
-        ("interface", hit.interface.map(|interface| json!(interface.as_str()))),
-        ("protocol", hit.protocol.map(|protocol| json!(protocol.to_string()))),
-        ("sourceport", hit.source_port.map(|port| json!(port))),
-        ("sequence", hit.sequence.map(|sequence| json!(sequence))),
-        ("time", hit.time.map(|time| json!(time_text(time)))),
-    ];
-    values.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    values
-}
-
 fn hit_json(hit: &Hit) -> Map<String, Value> {
     hit_values(hit).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn hit_text(hit: &Hit) -> String {
-    let values: Vec<String> = hit_values(hit)
-        .into_iter()
-        .map(|(name, value)| match value {
-            Value::String(text) => format!("{name}={text}"),
-            other => format!("{name}={other}"),
-        })
-        .collect();
-    values.join(" ")
-}
-
-fn time_text(time: LineTime) -> String {
-    match time {
-        LineTime::Wall(wall) => chrono::DateTime::<chrono::Utc>::from(wall)
-            .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
-        LineTime::Uptime(uptime) => format!("{:.6} s after boot", uptime.as_secs_f64()),
-        LineTime::Local { year, month, day, since_midnight } => {
-            let seconds = since_midnight.as_secs();
-            let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            let year = year.map(|year| format!("{year:04}-")).unwrap_or_default();
-            format!("{year}{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-        }
-    }
 }

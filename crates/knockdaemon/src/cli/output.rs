@@ -77,33 +77,3 @@ pub(crate) fn input(log: &Path) -> io::Result<StdinSource> {
     }
     Ok(StdinSource::reading(log.display().to_string(), file.into()))
 }
-
-/// Bytes of a log or a client, safe to print on a terminal.
-pub(crate) fn escaped(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control() {
-                text.extend(character.escape_default());
-            } else {
-                text.push(character);
-            }
-        }
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn terminal_escapes_and_broken_text_are_shown_not_sent() {
-        assert_eq!(escaped(b"a\x1b[31mb"), "a\\u{1b}[31mb");
-        assert_eq!(escaped(b"a\xffb\0"), "a\\xffb\\u{0}");
-        assert_eq!(escaped("\u{fc} \u{4e2d}".as_bytes()), "\u{fc} \u{4e2d}");
-    }
-}

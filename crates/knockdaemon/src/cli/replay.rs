@@ -15,7 +15,7 @@ use knock_wire::{Hit, LineTime, Value};
 use serde_json::{Map, json};
 
 use crate::exit::Exit;
-use crate::run::{Clock, local_time};
+use crate::run::{Clock, lines_of, local_time, tell};
 
 use super::args::{Common, ReplayArgs};
 use super::load;
@@ -84,10 +84,26 @@ impl Replayer {
         input(log)?.run(self, &Stop::new()?).map_err(io::Error::other)
     }
 
+    /// For `-debug`: the same line by line, with a word about each.
+    fn lines_with_reasons(&mut self, block: &[u8]) -> ControlFlow<()> {
+        for line in lines_of(block) {
+            self.line += 1;
+            self.counts.lines += 1;
+            let result = self.extractor.examine(line);
+            tell::line(line, &result);
+            if let Ok((hit, times)) = result {
+                (0..times).for_each(|_| self.hit(&hit));
+            }
+        }
+        self.out.go_on()
+    }
+
     fn hit(&mut self, hit: &Hit) {
         self.counts.hits += 1;
         let now = self.time.at(hit.time);
-        if let Verdict::Accepted(accepted) = self.engine.hit(&now, hit) {
+        let verdict = self.engine.hit(&now, hit);
+        tell::verdict(&self.engine, hit, &verdict);
+        if let Verdict::Accepted(accepted) = verdict {
             self.counts.knocks += 1;
             self.knock(&accepted);
             // Orders are not kept, or a long log would fill the memory with an agenda that never
@@ -204,6 +220,9 @@ fn newlines(bytes: &[u8]) -> u64 {
 impl Intake for Replayer {
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
         self.counts.bytes += block.len() as u64;
+        if tell::tells_lines() {
+            return self.lines_with_reasons(block);
+        }
         let before = self.line;
         // Out of `self` for the call: the closure needs the rest of it.
         let mut extractor =

@@ -8,9 +8,8 @@ use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice};
 use knock_wire::Hit;
 
-use crate::logging;
-
 use super::event::Event;
+use super::tell;
 
 /// The logformats in use; a reload puts others in without stopping the sources.
 #[derive(Clone)]
@@ -66,12 +65,20 @@ impl Intake for ToLoop {
             self.in_use = current;
         }
         let mut hits: Vec<Hit> = Vec::new();
-        self.extractor.block(block, &mut |at, hit| {
-            if logging::may_quote_lines() {
-                tracing::debug!(line = %first_line(block.get(at..)).escape_ascii(), "hit");
+        if tell::tells_lines() {
+            for line in lines_of(block) {
+                let result = self.extractor.examine(line);
+                tell::line(line, &result);
+                hits.extend(
+                    result.into_iter().flat_map(|(hit, times)| (0..times).map(move |_| hit)),
+                );
             }
-            hits.push(hit);
-        });
+        } else {
+            self.extractor.block(block, &mut |_, hit| {
+                tell::hit(&hit);
+                hits.push(hit);
+            });
+        }
         if hits.is_empty() { ControlFlow::Continue(()) } else { self.send(Event::Hits(hits)) }
     }
 
@@ -79,12 +86,6 @@ impl Intake for ToLoop {
         // When the loop is gone nobody is left to tell.
         let _gone = self.send(Event::Notice(self.source.clone(), notice));
     }
-}
-
-/// The first line of a text, without its newline.
-fn first_line(text: Option<&[u8]>) -> &[u8] {
-    let text = text.unwrap_or_default();
-    memchr::memchr(b'\n', text).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The lines of a block, without their newlines.

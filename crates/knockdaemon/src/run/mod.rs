@@ -11,6 +11,7 @@ mod extract;
 mod respond;
 mod signals;
 mod summary;
+pub(crate) mod tell;
 mod threads;
 
 use std::fmt;
@@ -234,20 +235,10 @@ impl Daemon {
     }
 
     fn hit(&mut self, now: &Now, hit: &Hit) {
-        match self.engine.hit(now, hit) {
-            Verdict::Accepted(accepted) => self.respond.accept(&mut self.engine, &accepted),
-            Verdict::OutsideSpan => {
-                tracing::debug!(client = %hit.client, port = hit.port, "outside the span");
-            }
-            Verdict::Repeated => {
-                tracing::debug!(client = %hit.client, port = hit.port, "a repeated SYN, ignored");
-            }
-            Verdict::Queued { filled, of } => {
-                tracing::debug!(client = %hit.client, port = hit.port, "queued {filled}/{of}");
-            }
-            Verdict::Refused(refusal) => {
-                tracing::debug!(client = %hit.client, port = hit.port, code = refusal.code(), "window refused: {refusal}");
-            }
+        let verdict = self.engine.hit(now, hit);
+        tell::verdict(&self.engine, hit, &verdict);
+        if let Verdict::Accepted(accepted) = verdict {
+            self.respond.accept(&mut self.engine, &accepted);
         }
     }
 
