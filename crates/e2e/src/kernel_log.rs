@@ -67,7 +67,14 @@ impl Rsyslog {
     /// # Errors
     /// When rsyslog is missing, or a marker does not come through.
     pub fn start(lab: &Lab) -> Result<Self> {
-        let log = lab.path("kern.log");
+        Self::start_into(lab, lab.path("kern.log"))
+    }
+
+    /// The same with a log of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_into(lab: &Lab, log: PathBuf) -> Result<Self> {
         let config = lab.write(
             "rsyslog.conf",
             &format!(

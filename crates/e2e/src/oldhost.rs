@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::lab::{Host, Lab};
 use crate::process::{PATIENCE, Running, await_until};
 use crate::{LabError, Result, programs};
 
@@ -22,12 +23,40 @@ for program in "$1"/sbin/knock*; do mount --bind "$3/${program##*/}" "$program";
 for folder in /usr/sbin /usr/local/sbin; do mount --rbind "$1/sbin" "$folder"; done
 PATH=$2; shift 3; exec "$@""#;
 
+/// The same on a host of a lab, whose programs are this machine's.
+const ENTER_LAB: &str = r#"set -e
+mount --bind "$1/var/log" /var/log
+mount --bind "$1/var/lib" /var/lib
+shift; exec "$@""#;
+
 /// Writes down its name and its arguments, each in brackets, and succeeds.
 const STAND_IN: &str = r#"#!/bin/sh
 line=${0##*/}
 for word; do line="$line [$word]"; done
 printf '%s\n' "$line" >> /var/log/ran
 "#;
+
+/// The daemon on the server of a lab, whose folders `var/log` and `var/lib` are the lab's.
+///
+/// # Errors
+/// When it does not start.
+pub fn daemon_in_lab(lab: &Lab, config: &Path) -> Result<Running> {
+    for folder in ["var/log", "var/lib"] {
+        fs::create_dir_all(lab.path(folder))?;
+    }
+    let mut command = Command::new("ip");
+    // `ip netns exec` gives each program mounts of its own, so nobody else sees this.
+    command
+        .args(["netns", "exec", &lab.namespace(Host::Server), "/bin/sh", "-c", ENTER_LAB, "sh"])
+        .arg(lab.path(""))
+        .arg(programs::folder()?.join("knockdaemon"))
+        .arg("-conf")
+        .arg(config)
+        .env_remove("JOURNAL_STREAM");
+    let daemon = Running::spawn("knockdaemon", &mut command)?;
+    daemon.await_line("following")?;
+    Ok(daemon)
+}
 
 /// The folders and files of the host.
 pub struct OldHost {
