@@ -7,6 +7,8 @@ mod table;
 
 use std::fmt;
 
+use knock_formats::packet::Property;
+
 pub use table::{CIPHERS, KEYS, RUNMODES};
 
 /// One key of the configuration.
@@ -51,6 +53,10 @@ pub enum Within {
     Sample,
     /// `yields:` in a sample.
     Yields,
+    /// `<ethfilters>`, which holds filters.
+    Ethfilters,
+    /// `<ethfilter NAME>`.
+    Ethfilter,
 }
 
 impl Within {
@@ -65,6 +71,8 @@ impl Within {
         Self::Expressions,
         Self::Sample,
         Self::Yields,
+        Self::Ethfilters,
+        Self::Ethfilter,
     ];
 }
 
@@ -80,6 +88,8 @@ impl fmt::Display for Within {
             Self::Expressions => "'expressions'",
             Self::Sample => "a sample",
             Self::Yields => "'yields'",
+            Self::Ethfilters => "'ethfilters'",
+            Self::Ethfilter => "an ethfilter",
         })
     }
 }
@@ -132,6 +142,8 @@ pub enum Kind {
     FirewallRule,
     /// A regular expression.
     Expression,
+    /// What a number in a packet's header must be.
+    PacketNumber,
     /// A block of further keys.
     Block,
 }
@@ -173,6 +185,7 @@ impl fmt::Display for Kind {
             Self::Arguments => "a program and its arguments",
             Self::FirewallRule => "the arguments of iptables, such as -I INPUT -s IP -j ACCEPT",
             Self::Expression => "a regular expression",
+            Self::PacketNumber => "a number, a range, or symbols such as SYN & !ACK",
             Self::Block => "a block of keys",
         })
     }
@@ -214,9 +227,13 @@ pub enum Repeats {
     Often,
 }
 
-/// Looks a key up.
+/// Looks a key up. A property of a packet may have its header's name before its own.
 #[must_use]
 pub fn find(within: Within, name: &str) -> Option<&'static Key> {
+    let name = match Property::parse(name) {
+        Some(property) if within == Within::Ethfilter => property.as_str(),
+        Some(_) | None => name,
+    };
     KEYS.iter().find(|key| key.within == within && key.name == name)
 }
 
@@ -257,6 +274,19 @@ mod tests {
 
     #[test]
     fn choices_read_like_a_sentence() {
-        assert_eq!(Kind::OneOf(RUNMODES).to_string(), "'file', 'kmsg' or 'stdin'");
+        assert_eq!(Kind::OneOf(RUNMODES).to_string(), "'file', 'network', 'kmsg' or 'stdin'");
+    }
+
+    #[test]
+    fn every_property_of_a_packet_has_its_row() {
+        let properties: Vec<_> = Property::all().map(Property::as_str).collect();
+        assert_eq!(names(Within::Ethfilter).collect::<Vec<_>>(), properties);
+        for property in Property::all() {
+            let row = find(Within::Ethfilter, property.as_str()).unwrap();
+            assert_eq!(row.kind == Kind::Expression, property.is_text(), "{property}");
+            for name in property.names() {
+                assert_eq!(find(Within::Ethfilter, name).unwrap().name, row.name, "{name}");
+            }
+        }
     }
 }

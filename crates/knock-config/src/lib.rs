@@ -19,8 +19,8 @@ mod syntax;
 mod tree;
 
 pub use model::{
-    ClientSettings, DaemonSettings, ReadOptions, RunMode, Setting, WireSettings, find_format,
-    known_formats, read_client, read_daemon, read_format,
+    CaptureSettings, ClientSettings, DaemonSettings, ReadOptions, RunMode, Setting, WireSettings,
+    find_format, known_formats, read_client, read_daemon, read_format,
 };
 pub use place::{Place, SourceText, Spot};
 pub use problem::{Problem, Reading, Severity};

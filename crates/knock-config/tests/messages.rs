@@ -195,11 +195,6 @@ fn a_key_of_the_original_without_effect() {
         "1:1 «scheduler» warning: 'scheduler' has no effect: delayed actions are kept in statedir \
          and run by the daemon, never by at(1)",
     );
-    check(
-        "<ethfilter syn>\nflags = SYN\n</ethfilter>",
-        "1:2 «ethfilter» warning: 'ethfilter' has no effect: it belongs to runmode = network, and \
-         this version reads logs only",
-    );
 }
 
 #[test]
@@ -215,9 +210,9 @@ fn keys_of_the_other_program() {
 fn run_modes() {
     check("runmode = kmsg", "");
     check(
-        "runmode = network",
-        "1:11 «network» error: runmode 'network' is not available in this version | there are \
-         'file', 'kmsg' or 'stdin'",
+        "runmode = nflog",
+        "1:11 «nflog» error: runmode 'nflog' is not available in this version | there are \
+         'file', 'network', 'kmsg' or 'stdin'",
     );
     check("runmode = fiel", "1:11 «fiel» error: unknown runmode 'fiel' | did you mean 'file'?");
     let source = SourceText::new("k.conf", with_rest("runmode = file", &REST[1..]));
@@ -463,7 +458,7 @@ fn a_mistake_with_its_line_and_a_caret() {
 fn all_mistakes_at_once() {
     check(
         "runmode = network\nportspan = 1-100\nqueuetimeout = x\n<action>\ntemplate = opn\ncondition = PROT == 1\n</action>\n",
-        "1:11 «network» error: runmode 'network' is not available in this version | there are 'file', 'kmsg' or 'stdin'\n\
+        "1:11 «network» error: no interface to capture from: 'interface' is not given | `ip -brief link` lists the interfaces of this machine; any captures from all of them\n\
          2:12 «1-100» error: 100 ports; the number of ports must be a power of two from 2 to 32768: 64 or 128\n\
          3:16 «x» error: expected a time such as 0.5, 30s, 5m or 2h, not 'x'\n\
          5:12 «opn» error: unknown template 'opn' | no template is defined\n\

@@ -74,6 +74,11 @@ impl PortSpan {
         (offset <= piece.last - piece.first).then(|| piece.first + offset)
     }
 
+    /// The ranges of ports side by side, first and last of each, in ascending order.
+    pub fn ranges(&self) -> impl Iterator<Item = (u16, u16)> {
+        self.sorted.iter().map(|piece| (piece.first, piece.last))
+    }
+
     /// How many bits each port carries, 1 to 15.
     #[must_use]
     pub fn bits(&self) -> u32 {

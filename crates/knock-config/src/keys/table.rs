@@ -22,8 +22,13 @@ impl Key {
     }
 }
 
-const PACKETS: UsedBy =
-    UsedBy::Nobody("it belongs to runmode = network, and this version reads logs only");
+const fn property(name: &'static str, about: &'static str) -> Key {
+    key(Within::Ethfilter, name, Kind::PacketNumber, "", UsedBy::Daemon, about)
+}
+
+const fn address(name: &'static str, about: &'static str) -> Key {
+    key(Within::Ethfilter, name, Kind::Expression, "", UsedBy::Daemon, about)
+}
 
 const fn flag(name: &'static str) -> Key {
     key(
@@ -66,7 +71,7 @@ const fn yield_of(name: &'static str) -> Key {
 pub const CIPHERS: &[&str] = &["Blowfish"];
 
 /// The values of `runmode` that this version runs.
-pub const RUNMODES: &[&str] = &["file", "kmsg", "stdin"];
+pub const RUNMODES: &[&str] = &["file", "network", "kmsg", "stdin"];
 
 /// Every key there is, part by part, in the order of the reference.
 pub const KEYS: &[Key] = &[
@@ -77,8 +82,8 @@ pub const KEYS: &[Key] = &[
         Kind::OneOf(RUNMODES),
         "file",
         UsedBy::Daemon,
-        "Where the firewall's lines come from: log files, the kernel's own ring buffer (/dev/kmsg, \
-         no syslog needed), or standard input.",
+        "Where hits come from: log files, the packets of a network interface without any log, the \
+         kernel's own ring buffer (/dev/kmsg, no syslog needed), or standard input.",
     ),
     key(
         Within::Top,
@@ -127,6 +132,50 @@ pub const KEYS: &[Key] = &[
         "",
         UsedBy::Both,
         "Holds logformats; they may as well stand outside of it.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "interface",
+        Kind::Name,
+        "",
+        UsedBy::Daemon,
+        "The network interface to capture from with runmode = network; any means all of them.",
+    ),
+    key(
+        Within::Top,
+        "snapshotsize",
+        Kind::Count,
+        "1500",
+        UsedBy::Daemon,
+        "How many bytes of each packet to capture. Only its headers are looked at.",
+    ),
+    key(
+        Within::Top,
+        "useethfilter",
+        Kind::Names,
+        "the first packets of TCP connections",
+        UsedBy::Daemon,
+        "The ethfilter, or several, that choose which packets count with runmode = network; one of \
+         them must match.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "ethfilter",
+        Kind::Block,
+        "",
+        UsedBy::Daemon,
+        "Properties that a packet must have, with a name: <ethfilter NAME>, or a map of names in YAML.",
+    )
+    .repeats(),
+    key(
+        Within::Top,
+        "ethfilters",
+        Kind::Block,
+        "",
+        UsedBy::Daemon,
+        "Holds ethfilters; they may as well stand outside of it.",
     )
     .repeats(),
     // The knock.
@@ -359,10 +408,6 @@ pub const KEYS: &[Key] = &[
         "The logformat of the lines that logtofile writes.",
     ),
     // Known, without effect.
-    key(Within::Top, "interface", Kind::Name, "", PACKETS, "The interface to capture from."),
-    key(Within::Top, "snapshotsize", Kind::Count, "", PACKETS, "How much of a packet to capture."),
-    key(Within::Top, "useethfilter", Kind::Names, "", PACKETS, "The ethfilter in use.").repeats(),
-    key(Within::Top, "ethfilter", Kind::Block, "", PACKETS, "Properties of a packet.").repeats(),
     key(
         Within::Top,
         "statefile",
@@ -584,4 +629,34 @@ pub const KEYS: &[Key] = &[
     yield_of("flags"),
     yield_of("sequence"),
     yield_of("time"),
+    // <ethfilters>, <ethfilter>
+    key(Within::Ethfilters, "ethfilter", Kind::Block, "", UsedBy::Daemon, "An ethfilter.").repeats(),
+    property("ver", "The version of IP: 4 or 6."),
+    property("hlen", "The length of the IP header in words of 4 bytes; 10 for IPv6."),
+    property("ip.flags", "The flags of IP: MOREFRAGS DONTFRAG CONGESTION. Of IPv6 only MOREFRAGS."),
+    property("foffset", "Where a fragment begins in its packet, in bytes. Only the first has ports."),
+    property("tos", "The type of service, or the traffic class of IPv6."),
+    property("len", "The length of the IP packet as it was sent, header included."),
+    property("id", "The identification of an IP packet; IPv6 has one in fragments only."),
+    property("ttl", "The time to live, or the hop limit of IPv6."),
+    property("proto", "The protocol inside IP: TCP UDP ICMP …; of IPv6 the one behind its extension headers."),
+    property("cksum", "The checksum of the IP header; IPv6 has none."),
+    address("src_ip", "An expression that the sender's address matches, anywhere in it unless anchored."),
+    address("dest_ip", "An expression that the address matches which the packet was sent to."),
+    property("src_port", "The port that the packet was sent from."),
+    property("dest_port", "The port that the packet was sent to."),
+    property("tcp.src_port", "As src_port, of TCP only."),
+    property("tcp.dest_port", "As dest_port, of TCP only."),
+    property("seqnum", "TCP's sequence number."),
+    property("acknum", "TCP's acknowledgement number."),
+    property("tcp.hlen", "The length of the TCP header in words of 4 bytes."),
+    property("reserved", "The four bits behind the length of the TCP header."),
+    property("flags", "TCP's flags: FIN SYN RST PSH ACK URG ECE CWR. Whatever other properties say, a TCP packet counts only with SYN and without ACK, unless this one names more than SYN."),
+    property("winsize", "TCP's window size."),
+    property("tcp.cksum", "The checksum of TCP."),
+    property("urg", "TCP's urgent pointer."),
+    property("udp.src_port", "As src_port, of UDP only."),
+    property("udp.dest_port", "As dest_port, of UDP only."),
+    property("udp.len", "The length of the UDP header and what it carries."),
+    property("udp.cksum", "The checksum of UDP."),
 ];

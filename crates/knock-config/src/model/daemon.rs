@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use knock_engine::{Plan, QueuePolicy};
+use knock_formats::packet::EthFilters;
 use knock_formats::{FormatSpec, Formats};
 use knock_rules::Names;
 use knock_wire::Field;
 
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
-use crate::model::{ReadOptions, RunMode, Setting, WireSettings, actions, formats, sources, wire};
+use crate::model::{
+    CaptureSettings, ReadOptions, RunMode, Setting, WireSettings, actions, ethfilters, formats,
+    sources, wire,
+};
 use crate::place::SourceText;
 use crate::problem::Reading;
 use crate::syntax::{Syntax, parse};
@@ -19,12 +23,16 @@ use crate::syntax::{Syntax, parse};
 /// What a file tells the daemon, checked and ready to run.
 #[derive(Debug)]
 pub struct DaemonSettings {
-    /// Where lines come from.
+    /// Where hits come from.
     pub runmode: RunMode,
     /// The logs to follow; at least one with [`RunMode::File`].
     pub logfiles: Vec<PathBuf>,
     /// The longest time between two looks at a log.
     pub fileinterval: Duration,
+    /// What to capture; always there with [`RunMode::Network`], and only then.
+    pub capture: Option<CaptureSettings>,
+    /// Which packets count, in a capture or in a file of packets.
+    pub ethfilters: Arc<EthFilters>,
     /// The formats in use, in the order of `uselogformat`.
     pub formats: Arc<Formats>,
     /// The logformats that the file itself defines, in use or not.
@@ -48,6 +56,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let mut reader = Reader::new(source, options, problems);
     let top = reader.section(Within::Top, tree.root());
     let lines = sources::read(&mut reader, &top);
+    let ethfilters = ethfilters::read(&mut reader, &top, lines.runmode);
     let formats = formats::read(&mut reader, &top);
     let wire = wire::read(&mut reader, &top);
     // A knock that reads badly has its own error; rules are then checked against every field, so
@@ -68,6 +77,8 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let codec = reader.take(codec);
     let settings = codec.map(|codec| {
         let plan = Plan { codec, actions, queue };
+        let captured = lines.capture.as_ref();
+        let captured = captured.map(|capture| ethfilters::notes(capture, &ethfilters, &plan));
         DaemonSettings {
             runmode: lines.runmode,
             logfiles: lines.logfiles,
@@ -75,7 +86,9 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             formats: Arc::new(Formats::new(formats.in_use)),
             own_formats: formats.own,
             statedir,
-            notes: notes(&plan, &wire),
+            notes: notes(&plan, &wire).into_iter().chain(captured.into_iter().flatten()).collect(),
+            capture: lines.capture,
+            ethfilters: Arc::new(ethfilters),
             plan,
         }
     });

@@ -6,6 +6,7 @@
 mod actions;
 mod client;
 mod daemon;
+mod ethfilters;
 mod formats;
 mod section;
 mod setting;
@@ -22,7 +23,7 @@ pub use client::{ClientSettings, read_client};
 pub use daemon::{DaemonSettings, read_daemon};
 pub use formats::{find_format, known_formats, read_format};
 pub use setting::Setting;
-pub use sources::RunMode;
+pub use sources::{CaptureSettings, RunMode};
 pub use wire::WireSettings;
 
 /// How strictly to read, and where to look for what a file names.

@@ -83,8 +83,9 @@ impl<'o> Reader<'o> {
     /// Looks at every key of a table.
     pub(super) fn section<'a>(&mut self, within: Within, table: &'a Table) -> Section<'a> {
         for entry in table.iter() {
-            // Directly in `logformats` a block is a format by its name.
-            let named = within == Within::Logformats && !matches!(entry.node, Node::Scalar(_));
+            // Directly in `logformats` a block is a format by its name; likewise a filter.
+            let named = matches!(within, Within::Logformats | Within::Ethfilters)
+                && !matches!(entry.node, Node::Scalar(_));
             match keys::find(within, &entry.key) {
                 None if named => {}
                 None => self.unknown_key(within, &entry.key, entry.key_at()),

@@ -22,10 +22,14 @@ uselogformat: mine
 actions:
   action: {template: tell}
   template: {tell: {exec: [/bin/true]}}
+ethfilters:
+  ethfilter: {syn: {flags: SYN}}
 ";
-    let source = SourceText::new("all.yaml", text);
-    assert_eq!(read_daemon(&source, &ReadOptions::default()).problems, []);
-    assert_eq!(read_client(&source, &ReadOptions::default()).problems, []);
+    for text in [text.to_owned(), format!("runmode: network\ninterface: any\n{text}")] {
+        let source = SourceText::new("all.yaml", text);
+        assert_eq!(read_daemon(&source, &ReadOptions::default()).problems, []);
+        assert_eq!(read_client(&source, &ReadOptions::default()).problems, []);
+    }
 
     let known: BTreeSet<_> = KEYS
         .iter()

@@ -13,7 +13,7 @@ use super::{ErrorKind, MAX_EXPRESSION};
 const MAX_DEPTH: u32 = 64;
 
 /// A mistake and where in the expression it stands.
-pub(super) type Mistake = (Range<usize>, ErrorKind);
+pub(crate) type Mistake = (Range<usize>, ErrorKind);
 
 /// The expression's meaning on bytes, with ASCII classes; or what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Hir, Vec<Mistake>> {

@@ -76,7 +76,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::Missing => Some(
                 "add it: the first group captures the value, such as `SRC=([0-9.]+)`".to_owned(),

@@ -17,6 +17,7 @@ mod time;
 
 use knock_wire::Hit;
 use memchr::memmem::Finder;
+use regex::bytes::Regex;
 
 pub use error::{ErrorKind, FormatError};
 pub use extract::{Extractor, MAX_REPEATS};
@@ -32,6 +33,13 @@ pub const MAX_LINE: usize = 64 * 1024;
 
 /// The longest expression taken, in bytes.
 pub const MAX_EXPRESSION: usize = 8 * 1024;
+
+/// An expression that means here what it means in Perl, compiled for bytes; or all that is wrong
+/// with it, each with its place.
+pub(crate) fn expression(text: &str) -> Result<Regex, Vec<dialect::Mistake>> {
+    dialect::read(text)?;
+    matcher::compile(text).map_err(|kind| vec![(0..text.len(), kind)])
+}
 
 /// The formats in use, in the order of `uselogformat`.
 #[derive(Debug, Default)]

@@ -33,6 +33,7 @@ impl Wanted {
                 .iter()
                 .map(|path| Self::File(path.clone(), settings.fileinterval))
                 .collect(),
+            RunMode::Network => Vec::new(),
             RunMode::Kmsg => vec![Self::Kmsg],
             RunMode::Stdin => vec![Self::Stdin],
         }
