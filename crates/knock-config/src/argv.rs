@@ -9,6 +9,17 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::suggest::nearest;
+
+/// The options of a program, and of each of its commands.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Those of the program itself; they may stand behind a command too.
+    pub own: Vec<Known>,
+    /// Those of its commands, which hold from the command on, and before those of the program.
+    pub commands: Vec<(String, Vec<Known>)>,
+}
+
 /// An option that a program has.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -16,6 +27,7 @@ pub struct Known {
     aliases: Vec<String>,
     shorts: Vec<char>,
     takes: Takes,
+    age: Age,
 }
 
 /// Whether an option is followed by a value.
@@ -27,10 +39,19 @@ pub enum Takes {
     Value,
 }
 
+/// Since when there is an option. What was unambiguous in the original stays so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// The original had it.
+    Old,
+    /// It came later.
+    New,
+}
+
 impl Known {
     /// By its long name, without dashes.
     pub fn new(long: impl Into<String>, takes: Takes) -> Self {
-        Self { long: long.into(), aliases: Vec::new(), shorts: Vec::new(), takes }
+        Self { long: long.into(), aliases: Vec::new(), shorts: Vec::new(), takes, age: Age::New }
     }
 
     /// Its long name.
@@ -53,6 +74,13 @@ impl Known {
         self
     }
 
+    /// As one that the original had: where the beginning of a name fits it and later ones, it is meant.
+    #[must_use]
+    pub fn of_the_original(mut self) -> Self {
+        self.age = Age::Old;
+        self
+    }
+
     fn has_name(&self, matches: impl Fn(&str) -> bool) -> bool {
         matches(&self.long) || self.aliases.iter().any(|alias| matches(alias))
     }
@@ -66,19 +94,20 @@ impl Known {
 
 /// Rewrites the words of a command line, the program's name first, for a parser that wants
 /// `--option=value`. One dash or two, `=` or a blank, any case, and any beginning of a name that
-/// only one option has. Letters are not bundled (`-qd`), as they never were.
+/// only one option has, or only one of the original's. Letters are not bundled (`-qd`), as they
+/// never were.
 ///
-/// What it does not know is passed on, so that the parser behind it complains in its own words.
 /// Values are not looked at, nor anything behind `--`.
 ///
 /// # Errors
-/// When the beginning of a name fits more than one option.
+/// When an option is none, or the beginning of several.
 pub fn normalise(
     args: impl IntoIterator<Item = OsString>,
-    known: &[Known],
+    options: &Options,
 ) -> Result<Vec<OsString>, ArgvError> {
     let mut args = args.into_iter();
     let mut words: Vec<OsString> = args.next().into_iter().collect();
+    let mut command: Option<&[Known]> = None;
     while let Some(word) = args.next() {
         if word == "--" {
             words.push(word);
@@ -86,11 +115,15 @@ pub fn normalise(
             break;
         }
         let Some((name, value)) = split(&word) else {
+            if command.is_none() {
+                let named = options.commands.iter().find(|(name, _)| word == name.as_str());
+                command = Some(named.map_or(&[], |(_, known)| known.as_slice()));
+            }
             words.push(word);
             continue;
         };
-        match find(name, known)? {
-            Match::Unknown => words.push(double_dashed(name, value)),
+        let theirs = command.unwrap_or_default();
+        match find(name, theirs, &options.own).map_err(|stuck| stuck.told_of(&word, value))? {
             // `-h` and `--help` may differ, so a letter that stands alone stays a letter.
             Match::Letter(option) if value.is_none() && option.takes == Takes::Nothing => {
                 words.push(word);
@@ -121,7 +154,26 @@ pub fn normalise(
 enum Match<'a> {
     Name(&'a Known),
     Letter(&'a Known),
-    Unknown,
+}
+
+/// Why there is no match.
+enum Stuck {
+    Unknown { nearest: Option<String> },
+    Ambiguous { fitting: Vec<String> },
+}
+
+impl Stuck {
+    /// About a word of the command line, of which the part behind `=` is no one's business: it may
+    /// be a key.
+    fn told_of(self, word: &OsStr, value: Option<&OsStr>) -> ArgvError {
+        let len = word.len() - value.map_or(0, |value| value.len() + 1);
+        let given = word.as_bytes().get(..len).unwrap_or_default();
+        let given = String::from_utf8_lossy(given).into_owned();
+        match self {
+            Self::Unknown { nearest } => ArgvError::Unknown { given, nearest },
+            Self::Ambiguous { fitting } => ArgvError::Ambiguous { given, fitting },
+        }
+    }
 }
 
 /// Name and value of `-name`, `--name`, `-name=value`; `None` when the word is no option: a file,
@@ -138,33 +190,36 @@ fn split(word: &OsStr) -> Option<(&str, Option<&OsStr>)> {
     Some((name, parts.next().map(OsStr::from_bytes)))
 }
 
-/// The option with this name or letter, else the one whose name begins so.
-fn find<'a>(name: &str, known: &'a [Known]) -> Result<Match<'a>, ArgvError> {
-    if let Some(option) = known.iter().find(|option| option.has_short(name)) {
+/// The option with this name or letter, else the one whose name begins so. An option of the
+/// command hides one of the same name.
+fn find<'a>(name: &str, theirs: &'a [Known], own: &'a [Known]) -> Result<Match<'a>, Stuck> {
+    let hidden = |option: &&Known| theirs.iter().any(|other| other.long == option.long);
+    let known = || theirs.iter().chain(own.iter().filter(|option| !hidden(option)));
+    if let Some(option) = known().find(|option| option.has_short(name)) {
         return Ok(Match::Letter(option));
     }
-    if let Some(option) = known.iter().find(|option| option.has_name(|full| full == name)) {
+    if let Some(option) = known().find(|option| option.has_name(|full| full == name)) {
         return Ok(Match::Name(option));
     }
     if let Some(option) =
-        known.iter().find(|option| option.has_name(|full| full.eq_ignore_ascii_case(name)))
+        known().find(|option| option.has_name(|full| full.eq_ignore_ascii_case(name)))
     {
         return Ok(Match::Name(option));
     }
     let begins =
         |full: &str| full.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-    let mut fitting = known.iter().filter(|option| option.has_name(begins));
-    match (fitting.next(), fitting.next()) {
-        (None, _) => Ok(Match::Unknown),
-        (Some(option), None) => Ok(Match::Name(option)),
-        (Some(_), Some(_)) => Err(ArgvError::Ambiguous {
-            given: name.to_owned(),
-            fitting: known
-                .iter()
-                .filter(|option| option.has_name(begins))
-                .map(|option| option.long.clone())
-                .collect(),
-        }),
+    let fitting: Vec<&Known> = known().filter(|option| option.has_name(begins)).collect();
+    let old: Vec<&Known> = fitting.iter().copied().filter(|one| one.age == Age::Old).collect();
+    match (fitting.as_slice(), old.as_slice()) {
+        ([option], _) | (_, [option]) => Ok(Match::Name(option)),
+        ([], _) => {
+            let names = known().map(|option| option.long.as_str());
+            Err(Stuck::Unknown { nearest: nearest(name, names).map(str::to_owned) })
+        }
+        (several, _) => {
+            let fitting = several.iter().map(|option| option.long.clone()).collect();
+            Err(Stuck::Ambiguous { fitting })
+        }
     }
 }
 
@@ -182,9 +237,16 @@ fn double_dashed(name: &str, value: Option<&OsStr>) -> OsString {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgvError {
+    /// No option begins so.
+    Unknown {
+        /// As given, without a value.
+        given: String,
+        /// The option that may be meant.
+        nearest: Option<String>,
+    },
     /// The beginning of more than one option.
     Ambiguous {
-        /// As given, without dashes.
+        /// As given, without a value.
         given: String,
         /// The options that begin so.
         fitting: Vec<String>,
@@ -194,10 +256,17 @@ pub enum ArgvError {
 impl fmt::Display for ArgvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unknown { given, nearest } => {
+                write!(f, "unknown option '{given}'")?;
+                match nearest {
+                    Some(near) => write!(f, "; did you mean -{near}?"),
+                    None => Ok(()),
+                }
+            }
             Self::Ambiguous { given, fitting } => write!(
                 f,
-                "option '-{given}' is ambiguous: it may be --{}; write more of its name",
-                fitting.join(", --")
+                "option '{given}' is ambiguous: it may be -{}; write more of its name",
+                fitting.join(", -")
             ),
         }
     }
@@ -212,19 +281,23 @@ mod tests {
     /// Words with blanks between them in, words or the complaint out.
     #[track_caller]
     fn check(line: &str, expected: &str) {
-        let known = [
-            Known::new("conf", Takes::Value),
-            Known::new("debug", Takes::Nothing),
+        let own = vec![
+            Known::new("conf", Takes::Value).of_the_original(),
+            Known::new("debug", Takes::Nothing).of_the_original(),
+            Known::new("delay", Takes::Value),
             Known::new("remote", Takes::Value).aliases(["host"]).shorts(['r']),
-            Known::new("port", Takes::Value).shorts(['p']),
-            Known::new("portspan", Takes::Value),
-            Known::new("time", Takes::Value).shorts(['t']),
-            Known::new("test", Takes::Nothing),
+            Known::new("port", Takes::Value).shorts(['p']).of_the_original(),
+            Known::new("portspan", Takes::Value).of_the_original(),
+            Known::new("time", Takes::Value).shorts(['t']).of_the_original(),
+            Known::new("timeout", Takes::Value),
+            Known::new("test", Takes::Nothing).of_the_original(),
             Known::new("help", Takes::Nothing).shorts(['h']),
             Known::new("ipv4", Takes::Nothing).shorts(['4']),
         ];
+        let formats = vec![Known::new("test", Takes::Value), Known::new("json", Takes::Nothing)];
+        let options = Options { own, commands: vec![("formats".to_owned(), formats)] };
         let args = std::iter::once("prog").chain(line.split_whitespace()).map(OsString::from);
-        let got = match normalise(args, &known) {
+        let got = match normalise(args, &options) {
             Ok(words) => {
                 let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
                 words.join(" ")
@@ -263,8 +336,25 @@ mod tests {
     fn a_beginning_of_several_names_is_refused() {
         check(
             "-te -po 22",
-            "option '-po' is ambiguous: it may be --port, --portspan; write more of its name",
+            "option '-po' is ambiguous: it may be -port, -portspan; write more of its name",
         );
+        check(
+            "--po=22",
+            "option '--po' is ambiguous: it may be -port, -portspan; write more of its name",
+        );
+    }
+
+    #[test]
+    fn what_was_short_enough_for_the_original_still_is() {
+        check("-de -ti 15", "prog --debug --time=15");
+        check("-del 5 -timeo 3", "prog --delay=5 --timeout=3");
+    }
+
+    #[test]
+    fn a_command_has_options_of_its_own_from_there_on() {
+        check("-te formats -te FILE -js -deb", "prog --test formats --test=FILE --json --debug");
+        check("-conf formats -test", "prog --conf=formats --test");
+        check("-js formats", "unknown option '-js'");
     }
 
     #[test]
@@ -282,16 +372,19 @@ mod tests {
     }
 
     #[test]
-    fn unknown_options_are_passed_on() {
-        check("-nonsense --other=1", "prog --nonsense --other=1");
-        check("-qd", "prog --qd");
+    fn unknown_options_are_told_as_they_were_written_but_for_their_value() {
+        check("-nonsense", "unknown option '-nonsense'");
+        check("--dbeug=1", "unknown option '--dbeug'; did you mean -debug?");
+        check("-qd", "unknown option '-qd'");
+        check("-x -debug", "unknown option '-x'");
     }
 
     #[test]
     fn bytes_that_are_no_text_stay_as_they_are() {
         let odd = OsString::from_vec(b"-\xff".to_vec());
         let args = [OsString::from("prog"), odd.clone(), "-conf".into(), odd.clone()];
-        let words = normalise(args, &[Known::new("conf", Takes::Value)]).unwrap();
+        let own = vec![Known::new("conf", Takes::Value)];
+        let words = normalise(args, &Options { own, commands: Vec::new() }).unwrap();
         let mut joined = OsString::from("--conf=");
         joined.push(&odd);
         assert_eq!(words, [OsString::from("prog"), odd, joined]);

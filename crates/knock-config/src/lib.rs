@@ -6,6 +6,7 @@
 
 pub mod argv;
 pub mod keys;
+pub mod manual;
 mod mask;
 mod model;
 mod place;

@@ -22,18 +22,20 @@ const FIELDS: &str = "Fields of the knock";
 const FORMAT: &str = "Format of the knock (as the daemon has it)";
 const AFTER: &str = "What happens then";
 const LOG: &str = "Log lines instead of packets";
-const EXAMPLES: &str = "\
-Options may be written with one dash or two, and cut short as long as they stay clear.
-The command line beats the config file. Without -conf the first of these is read, if any:
-~/.knockclient.conf, knockclient.conf beside the program, in etc/ and ../etc/ there, and
-/etc/knockdaemon/knockclient.yaml, .yml or .conf.
+/// How options are written and where the file is.
+pub(crate) const WAYS: &str = "\
+Options may be written with one dash or two, with = or a blank before the value, and cut short as long
+as they stay clear. The command line beats the config file. Without -conf the first of these is read,
+if any: ~/.knockclient.conf, knockclient.conf beside the program, in etc/ and ../etc/ there, and
+/etc/knockdaemon/knockclient.yaml, .yml or .conf. The key may also stand in $KNOCK_KEY.";
 
-Examples:
+pub(crate) const EXAMPLES: &str = "\
   knockclient -r example.org -p 22 -t 15             open port 22 for 15 minutes
   knockclient -r example.org -wait 22 -- ssh example.org   knock, wait for the port, log in
   knockclient -conf knock.conf -test                 print the ports, send nothing
+  knockclient -logtofile -logfile test.log -r 192.0.2.1    write what a firewall would log";
 
-Exit codes:
+pub(crate) const EXIT_CODES: &str = "\
   0 knocked, or the port is open; with a command behind --, its own
   64 the command line is wrong         69 host unknown, or no way to it
   71 the system failed us              74 a file could not be written
@@ -51,8 +53,10 @@ pub fn command() -> clap::Command {
             .help_heading(FIELDS)
             .hide_short_help(true)
             .help(format!("What goes into {}: 0-255", name.to_uppercase()))
+            .long_help(format!("What goes into {}: 0-255", name.to_uppercase()))
     });
-    Options::command().args(flags)
+    let after = format!("{WAYS}\n\nExamples:\n{EXAMPLES}\n\nExit codes:\n{EXIT_CODES}");
+    Options::command().args(flags).after_help(after)
 }
 
 /// What a call asks for.
@@ -81,7 +85,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Call {
         Ok(words) => words,
         Err(error) => {
             // Nobody is left to tell when stderr is gone.
-            let _ = writeln!(std::io::stderr(), "knockclient: {error}");
+            let _ = writeln!(std::io::stderr(), "knockclient: {error}\nTry 'knockclient -h'.");
             return Call::Done(ExitCode::from(exit::USAGE));
         }
     };
@@ -102,13 +106,39 @@ fn from_matches(matches: &ArgMatches) -> Result<Args, clap::Error> {
     Ok(Args { options: Options::from_arg_matches(matches)?, flags })
 }
 
-fn known(command: &clap::Command) -> Vec<Known> {
+/// The options that the original had: what was short enough for one of them still is.
+const ORIGINAL: [&str; 18] = [
+    "conf",
+    "remote",
+    "client",
+    "port",
+    "time",
+    "knock",
+    "portspan",
+    "encrypt",
+    "key",
+    "cipher",
+    "iv",
+    "logtofile",
+    "logfile",
+    "fileformat",
+    "debug",
+    "quiet",
+    "test",
+    "man",
+];
+
+fn known(command: &clap::Command) -> argv::Options {
     let option = |arg: &Arg| {
         let takes = if arg.get_action().takes_values() { Takes::Value } else { Takes::Nothing };
         let aliases = arg.get_all_aliases().unwrap_or_default();
-        Some(Known::new(arg.get_long()?, takes).aliases(aliases).shorts(arg.get_short()))
+        let long = arg.get_long()?;
+        let known = Known::new(long, takes).aliases(aliases).shorts(arg.get_short());
+        let is_old = ORIGINAL.contains(&long) || FLAGS.contains(&long);
+        Some(if is_old { known.of_the_original() } else { known })
     };
-    command.get_arguments().filter_map(option).collect()
+    let own = command.get_arguments().filter_map(option).collect();
+    argv::Options { own, commands: Vec::new() }
 }
 
 /// Knocks at a host: sends a connection request to one closed port after the other, in an order
@@ -118,7 +148,6 @@ fn known(command: &clap::Command) -> Vec<Known> {
     name = "knockclient",
     version,
     about = "Knocks at a host, for a knockdaemon there to open a port",
-    after_help = EXAMPLES,
     // As with the original: the last of several counts.
     args_override_self = true,
     max_term_width = 100

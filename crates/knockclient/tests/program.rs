@@ -107,6 +107,8 @@ fn old_and_new_ways_to_write_options() {
         format!("-conf={conf} -client 10.0.0.1 -port 22 -time 15"),
         format!("--conf {conf} --client=10.0.0.1 --port=22 --time=15 -quiet"),
         format!("-con {conf} -clie 10.0.0.1 -rem 192.0.2.1 -TIME=15"),
+        // What later options make ambiguous is still the original's.
+        format!("-co {conf} -cl 10.0.0.1 -ti 15 -q -de"),
     ] {
         check_ports(&home, &line, CLASSIC);
     }
@@ -176,8 +178,9 @@ fn mistakes_are_told_with_the_way_out() {
     check_failure(&home, "-test", 64, "no key is given");
     check_failure(&home, "-encrypt no", 64, "give one with -remote HOST");
     check_failure(&home, "-encrypt perhaps", 64, "write yes or no");
-    check_failure(&home, "-nonsense", 64, "--nonsense");
-    check_failure(&home, "-c x", 64, "--conf, --client, --cipher");
+    check_failure(&home, "-nonsense", 64, "unknown option '-nonsense'");
+    check_failure(&home, "-encrpyt=no", 64, "unknown option '-encrpyt'; did you mean -encrypt?");
+    check_failure(&home, "-c x", 64, "option '-c' is ambiguous: it may be -conf, -client, -cipher");
     check_failure(&home, "-i 10.0.0.1 -encrypt no -port 8080 -test", 64, "use PORT16");
     check_failure(&home, "-i ::1 -encrypt no -test", 64, "use IP6");
     check_failure(&home, "-encrypt no -knock FLAG3 -test", 64, "-flag3 N");
@@ -202,6 +205,19 @@ fn help_and_manual_name_everything() {
         }
     }
     assert_eq!(home.run("--version").0, format!("knockclient {}\n", env!("CARGO_PKG_VERSION")));
+    // Without man(1), and what the page has beyond the options.
+    let output = home.command(["-man"]).env("PATH", "/nonexistent").output().unwrap();
+    let (out, err, code) = told(&output);
+    assert_eq!((err.as_str(), code), ("", 0));
+    for word in [
+        "--flag9 <N>\n    What goes into FLAG9",
+        "CONFIGURATION",
+        "logtofile ('yes' or 'no')",
+        "EXIT STATUS",
+    ] {
+        assert!(out.contains(word), "{word} is missing in {out}");
+    }
+    assert!(!out.contains("\\f") && !out.contains("\n."), "roff, not text: {out}");
 }
 
 #[test]

@@ -139,6 +139,8 @@ fn usage_mistakes_have_a_status_of_their_own() {
         assert_eq!(ended.code, 64, "{arguments:?}");
         assert!(!ended.err.is_empty());
     }
+    let ended = folder.run(&["-tets"]);
+    assert!(ended.err.contains("unknown option '-tets'; did you mean -test?"), "{}", ended.err);
 }
 
 #[test]
@@ -156,6 +158,12 @@ fn help_version_and_manual() {
     for word in ["replay", "uselogformat", "SIGHUP"] {
         assert!(manual.out.contains(word), "the manual does not speak of {word}");
     }
+    let without_man = folder.run_with_path(&["-man"], "/nonexistent");
+    assert_eq!(without_man.code, 0, "{}", without_man.err);
+    for word in ["--conf <FILE>\n    Read this configuration", "uselogformat (", "EXIT STATUS"] {
+        assert!(without_man.out.contains(word), "{word} is missing in {}", without_man.out);
+    }
+    assert!(!without_man.out.contains("\\f"), "roff, not text: {}", without_man.out);
 }
 
 #[test]

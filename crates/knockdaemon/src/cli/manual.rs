@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use knock_config::keys::{self, UsedBy, Within};
+use knock_config::manual::plain;
 
 use crate::exit::{Exit, TABLE};
 
@@ -150,13 +151,14 @@ fn keys_of_the_file(roff: &mut Roff) {
 }
 
 /// Shows the page through man(1), which formats it for a terminal and for a pipe alike. Without
-/// man(1) prints its source, which is still readable.
+/// man(1) prints it as plain text.
 pub(crate) fn show() -> Exit {
     let Ok(page) = page() else { return Exit::Input };
     if through_man(&page).is_some() {
         return Exit::Ok;
     }
-    let _closed = std::io::stdout().write_all(&page);
+    // A reader who has seen enough closes the pipe.
+    let _closed = std::io::stdout().write_all(plain(&page).as_bytes());
     Exit::Ok
 }
 

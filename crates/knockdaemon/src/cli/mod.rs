@@ -32,8 +32,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let args = match argv::normalise(args.clone(), &known(&args)) {
+    let args = match argv::normalise(args, &known()) {
         Ok(args) => args,
         Err(error) => return usage(&error.to_string()),
     };
@@ -49,8 +48,9 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
         return manual::show();
     }
     let volume = match (cli.common.quiet, cli.common.debug) {
-        (_, true) => Volume::Debug,
-        (true, false) => Volume::Quiet,
+        // As in the client: who asks for both wants silence.
+        (true, _) => Volume::Quiet,
+        (false, true) => Volume::Debug,
         (false, false) => Volume::Normal,
     };
     match cli.command {
@@ -71,35 +71,30 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// The options that may be written in the old style: those of the program, then those of the command
+/// The options that may be written in the old style: those of the program, and those of the command
 /// that is meant, which may give one of the same name (`-test`) another sense.
-fn known(args: &[OsString]) -> Vec<Known> {
+fn known() -> argv::Options {
     let mut command = command();
     command.build();
-    let meant = args.windows(2).find_map(|pair| match pair {
-        // The value of -conf is no command, whatever it is called.
-        [before, _] if before.as_encoded_bytes().ends_with(b"-conf") || before == "-c" => None,
-        [_, word] => command.find_subcommand(word),
-        _ => None,
-    });
-    let ours = command.get_arguments().filter_map(option);
-    let theirs = meant.into_iter().flat_map(clap::Command::get_arguments).filter_map(option);
-    // The later ones first: the first of a name counts.
-    let mut known: Vec<Known> = theirs.collect();
-    for option in ours {
-        if !known.iter().any(|other| other.long() == option.long()) {
-            known.push(option);
-        }
+    let of = |command: &clap::Command| command.get_arguments().filter_map(option).collect();
+    let commands = command.get_subcommands();
+    argv::Options {
+        own: of(&command),
+        commands: commands.map(|command| (command.get_name().to_owned(), of(command))).collect(),
     }
-    known
 }
+
+/// The options that the original had: what was short enough for one of them still is.
+const ORIGINAL: [&str; 5] = ["conf", "debug", "quiet", "test", "man"];
 
 fn option(arg: &clap::Arg) -> Option<Known> {
     let takes = if arg.get_action().takes_values() { Takes::Value } else { Takes::Nothing };
-    Some(Known::new(arg.get_long()?, takes).shorts(arg.get_short()))
+    let long = arg.get_long()?;
+    let known = Known::new(long, takes).shorts(arg.get_short());
+    Some(if ORIGINAL.contains(&long) { known.of_the_original() } else { known })
 }
 
 fn usage(message: &str) -> Exit {
-    output::error(&format!("{message}\nTry 'knockdaemon --help'."));
+    output::error(&format!("{message}\nTry 'knockdaemon -h'."));
     Exit::Usage
 }
