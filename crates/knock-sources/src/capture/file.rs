@@ -50,8 +50,6 @@ impl PcapFileSource {
                 Ok(Batch { packets: 0, .. } | Batch { flow: ControlFlow::Break(()), .. }) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    // Those of the batch before the fault were handed over all the same.
-                    let _last = intake.packets_done();
                     let why = plain(&error);
                     intake.notice(Notice::CutOff { name: self.name.clone(), packets, why });
                     return;

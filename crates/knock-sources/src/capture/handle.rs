@@ -106,10 +106,11 @@ pub(super) fn read<T: Activated>(
         // To be ended from within is an error for libpcap.
         return Ok(Batch { packets: 0, flow });
     }
-    let packets = read?;
-    if packets > 0 {
+    // What came before a fault has been handed over all the same.
+    if !matches!(read, Ok(0)) {
         flow = intake.packets_done();
     }
+    let packets = read?;
     Ok(Batch { packets, flow })
 }
 

@@ -15,8 +15,9 @@ use crate::run::lines_of;
 use crate::shown::{escaped, hit_text, hit_values};
 
 use super::args::{Common, FormatsArgs};
+use super::input::{self, Input};
 use super::load;
-use super::output::{self, Printer, input};
+use super::output::{self, Printer};
 
 /// Lists formats, shows one, or tests one against a file.
 pub(crate) fn formats(common: &Common, args: &FormatsArgs) -> Exit {
@@ -119,7 +120,7 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
             }
             tester.out.finish()
         }
-        Err(error) => output::unreadable(file, &error),
+        Err(error) => input::unreadable(file, &error),
     }
 }
 
@@ -133,7 +134,12 @@ struct Tester {
 
 impl Tester {
     fn read(&mut self, file: &Path) -> io::Result<()> {
-        input(file)?.run(self, &Stop::new()?).map_err(io::Error::other)
+        match input::open(file)? {
+            Input::Lines(mut lines) => lines.run(self, &Stop::new()?).map_err(io::Error::other),
+            Input::Packets(_) => Err(io::Error::other(
+                "is a capture file, and logformats are for lines; `replay` reads it",
+            )),
+        }
     }
 
     fn tell(&mut self, line: &[u8], result: Result<(Hit, u32), String>) {

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod formats;
+mod input;
 mod load;
 pub mod manual;
 mod output;

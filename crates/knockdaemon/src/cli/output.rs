@@ -1,11 +1,7 @@
 //! What the commands print: results on standard output, errors on standard error.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
-
-use knock_sources::StdinSource;
 
 use crate::exit::Exit;
 
@@ -52,28 +48,7 @@ pub(crate) fn error(message: &str) {
     let _closed = writeln!(std::io::stderr(), "knockdaemon: {message}");
 }
 
-/// Says that a log cannot be read, and how that ends the program.
-pub(crate) fn unreadable(log: &Path, why: &io::Error) -> Exit {
-    error(&format!("{}: {why}", log.display()));
-    match why.kind() {
-        io::ErrorKind::PermissionDenied => Exit::Permission,
-        _ => Exit::Input,
-    }
-}
-
 /// A report of problems, on standard error.
 pub(crate) fn report(text: &str) {
     let _closed = writeln!(std::io::stderr(), "{}", text.trim_end());
-}
-
-/// A log from its first line on; `-` is standard input.
-pub(crate) fn input(log: &Path) -> io::Result<StdinSource> {
-    if log.as_os_str() == "-" {
-        return Ok(StdinSource::new());
-    }
-    let file = File::open(log)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a log"));
-    }
-    Ok(StdinSource::reading(log.display().to_string(), file.into()))
 }

@@ -1,5 +1,7 @@
-//! `replay`: existing logs through the same engine, at full speed, with the lines' own time.
-//! Responds to nothing and keeps nothing.
+//! `replay`: existing logs and capture files through the same engine, at full speed, with their own
+//! time. Responds to nothing and keeps nothing.
+
+mod time;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -7,19 +9,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use knock_config::DaemonSettings;
-use knock_engine::{Accepted, Engine, Ledger, Now, Verdict};
+use knock_config::{DaemonSettings, RunMode};
+use knock_engine::{Accepted, Engine, Ledger, Verdict};
+use knock_formats::packet::EthFilters;
 use knock_formats::{Extractor, Formats};
-use knock_sources::{Intake, Notice, Source, Stop};
-use knock_wire::{Hit, LineTime, Value};
+use knock_sources::{Intake, Notice, RawPacket, Source, Stop};
+use knock_wire::{Hit, Value};
 use serde_json::{Map, json};
 
 use crate::exit::Exit;
-use crate::run::{Clock, lines_of, local_time, tell};
+use crate::run::{Clock, captured, lines_of, tell};
 
 use super::args::{Common, ReplayArgs};
+use super::input::{self, Input};
 use super::load;
-use super::output::{self, Printer, input};
+use super::output::Printer;
+use time::ReplayTime;
 
 /// Runs the logs through the engine and prints knocks, then counts and rates.
 pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
@@ -31,7 +36,7 @@ pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
     let mut replayer = Replayer::new(settings, args, clock.now().wall);
     for log in &args.logs {
         if let Err(error) = replayer.read(log) {
-            return output::unreadable(log, &error);
+            return input::unreadable(log, &error);
         }
     }
     replayer.summary(clock.now().uptime);
@@ -42,19 +47,42 @@ struct Replayer {
     engine: Engine,
     formats: Arc<Formats>,
     extractor: Extractor,
+    ethfilters: Arc<EthFilters>,
+    /// Whether the configuration says anything about packets.
+    is_for_packets: bool,
     time: ReplayTime,
     out: Printer,
     json: bool,
     /// Named in the output when there is more than one.
     several: bool,
     log: String,
-    line: u64,
+    /// What is numbered in the log that is being read.
+    unit: Unit,
+    /// The number of the line or packet.
+    at: u64,
     counts: Counts,
+}
+
+/// What a log consists of.
+#[derive(Clone, Copy)]
+enum Unit {
+    Line,
+    Packet,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Packet => "packet",
+        }
+    }
 }
 
 #[derive(Default)]
 struct Counts {
     lines: u64,
+    packets: u64,
     bytes: u64,
     hits: u64,
     knocks: u64,
@@ -67,27 +95,48 @@ impl Replayer {
             engine: Engine::new(settings.plan, Ledger::new()),
             extractor: Extractor::new(Arc::clone(&formats)),
             formats,
+            ethfilters: settings.ethfilters,
+            is_for_packets: settings.runmode == RunMode::Network,
             time: ReplayTime::new(today),
             out: Printer::new(),
             json: args.json,
             several: args.logs.len() > 1,
             log: String::new(),
-            line: 0,
+            unit: Unit::Line,
+            at: 0,
             counts: Counts::default(),
         }
     }
 
     fn read(&mut self, log: &Path) -> io::Result<()> {
         self.log = log.display().to_string();
-        self.line = 0;
+        self.at = 0;
         self.extractor = Extractor::new(Arc::clone(&self.formats));
-        input(log)?.run(self, &Stop::new()?).map_err(io::Error::other)
+        let mut source: Box<dyn Source> = match input::open(log)? {
+            Input::Lines(lines) => {
+                self.unit = Unit::Line;
+                Box::new(lines)
+            }
+            Input::Packets(packets) => {
+                self.unit = Unit::Packet;
+                if !self.is_for_packets {
+                    tracing::warn!(
+                        log = self.log,
+                        "a capture file, and the configuration is for logs: it is read as with \
+                         'runmode = network' and the default filter, the first packets of TCP \
+                         connections"
+                    );
+                }
+                Box::new(packets)
+            }
+        };
+        source.run(self, &Stop::new()?).map_err(io::Error::other)
     }
 
     /// For `-debug`: the same line by line, with a word about each.
     fn lines_with_reasons(&mut self, block: &[u8]) -> ControlFlow<()> {
         for line in lines_of(block) {
-            self.line += 1;
+            self.at += 1;
             self.counts.lines += 1;
             let result = self.extractor.examine(line);
             tell::line(line, &result);
@@ -142,7 +191,7 @@ impl Replayer {
             .collect();
         let mut event = json!({
             "event": "knock",
-            "line": self.line,
+            self.unit.name(): self.at,
             "client": accepted.client.to_string(),
             "fields": fields,
             "actions": actions,
@@ -164,9 +213,11 @@ impl Replayer {
     }
 
     fn knock_text(&self, accepted: &Accepted) -> String {
-        let log = if self.several { format!("{}:", self.log) } else { "line ".into() };
-        let mut text =
-            format!("{log}{}: {} knocked: {}", self.line, accepted.client, accepted.knock);
+        let log = match self.several {
+            true => format!("{}:", self.log),
+            false => format!("{} ", self.unit.name()),
+        };
+        let mut text = format!("{log}{}: {} knocked: {}", self.at, accepted.client, accepted.knock);
         for order in &accepted.orders {
             let when = match order.delay.as_secs() {
                 0 => "at once".into(),
@@ -185,12 +236,13 @@ impl Replayer {
 
     #[allow(clippy::cast_precision_loss, reason = "rates for people to read")]
     fn summary(&mut self, took: Duration) {
-        let Counts { lines, bytes, hits, knocks } = self.counts;
+        let Counts { lines, packets, bytes, hits, knocks } = self.counts;
         let seconds = took.as_secs_f64();
         let text = if self.json {
             json!({
                 "event": "summary",
                 "lines": lines,
+                "packets": packets,
                 "bytes": bytes,
                 "hits": hits,
                 "knocks": knocks,
@@ -200,12 +252,18 @@ impl Replayer {
         } else {
             let counters = self.engine.counters();
             let per_second = seconds.max(1e-9);
+            let read = match (lines, packets) {
+                (_, 0) => format!("{lines} lines"),
+                (0, _) => format!("{packets} packets"),
+                _ => format!("{lines} lines, {packets} packets"),
+            };
+            let unit = if lines == 0 && packets > 0 { "packets" } else { "lines" };
             format!(
-                "{lines} lines, {bytes} bytes, {hits} hits ({} outside the span, {} repeated), \
-                 {knocks} knocks in {seconds:.3} s: {:.0} lines/s, {:.1} MB/s",
+                "{read}, {bytes} bytes, {hits} hits ({} outside the span, {} repeated), \
+                 {knocks} knocks in {seconds:.3} s: {:.0} {unit}/s, {:.1} MB/s",
                 counters.outside_span,
                 counters.repeated,
-                lines as f64 / per_second,
+                (lines + packets) as f64 / per_second,
                 bytes as f64 / per_second / 1e6,
             )
         };
@@ -223,129 +281,47 @@ impl Intake for Replayer {
         if tell::tells_lines() {
             return self.lines_with_reasons(block);
         }
-        let before = self.line;
+        let before = self.at;
         // Out of `self` for the call: the closure needs the rest of it.
         let mut extractor =
             std::mem::replace(&mut self.extractor, Extractor::new(Arc::clone(&self.formats)));
         let mut counted = 0;
         extractor.block(block, &mut |at, hit| {
             if let Some(skipped) = block.get(counted..at) {
-                self.line += newlines(skipped);
+                self.at += newlines(skipped);
                 counted = at;
             }
-            self.line += 1;
+            self.at += 1;
             self.hit(&hit);
-            self.line -= 1;
+            self.at -= 1;
         });
         self.extractor = extractor;
-        self.line += block.get(counted..).map_or(0, newlines);
-        self.counts.lines += self.line - before;
+        self.at += block.get(counted..).map_or(0, newlines);
+        self.counts.lines += self.at - before;
+        self.out.go_on()
+    }
+
+    fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
+        self.at += 1;
+        self.counts.packets += 1;
+        self.counts.bytes += packet.bytes.len() as u64;
+        let result = self.ethfilters.hit(&captured(packet));
+        tell::packet(self.at, &result);
+        if let Ok(hit) = result {
+            self.hit(&hit);
+        }
         self.out.go_on()
     }
 
     fn notice(&mut self, notice: Notice) {
         if let Notice::LineTooLong { bytes, .. } = &notice {
             // It was a line all the same: the numbers of those behind it must stay right.
-            self.line += 1;
+            self.at += 1;
             self.counts.lines += 1;
             self.counts.bytes += bytes;
-            tracing::warn!(log = self.log, line = self.line, "{notice}");
+            tracing::warn!(log = self.log, line = self.at, "{notice}");
+        } else if let Notice::CutOff { .. } = &notice {
+            tracing::warn!("{notice}");
         }
-    }
-}
-
-/// The engine's time while old lines are read: what the lines say, never running backwards.
-struct ReplayTime {
-    today: SystemTime,
-    /// The first moment seen; uptimes count from it.
-    first: Option<SystemTime>,
-    latest: SystemTime,
-    now: Now,
-}
-
-impl ReplayTime {
-    fn new(today: SystemTime) -> Self {
-        let now = Now { wall: today, uptime: Duration::ZERO, local: local_time(today) };
-        Self { today, first: None, latest: SystemTime::UNIX_EPOCH, now }
-    }
-
-    fn at(&mut self, time: Option<LineTime>) -> Now {
-        let Some(wall) = time.and_then(|time| wall_time(time, self.today)) else {
-            return self.now;
-        };
-        if wall > self.latest {
-            let first = *self.first.get_or_insert(wall);
-            self.latest = wall;
-            self.now = Now {
-                wall,
-                uptime: wall.duration_since(first).unwrap_or_default(),
-                local: local_time(wall),
-            };
-        }
-        self.now
-    }
-}
-
-/// The moment that a line's time means. A date without a year is the latest one that is not in the
-/// future; an uptime counts from the epoch, since only differences matter for it.
-fn wall_time(time: LineTime, today: SystemTime) -> Option<SystemTime> {
-    use chrono::{DateTime, Datelike, Local, NaiveDate, NaiveTime, TimeZone};
-    match time {
-        LineTime::Wall(wall) => Some(wall),
-        LineTime::Uptime(uptime) => Some(SystemTime::UNIX_EPOCH + uptime),
-        LineTime::Local { year, month, day, since_midnight } => {
-            let this_year = DateTime::<Local>::from(today).year();
-            let clock = NaiveTime::from_num_seconds_from_midnight_opt(
-                u32::try_from(since_midnight.as_secs()).ok()?,
-                since_midnight.subsec_nanos(),
-            )?;
-            let in_year = |year| {
-                let date = NaiveDate::from_ymd_opt(year, month.into(), day.into())?;
-                let local = Local.from_local_datetime(&date.and_time(clock)).earliest()?;
-                Some(SystemTime::from(local))
-            };
-            let day_ahead = today + Duration::from_secs(86_400);
-            match year {
-                Some(year) => in_year(year),
-                None => (0..8)
-                    .filter_map(|back| in_year(this_year - back))
-                    .find(|moment| *moment <= day_ahead),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn today() -> SystemTime {
-        // 2026-01-05 12:00 UTC
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_614_400)
-    }
-
-    fn local(month: u8, day: u8) -> LineTime {
-        let since_midnight = Duration::from_secs(3_600);
-        LineTime::Local { year: None, month, day, since_midnight }
-    }
-
-    #[test]
-    fn dates_without_a_year_lie_in_the_past() {
-        let december = wall_time(local(12, 31), today()).unwrap();
-        let january = wall_time(local(1, 4), today()).unwrap();
-        assert!(december < january, "a log over New Year runs forward");
-        assert!(january <= today());
-        // 29 February exists in some year, and it is found.
-        assert!(wall_time(local(2, 29), today()).is_some());
-        assert_eq!(wall_time(local(2, 30), today()), None);
-    }
-
-    #[test]
-    fn time_never_runs_backwards() {
-        let mut time = ReplayTime::new(today());
-        let later = time.at(Some(LineTime::Uptime(Duration::from_secs(50)))).uptime;
-        let earlier = time.at(Some(LineTime::Uptime(Duration::from_secs(20)))).uptime;
-        assert!(earlier >= later);
-        assert_eq!(time.at(None).uptime, earlier);
     }
 }

@@ -1,51 +1,92 @@
-//! From blocks of lines to hits, in the source's own thread, so that only hits cross to the loop.
+//! From blocks of lines and from packets to hits, in the source's own thread, so that only hits cross
+//! to the loop.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use knock_config::DaemonSettings;
+use knock_formats::packet::{Captured, EthFilters, LinkType, NoPacketHit};
 use knock_formats::{Extractor, Formats};
-use knock_sources::{Intake, Notice};
+use knock_sources::{Intake, Notice, RawPacket};
 use knock_wire::Hit;
 
 use super::event::Event;
 use super::tell;
 
-/// The logformats in use; a reload puts others in without stopping the sources.
+/// What lines and packets are held against; a reload puts others in without stopping the sources.
 #[derive(Clone)]
-pub(crate) struct SharedFormats(Arc<Mutex<Arc<Formats>>>);
+pub(crate) struct SharedTests(Arc<Mutex<Tests>>);
 
-impl SharedFormats {
-    /// Starts with these.
-    pub(crate) fn new(formats: Arc<Formats>) -> Self {
-        Self(Arc::new(Mutex::new(formats)))
+/// The logformats and the ethfilters in use.
+#[derive(Clone)]
+struct Tests {
+    formats: Arc<Formats>,
+    ethfilters: Arc<EthFilters>,
+}
+
+impl Tests {
+    fn of(settings: &DaemonSettings) -> Self {
+        Self {
+            formats: Arc::clone(&settings.formats),
+            ethfilters: Arc::clone(&settings.ethfilters),
+        }
+    }
+}
+
+impl SharedTests {
+    /// Starts with those of the settings.
+    pub(crate) fn new(settings: &DaemonSettings) -> Self {
+        Self(Arc::new(Mutex::new(Tests::of(settings))))
     }
 
-    /// From the next block on, these are used.
-    pub(crate) fn replace(&self, formats: Arc<Formats>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = formats;
+    /// From the next block or packet on, those of these settings are used.
+    pub(crate) fn replace(&self, settings: &DaemonSettings) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Tests::of(settings);
     }
 
-    fn current(&self) -> Arc<Formats> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> Tests {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// The intake of one source: extracts hits and sends them to the loop, a block at a time.
 pub(crate) struct ToLoop {
     source: String,
-    formats: SharedFormats,
-    in_use: Arc<Formats>,
+    shared: SharedTests,
+    in_use: Tests,
     extractor: Extractor,
+    /// Those of the packets since the last were sent.
+    gathered: Vec<Hit>,
+    /// Whether a packet has come since then.
+    gathering: bool,
+    /// That the packets of this source cannot be read is said once.
+    link_told: bool,
     inbox: SyncSender<Event>,
 }
 
 impl ToLoop {
     /// For the source of this name.
-    pub(crate) fn new(source: String, formats: SharedFormats, inbox: SyncSender<Event>) -> Self {
-        let in_use = formats.current();
-        let extractor = Extractor::new(Arc::clone(&in_use));
-        Self { source, formats, in_use, extractor, inbox }
+    pub(crate) fn new(source: String, shared: SharedTests, inbox: SyncSender<Event>) -> Self {
+        let in_use = shared.current();
+        Self {
+            source,
+            extractor: Extractor::new(Arc::clone(&in_use.formats)),
+            in_use,
+            shared,
+            gathered: Vec::new(),
+            gathering: false,
+            link_told: false,
+            inbox,
+        }
+    }
+
+    fn refresh(&mut self) {
+        let current = self.shared.current();
+        if !Arc::ptr_eq(&current.formats, &self.in_use.formats) {
+            self.extractor = Extractor::new(Arc::clone(&current.formats));
+        }
+        self.in_use = current;
     }
 
     fn send(&self, event: Event) -> ControlFlow<()> {
@@ -55,15 +96,15 @@ impl ToLoop {
             Err(_) => ControlFlow::Break(()),
         }
     }
+
+    fn send_hits(&self, hits: Vec<Hit>) -> ControlFlow<()> {
+        if hits.is_empty() { ControlFlow::Continue(()) } else { self.send(Event::Hits(hits)) }
+    }
 }
 
 impl Intake for ToLoop {
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
-        let current = self.formats.current();
-        if !Arc::ptr_eq(&current, &self.in_use) {
-            self.extractor = Extractor::new(Arc::clone(&current));
-            self.in_use = current;
-        }
+        self.refresh();
         let mut hits: Vec<Hit> = Vec::new();
         if tell::tells_lines() {
             for line in lines_of(block) {
@@ -79,13 +120,45 @@ impl Intake for ToLoop {
                 hits.push(hit);
             });
         }
-        if hits.is_empty() { ControlFlow::Continue(()) } else { self.send(Event::Hits(hits)) }
+        self.send_hits(hits)
+    }
+
+    fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
+        // Once for those that come together.
+        if !std::mem::replace(&mut self.gathering, true) {
+            self.refresh();
+        }
+        match self.in_use.ethfilters.hit(&captured(packet)) {
+            Ok(hit) => {
+                tell::hit(&hit);
+                self.gathered.push(hit);
+            }
+            Err(why @ NoPacketHit::UnsupportedLink(_)) => {
+                if !std::mem::replace(&mut self.link_told, true) {
+                    tracing::error!(source = self.source, "no knock can come this way: {why}");
+                }
+            }
+            // On a busy interface that is nearly all there is.
+            Err(_) => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn packets_done(&mut self) -> ControlFlow<()> {
+        self.gathering = false;
+        let hits = std::mem::take(&mut self.gathered);
+        self.send_hits(hits)
     }
 
     fn notice(&mut self, notice: Notice) {
         // When the loop is gone nobody is left to tell.
         let _gone = self.send(Event::Notice(self.source.clone(), notice));
     }
+}
+
+/// A packet of a source as the filters take it.
+pub(crate) fn captured<'a>(packet: &RawPacket<'a>) -> Captured<'a> {
+    Captured { link: LinkType(packet.link), bytes: packet.bytes, time: Some(packet.time) }
 }
 
 /// The lines of a block, without their newlines.

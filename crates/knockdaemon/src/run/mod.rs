@@ -1,6 +1,6 @@
 //! The story of the daemon, from top to bottom.
 //!
-//! Sources read lines and send hits to one inbox. The loop takes each hit to the engine; an accepted
+//! Sources read lines or packets and send hits to one inbox. The loop takes each hit to the engine; an accepted
 //! knock becomes changes and orders. The changes go to disk, then the orders to the workers, and
 //! what a worker did comes back to the same inbox to be struck out. The loop waits in one place.
 
@@ -16,7 +16,6 @@ mod threads;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -26,10 +25,10 @@ use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
 
 pub(crate) use clock::{Clock, local_time};
-pub(crate) use extract::lines_of;
+pub(crate) use extract::{captured, lines_of};
 
 use event::Event;
-use extract::SharedFormats;
+use extract::SharedTests;
 use respond::{Respond, Response};
 use summary::Summary;
 use threads::{Readers, Wanted};
@@ -109,14 +108,14 @@ pub(crate) fn run(
     let clock = Clock::new();
     let (to_inbox, inbox) = mpsc::sync_channel(INBOX);
     let wanted = Wanted::by(&settings);
-    let formats = SharedFormats::new(Arc::clone(&settings.formats));
+    let tests = SharedTests::new(&settings);
 
     let (respond, ledger) = match mode {
         Mode::Respond => Respond::start(&settings, to_inbox.clone())?,
         Mode::DryRun => (Respond::DryRun, Ledger::new()),
     };
     tell_agenda(&ledger, &clock.now());
-    let mut readers = Readers::new(formats.clone(), to_inbox.clone());
+    let mut readers = Readers::new(tests.clone(), to_inbox.clone());
     let signals = signals::listen(to_inbox).map_err(RunError::System)?;
     readers.set(&wanted).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
@@ -127,7 +126,7 @@ pub(crate) fn run(
         statedir: settings.statedir,
         respond,
         readers,
-        formats,
+        tests,
         reread,
         summary: Summary::default(),
         failure: None,
@@ -145,7 +144,7 @@ struct Daemon {
     statedir: PathBuf,
     respond: Respond,
     readers: Readers,
-    formats: SharedFormats,
+    tests: SharedTests,
     reread: Reread,
     summary: Summary,
     /// Why the last source ended, if it did not simply come to its end.
@@ -264,7 +263,7 @@ impl Daemon {
             Ok(()) => self.failure = None,
             Err(error) => tracing::error!("could not start a source: {error}; the old ones go on"),
         }
-        self.formats.replace(settings.formats);
+        self.tests.replace(&settings);
         self.engine.replace_plan(settings.plan);
         tracing::info!("configuration reloaded; queues and agenda are kept");
     }

@@ -1,5 +1,5 @@
 //! What strangers can make us say, said once a minute at most: windows that spell no knock, records
-//! that a flood pushed out of the kernel's buffer, lines that are too long.
+//! and packets that a flood pushed out of the kernel's buffers, lines that are too long.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub(crate) struct Summary {
     refused_told: Option<Duration>,
     lost: u64,
     lost_told: Option<Duration>,
+    dropped: u64,
+    dropped_told: Option<Duration>,
     long_told: Option<Duration>,
 }
 
@@ -41,13 +43,19 @@ impl Summary {
         self.told = counters;
     }
 
-    /// Gives back the notice if it may be told now. Lost records are added up meanwhile.
+    /// Gives back the notice if it may be told now. Lost records and dropped packets are
+    /// added up meanwhile.
     pub(crate) fn hold_back(&mut self, uptime: Duration, notice: Notice) -> Option<Notice> {
         match notice {
             Notice::Lost { records } => {
                 self.lost += records;
                 due(&mut self.lost_told, uptime)
                     .then(|| Notice::Lost { records: std::mem::take(&mut self.lost) })
+            }
+            Notice::Dropped { packets } => {
+                self.dropped += packets;
+                due(&mut self.dropped_told, uptime)
+                    .then(|| Notice::Dropped { packets: std::mem::take(&mut self.dropped) })
             }
             Notice::LineTooLong { .. } => due(&mut self.long_told, uptime).then_some(notice),
             other => Some(other),

@@ -5,6 +5,7 @@
 
 use knock_engine::{Accepted, Engine, Says, Verdict};
 use knock_formats::NoHit;
+use knock_formats::packet::NoPacketHit;
 use knock_wire::Hit;
 use tracing::Level;
 
@@ -32,6 +33,17 @@ pub(crate) fn line(line: &[u8], result: &Result<(Hit, u32), NoHit>) {
 pub(crate) fn hit(hit: &Hit) {
     if tracing::enabled!(Level::DEBUG) {
         tracing::debug!("hit: {}", hit_text(hit));
+    }
+}
+
+/// A packet of a capture file, by its number, and what became of it.
+pub(crate) fn packet(number: u64, result: &Result<Hit, NoPacketHit>) {
+    if !tracing::enabled!(Level::DEBUG) {
+        return;
+    }
+    match result {
+        Ok(hit) => tracing::debug!(packet = number, "hit: {}", hit_text(hit)),
+        Err(why) => tracing::debug!(packet = number, "no hit: {why}"),
     }
 }
 

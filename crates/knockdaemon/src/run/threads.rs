@@ -8,10 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
-use knock_sources::{FileSource, KmsgSource, Source, SourceError, Start, StdinSource, Stop};
+use knock_sources::{
+    CaptureSource, FileSource, KmsgSource, Source, SourceError, Start, StdinSource, Stop,
+};
 
 use super::event::Event;
-use super::extract::{SharedFormats, ToLoop};
+use super::extract::{SharedTests, ToLoop};
 
 /// What a source reads; two settings that name the same ones need no restart of the threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,15 @@ pub(crate) enum Wanted {
     Kmsg,
     /// Standard input.
     Stdin,
+    /// What comes in by a network interface.
+    Capture {
+        /// Its name.
+        interface: String,
+        /// Bytes of each packet.
+        snapshot: usize,
+        /// An expression for libpcap that spares us what no ethfilter matches.
+        filter: Option<String>,
+    },
 }
 
 impl Wanted {
@@ -33,9 +44,17 @@ impl Wanted {
                 .iter()
                 .map(|path| Self::File(path.clone(), settings.fileinterval))
                 .collect(),
-            RunMode::Network => Vec::new(),
             RunMode::Kmsg => vec![Self::Kmsg],
             RunMode::Stdin => vec![Self::Stdin],
+            RunMode::Network => settings
+                .capture
+                .iter()
+                .map(|capture| Self::Capture {
+                    interface: capture.interface.clone(),
+                    snapshot: capture.snapshotsize,
+                    filter: settings.ethfilters.capture_filter(Some(settings.plan.codec.span())),
+                })
+                .collect(),
         }
     }
 
@@ -46,6 +65,9 @@ impl Wanted {
             }
             Self::Kmsg => Box::new(KmsgSource::new(Start::AtEnd)),
             Self::Stdin => Box::new(StdinSource::new()),
+            Self::Capture { interface, snapshot, filter } => {
+                Box::new(CaptureSource::new(interface.clone(), *snapshot, filter.clone()))
+            }
         }
     }
 }
@@ -60,14 +82,14 @@ struct Reader {
 pub(crate) struct Readers {
     readers: Vec<Reader>,
     next_id: usize,
-    formats: SharedFormats,
+    tests: SharedTests,
     inbox: SyncSender<Event>,
 }
 
 impl Readers {
-    /// None yet; they will extract with `formats` and report to `inbox`.
-    pub(crate) fn new(formats: SharedFormats, inbox: SyncSender<Event>) -> Self {
-        Self { readers: Vec::new(), next_id: 0, formats, inbox }
+    /// None yet; they will extract with `tests` and report to `inbox`.
+    pub(crate) fn new(tests: SharedTests, inbox: SyncSender<Event>) -> Self {
+        Self { readers: Vec::new(), next_id: 0, tests, inbox }
     }
 
     /// Makes the running sources the wanted ones. Those that stay are not touched, so that a reload
@@ -109,12 +131,12 @@ impl Readers {
         let id = self.next_id;
         self.next_id += 1;
         let stop = Stop::new()?;
-        let (inbox, formats) = (self.inbox.clone(), self.formats.clone());
+        let (inbox, tests) = (self.inbox.clone(), self.tests.clone());
         let (its_stop, its_wish) = (stop.clone(), wanted.clone());
         thread::Builder::new().name(format!("source {id}")).spawn(move || {
             let mut source = its_wish.open();
             let name = source.name();
-            let mut intake = ToLoop::new(name.clone(), formats, inbox.clone());
+            let mut intake = ToLoop::new(name.clone(), tests, inbox.clone());
             // A source that panics must not end in silence: the daemon would run on and read nothing.
             let result = catch_unwind(AssertUnwindSafe(|| source.run(&mut intake, &its_stop)))
                 .unwrap_or_else(|_| {
