@@ -310,3 +310,19 @@ fn odd_values_under_every_key() {
         }
     }
 }
+
+#[test]
+fn a_shell_command_may_wait_longer_than_others() {
+    let limit = |command: &str| {
+        let text = format!(
+            "logfile = /a\nencrypt = no\n<action>\ntemplate = t\n</action>\n\
+             <template t>\n{command}\n</template>\n"
+        );
+        let reading = read_daemon(&SourceText::new("a.conf", text), &options());
+        reading.value.unwrap().plan.actions[0].timeout.as_secs()
+    };
+    assert_eq!(limit("system = open; sleep 900; close"), 3600);
+    assert_eq!(limit("system = open\ntimeout = 5s"), 5);
+    assert_eq!(limit("exec = /bin/open"), 30);
+    assert_eq!(limit("iptables = -I INPUT -s IP -j ACCEPT"), 30);
+}

@@ -532,9 +532,9 @@ pub const KEYS: &[Key] = &[
         Within::Template,
         "timeout",
         Kind::Duration,
-        "30s",
+        "30s, 1h for system",
         UsedBy::Daemon,
-        "How long the command may run before it is ended.",
+        "How long the command may run before it is ended. Other commands for the same client wait.",
     ),
     // <logformats>
     key(Within::Logformats, "logformat", Kind::Block, "", UsedBy::Both, "A logformat.").repeats(),

@@ -26,6 +26,10 @@ const MAX_KNOWN: usize = 100;
 /// How long a command may run when the template does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same for the shell: scripts of the original's day wait in it before they close again, and one
+/// that is ended halfway leaves open what it opened.
+const SHELL_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 /// The keys of a template that hold a command.
 const COMMANDS: [&str; 4] = ["system", "exec", "iptables", "ip6tables"];
 
@@ -153,6 +157,9 @@ fn read_template(
             TIMEOUT
         }
         Some(given) => given.value,
+        None if command.as_ref().is_some_and(|(_, written)| written.key == "system") => {
+            SHELL_TIMEOUT
+        }
         None => TIMEOUT,
     };
     let name = name.to_owned();
