@@ -261,3 +261,19 @@ fn a_prefix_without_a_blank() {
     old.knock(&["-port", "22", "-time", "255"], &[CLOSE_22_SYN]);
     old.finish();
 }
+
+#[test]
+fn ipchains_with_a_chain_of_its_own() {
+    let commands = |do_: &str| {
+        [
+            format!("ipchains -{do_} knocked -p tcp -s 203.0.113.7/32 -d 0/0 22 -j ACCEPT"),
+            format!("ipchains -{do_} output -p tcp -s 0/0 22 -d 203.0.113.7/32 ! -y -j ACCEPT"),
+        ]
+    };
+    let mut old = Old::start("18-ipchains");
+    for (time, letter) in [("0", "I"), ("255", "D")] {
+        let [first, second] = commands(letter);
+        old.knock(&["-port", "22", "-time", time], &[&first, &second]);
+    }
+    old.finish();
+}
