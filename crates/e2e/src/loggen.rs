@@ -4,7 +4,9 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
-use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
+use knock_wire::{
+    AddressRule, Cipher, CipherSpec, Codec, Field, Knock, PortSpan, Secret, Shape, Value,
+};
 
 use crate::{LabError, Result};
 
@@ -83,7 +85,7 @@ impl Pending {
         knock.set(Field::Port, Value::Number(22));
         knock.set(Field::Time, Value::Number(minutes));
         let mut ports =
-            codec.encode(&knock, || [0; 8]).map_err(|error| LabError(error.to_string()))?;
+            codec.encode(&knock, |_| ()).map_err(|error| LabError(error.to_string()))?;
         ports.reverse();
         Ok(Self { client, ports })
     }
@@ -94,7 +96,7 @@ fn codec() -> Result<Codec> {
     let shape = Shape::parse("IP,PORT,TIME,CHECKSUM").map_err(|error| wrong(&error))?;
     let span = PortSpan::parse(SPAN).map_err(|error| wrong(&error))?;
     let key = Secret::new(KEY.as_bytes().to_vec());
-    let cipher = Cipher::blowfish(&key, Iv::Fixed(*b"01234567")).map_err(|error| wrong(&error))?;
+    let cipher = Cipher::new(&CipherSpec::classic(key)).map_err(|error| wrong(&error))?;
     Codec::new(shape, span, cipher, AddressRule::MustMatch).map_err(|error| wrong(&error))
 }
 

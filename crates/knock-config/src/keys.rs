@@ -124,6 +124,8 @@ pub enum Kind {
     Host,
     /// An address.
     Address,
+    /// The length of a MAC.
+    MacLength,
     /// The fields of a knock.
     Fields,
     /// Ports and ranges of ports.
@@ -176,6 +178,7 @@ impl fmt::Display for Kind {
             Self::Byte => "a number, 0-255",
             Self::Host => "a host name or an address",
             Self::Address => "an address",
+            Self::MacLength => "0, or a number from 4 to 32",
             Self::Fields => "fields with commas between, such as IP,PORT,TIME,CHECKSUM",
             Self::Ports => "ports and ranges, such as 745-1000 or 2000-2127,3000-3127",
             Self::Condition => "a condition such as PORT == 22 && TIME == 0",
@@ -270,6 +273,18 @@ mod tests {
         for within in Within::ALL {
             assert!(names(*within).next().is_some(), "{within}");
         }
+    }
+
+    #[test]
+    fn ciphers_and_their_settings_are_those_of_the_wire() {
+        use knock_wire::{CipherName, KeyDerivation, Padding};
+        assert_eq!(CipherName::ALL.map(CipherName::as_str), CIPHERS);
+        let words = |name| match find(Within::Top, name).unwrap().kind {
+            Kind::OneOf(words) => words,
+            kind => panic!("{kind}"),
+        };
+        assert_eq!(words("keyderivation"), KeyDerivation::ALL.map(KeyDerivation::as_str));
+        assert_eq!(words("padding"), Padding::ALL.map(Padding::as_str));
     }
 
     #[test]

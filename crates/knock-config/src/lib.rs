@@ -20,8 +20,8 @@ mod syntax;
 mod tree;
 
 pub use model::{
-    CaptureSettings, ClientSettings, DaemonSettings, ReadOptions, RunMode, Setting, WireSettings,
-    find_format, known_formats, read_client, read_daemon, read_format,
+    CaptureSettings, ClientSettings, DaemonSettings, IvChoice, ReadOptions, RunMode, Setting,
+    WireSettings, find_format, known_formats, parse_mac, read_client, read_daemon, read_format,
 };
 pub use place::{Place, SourceText, Spot};
 pub use problem::{Problem, Reading, Severity};

@@ -268,6 +268,66 @@ fn spans_and_fields() {
 }
 
 #[test]
+fn headers_derivations_paddings_and_macs() {
+    let with = |lines: &str, expected: &str| {
+        check(&format!("encrypt = yes\nkey = s3cret\n{lines}"), expected);
+    };
+    for lines in [
+        "iv = bare\ncipher = AES",
+        "iv = YES\ncipher = IDEA",
+        "iv = Salt\nkeyderivation = PBKDF2",
+        "keyderivation = opensslv1\nfixedsalt = saltSALT",
+        "keyderivation = argon2id\nmac = 8",
+        "padding = null\nmac = 0",
+        "padding = none\nknock = IP,PORT16,TIME,CHECKSUM",
+    ] {
+        with(lines, "");
+    }
+    with("iv = often", "3:6 «often» error: expected 'no', 'yes', 'salt' or 'bare', not 'often'");
+    with(
+        "iv = yes\ncipher = AES",
+        "3:6 «yes» error: iv = yes is for ciphers with blocks of 8 bytes, and those of Rijndael have 16 | use iv = salt, or iv = bare",
+    );
+    with(
+        "iv = salt",
+        "3:6 «salt» error: iv = salt needs a keyderivation that takes the salt, and md5chain does not | set keyderivation to what the other side has: pbkdf2, opensslv2, opensslv1 or argon2id",
+    );
+    with(
+        "keyderivation = pbkdf2",
+        "3:17 «pbkdf2» error: keyderivation = pbkdf2 needs a salt | use iv = salt, which sends one with each knock, or give both sides the same 8 bytes with fixedsalt",
+    );
+    with(
+        "keyderivation = opensslv1\niv = salt\nfixedsalt = saltSALT",
+        "5:13 «saltSALT» error: with iv = salt each knock brings its own salt, so fixedsalt has no meaning | leave one of them out",
+    );
+    with(
+        "fixedsalt = short\nkeyderivation = pbkdf2",
+        "3:13 «short» error: a salt has 8 bytes, and this one has 5",
+    );
+    with(
+        "keyderivation = literal\ncipher = AES",
+        "2:7 «s3cret» error: with keyderivation = literal Rijndael takes a key of exactly 32 bytes, and this one has 6 | for a passphrase use md5chain, or argon2id on both sides",
+    );
+    with(
+        "keyderivation = scrypt",
+        "3:17 «scrypt» error: expected 'md5chain', 'literal', 'opensslv1', 'opensslv2', 'pbkdf2' or 'argon2id', not 'scrypt'",
+    );
+    with(
+        "padding = none",
+        "3:11 «none» error: with padding = none a knock must be whole blocks of 8 bytes, and this one has 7 | add or leave out fields, or use padding = standard",
+    );
+    with(
+        "padding = pkcs7",
+        "3:11 «pkcs7» error: expected 'standard', 'space', 'null', 'oneandzeroes' or 'none', not 'pkcs7'",
+    );
+    with("mac = 3", "3:7 «3» error: expected 0, or a number from 4 to 32, not '3'");
+    with(
+        "iv = bare\nfixediv = 76543210",
+        "4:11 «76543210» warning: 'fixediv' has no effect: with this iv each knock has its own",
+    );
+}
+
+#[test]
 fn keys_and_ciphers() {
     check(
         "encrypt = yes",
@@ -282,18 +342,16 @@ fn keys_and_ciphers() {
         "encrypt = yes\nkey = change-me",
         "2:7 «change-me» warning: this is the key of the examples, which everybody knows | make one of your own, such as: head -c 24 /dev/urandom | base64",
     );
+    for cipher in ["Rijndael", "crypt::blowfish_pp", "AES", "Crypt::DES_PP", "Twofish256"] {
+        check(&format!("encrypt = yes\nkey = s3cret\ncipher = {cipher}"), "");
+    }
     check(
-        "encrypt = yes\nkey = s3cret\ncipher = Rijndael",
-        "3:10 «Rijndael» error: cipher 'Rijndael' is not available | there is Blowfish",
-    );
-    check("encrypt = yes\nkey = s3cret\ncipher = crypt::blowfish_pp", "");
-    check(
-        "encrypt = yes\nkey = s3cret\niv = salt",
-        "3:6 «salt» error: iv 'salt' is not available in this version | there are 'yes' and 'no'",
+        "encrypt = yes\nkey = s3cret\ncipher = Twofisch",
+        "3:10 «Twofisch» error: cipher 'Twofisch' is not available | did you mean 'Twofish'?",
     );
     check(
-        "encrypt = yes\nkey = s3cret\npadding = space",
-        "3:11 «space» error: padding 'space' is not available in this version | there is 'standard'",
+        "encrypt = yes\nkey = s3cret\ncipher = RC4",
+        "3:10 «RC4» error: cipher 'RC4' is not available | there are Blowfish, DES, DES_EDE3, IDEA, CAST5, Twofish, Twofish256, Rijndael, Serpent, Camellia; AES is Rijndael",
     );
     check(
         "encrypt = yes\nkeyfile = /nonexistent/key",

@@ -206,7 +206,8 @@ fn what_a_knock_is_worth() {
     check_notes(
         "key = s3cret",
         &[
-            "a knock (IP,PORT,TIME,CHECKSUM) is 8 packets over 256 ports (745-1000)",
+            "a knock (IP,PORT,TIME,CHECKSUM) is 8 bytes, in 8 packets over 256 ports (745-1000)",
+            "the cipher is Blowfish, key by md5chain, no header",
             "48 bits stand between a guess and an accepted knock",
             "a knock of this format is the same every time: whoever sees it can send it again from \
              the same address",
@@ -215,17 +216,40 @@ fn what_a_knock_is_worth() {
     check_notes(
         "encrypt = no\nknock = PORT,CHECKSUM\nportspan = 1-256",
         &[
-            "a knock (PORT,CHECKSUM) is 2 packets over 256 ports (1-256)",
+            "a knock (PORT,CHECKSUM) is 2 bytes, in 2 packets over 256 ports (1-256)",
             "knocks are not enciphered: whoever knows the format can make one",
         ],
     );
     check_notes(
         "key = s3cret\niv = yes\nanyip = yes",
         &[
-            "a knock (IP,PORT,TIME,CHECKSUM) is 24 packets over 256 ports (745-1000)",
+            "a knock (IP,PORT,TIME,CHECKSUM) is 24 bytes, in 24 packets over 256 ports (745-1000)",
+            "the cipher is Blowfish, key by md5chain, header RandomIV and an IV",
             "16 bits stand between a guess and an accepted knock",
             "a knock looks different every time, but whoever sees one can send it again, even \
-             changed to another address",
+             changed to another address (a mac would prevent the change)",
+        ],
+    );
+    check_notes(
+        "key = s3cret\ncipher = AES\niv = bare\nmac = 8\nportspan = 1-32768\npadding = null",
+        &[
+            "a knock (IP,PORT,TIME,CHECKSUM) is 40 bytes, in 22 packets over 32768 ports (1-32768)",
+            "the cipher is Rijndael, key by md5chain, header a bare IV, padding null, mac of 8 bytes",
+            "186 bits stand between a guess and an accepted knock",
+            "a knock looks different every time, but whoever sees one can send it again from the \
+             same address",
+        ],
+    );
+    check_notes(
+        "key = s3cret\niv = salt\nkeyderivation = opensslv1\nanyip = yes",
+        &[
+            "a knock (IP,PORT,TIME,CHECKSUM) is 24 bytes, in 24 packets over 256 ports (745-1000)",
+            "the cipher is Blowfish, key by opensslv1, header Salted__ and a salt",
+            "16 bits stand between a guess and an accepted knock",
+            "a knock looks different every time, but whoever sees one can send it again from \
+             anywhere",
+            "each window that begins with the letters Salted__ costs a key derivation, whoever sent \
+             it",
         ],
     );
 }

@@ -6,7 +6,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use divan::{AllocProfiler, Bencher, black_box};
-use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
+use knock_wire::{
+    AddressRule, Cipher, CipherName, CipherSpec, Codec, Field, IvMode, KeyDerivation, Knock,
+    PortSpan, Secret, Shape, Value,
+};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -38,6 +41,30 @@ fn accepted_plain(bencher: Bencher<'_, '_>, span: &str) {
     accepted(bencher, &codec(span, Cipher::none()));
 }
 
+/// The other ciphers, over the classic span.
+#[divan::bench(args = CipherName::ALL)]
+fn refused_by(bencher: Bencher<'_, '_>, name: CipherName) {
+    let spec = CipherSpec { name, ..CipherSpec::classic(key()) };
+    refused(bencher, &codec("745-1000", Cipher::new(&spec).unwrap()));
+}
+
+/// A window behind the letters `Salted__`, which costs its derivation before it is refused.
+#[divan::bench(args = [
+    KeyDerivation::OpensslV1,
+    KeyDerivation::OpensslV2,
+    KeyDerivation::Pbkdf2,
+    KeyDerivation::Argon2id,
+])]
+fn refused_salted(bencher: Bencher<'_, '_>, derivation: KeyDerivation) {
+    let name = CipherName::Rijndael;
+    let spec = CipherSpec { name, derivation, iv: IvMode::Salt, ..CipherSpec::classic(key()) };
+    let codec = codec("745-1000", Cipher::new(&spec).unwrap());
+    let mut window = window(&codec);
+    *window.last_mut().unwrap() ^= 1;
+    assert!(codec.decode(&window, CLIENT).is_err());
+    bencher.bench(|| black_box(&codec).decode(black_box(&window), CLIENT));
+}
+
 /// Most packets end here: is the port ours, and which number has it?
 #[divan::bench(args = SPANS)]
 fn port_to_symbol(bencher: Bencher<'_, '_>, span: &str) {
@@ -64,8 +91,12 @@ fn codec(span: &str, cipher: Cipher) -> Codec {
     Codec::new(shape, PortSpan::parse(span).unwrap(), cipher, AddressRule::MustMatch).unwrap()
 }
 
+fn key() -> Secret {
+    Secret::new(b"knock".to_vec())
+}
+
 fn blowfish() -> Cipher {
-    Cipher::blowfish(&Secret::new(b"knock".to_vec()), Iv::default()).unwrap()
+    Cipher::new(&CipherSpec::classic(key())).unwrap()
 }
 
 fn window(codec: &Codec) -> Vec<u16> {
@@ -73,6 +104,6 @@ fn window(codec: &Codec) -> Vec<u16> {
     knock.set(Field::Ip, Value::Address(CLIENT));
     knock.set(Field::Port, Value::Number(22));
     knock.set(Field::Time, Value::Number(15));
-    let ports = codec.encode(&knock, || [0; 8]).unwrap();
+    let ports = codec.encode(&knock, |_| ()).unwrap();
     ports.iter().map(|port| codec.span().symbol(*port).unwrap()).collect()
 }

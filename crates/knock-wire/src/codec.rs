@@ -13,7 +13,7 @@ use crate::shape::Shape;
 use crate::span::PortSpan;
 
 /// The most bytes that a knock may have on the wire; a window of them is kept on the stack.
-const MAX_WIRE: usize = 64;
+const MAX_WIRE: usize = 128;
 
 /// Shape, span, cipher and address rule of one kind of knock.
 #[derive(Debug)]
@@ -39,14 +39,18 @@ impl Codec {
     /// Joins the parts.
     ///
     /// # Errors
-    /// When shape and cipher together make a knock too long to be one.
+    /// When shape and cipher do not go together, or make a knock too long to be one.
     pub fn new(
         shape: Shape,
         span: PortSpan,
         cipher: Cipher,
         address: AddressRule,
     ) -> Result<Self, CodecError> {
-        let wire_len = cipher.wire_len(shape.bytes());
+        let bytes = shape.bytes();
+        if let Err(block) = cipher.takes(bytes) {
+            return Err(CodecError::NotWholeBlocks { bytes, block });
+        }
+        let wire_len = cipher.wire_len(bytes);
         if wire_len > MAX_WIRE {
             return Err(CodecError::TooLong { bytes: wire_len });
         }
@@ -69,6 +73,18 @@ impl Codec {
         &self.span
     }
 
+    /// How many bytes a knock has on the wire.
+    #[must_use]
+    pub fn wire_bytes(&self) -> usize {
+        self.wire_len
+    }
+
+    /// What it is enciphered with.
+    #[must_use]
+    pub fn cipher(&self) -> &Cipher {
+        &self.cipher
+    }
+
     /// Its fields.
     #[must_use]
     pub fn shape(&self) -> &Shape {
@@ -76,16 +92,17 @@ impl Codec {
     }
 
     /// The ports to knock on, in their order. `CHECKSUM` is worked out here whatever the knock
-    /// says; `iv` is asked only where each knock has its own.
+    /// says; `random` fills what it is given with random bytes, and is asked only where each knock has
+    /// an IV or a salt of its own.
     ///
     /// # Errors
     /// When a field of the shape is missing, or its value does not go into it.
     pub fn encode(
         &self,
         knock: &Knock,
-        iv: impl FnOnce() -> [u8; 8],
+        random: impl FnMut(&mut [u8]),
     ) -> Result<Vec<u16>, EncodeError> {
-        let wire = self.cipher.encrypt(&self.plaintext(knock)?, iv);
+        let wire = self.cipher.encrypt(&self.plaintext(knock)?, random)?;
         let symbols = packing::pack(&wire, self.span.bits());
         // Each symbol is below 2^bits, so each has a port and none is lost here.
         Ok(symbols.into_iter().filter_map(|symbol| self.span.port(symbol)).collect())
@@ -100,10 +117,7 @@ impl Codec {
         let mut buffer = [0; MAX_WIRE];
         let wire = buffer.get_mut(..self.wire_len).ok_or(Refusal::Length)?;
         packing::unpack(symbols, self.span.bits(), wire)?;
-        let plain = self.cipher.decrypt_in_place(wire)?;
-        if plain.len() != self.shape.bytes() {
-            return Err(Refusal::Length);
-        }
+        let plain = self.cipher.decrypt_in_place(wire, self.shape.bytes())?;
         if let Some(position) = self.checksum
             && plain.get(position) != Some(&checksum(plain, position))
         {
@@ -119,8 +133,8 @@ impl Codec {
     }
 
     /// How many bits stand between a guess and an accepted knock: of the windows that begin with
-    /// the letters before a random IV, if there is one, what filling, padding, checksum and address
-    /// let through is one in 2^this. Says nothing of people who know the format and need not guess,
+    /// the letters before an IV or a salt, if there are any, what filling, padding, MAC, checksum
+    /// and address let through is one in 2^this. Says nothing of people who know the format and need not guess,
     /// where nothing is enciphered.
     #[must_use]
     pub fn guess_bits(&self) -> f64 {
@@ -131,7 +145,7 @@ impl Codec {
             AddressRule::MustMatch => self.address_field().map_or(0, |field| 8 * field.width()),
             AddressRule::Any => 0,
         };
-        let all = fill + self.cipher.padding_bits(self.shape.bytes()) + checksum + address;
+        let all = fill + self.cipher.fixed_bits(self.shape.bytes()) + checksum + address;
         f64::from(u32::try_from(all).unwrap_or(u32::MAX))
     }
 
@@ -227,6 +241,13 @@ pub enum CodecError {
         /// How many they would be.
         bytes: usize,
     },
+    /// A plaintext that is not whole blocks, and no padding to fill it up.
+    NotWholeBlocks {
+        /// How many bytes it has.
+        bytes: usize,
+        /// How many a block has.
+        block: usize,
+    },
 }
 
 impl fmt::Display for CodecError {
@@ -236,6 +257,7 @@ impl fmt::Display for CodecError {
                 f,
                 "a knock of {bytes} bytes is too long; {MAX_WIRE} is the most, so leave fields out"
             ),
+            Self::NotWholeBlocks { bytes, block } => not_whole(f, *bytes, *block),
         }
     }
 }
@@ -262,6 +284,13 @@ pub enum EncodeError {
     NotIpv4 {
         /// The address.
         address: Ipv6Addr,
+    },
+    /// A plaintext that is not whole blocks, and no padding to fill it up.
+    NotWholeBlocks {
+        /// How many bytes it has.
+        bytes: usize,
+        /// How many a block has.
+        block: usize,
     },
     /// A number where an address belongs, or an address where a number belongs.
     WrongKind {
@@ -293,6 +322,7 @@ impl fmt::Display for EncodeError {
                 "{address} does not fit: IP is an IPv4 address; use IP6 in the knock format of both \
                  sides, or knock over IPv4"
             ),
+            Self::NotWholeBlocks { bytes, block } => not_whole(f, *bytes, *block),
             Self::WrongKind { field: field @ (Field::Ip | Field::Ip6) } => {
                 write!(f, "{field} holds an address, not a number")
             }
@@ -303,14 +333,24 @@ impl fmt::Display for EncodeError {
 
 impl std::error::Error for EncodeError {}
 
+fn not_whole(f: &mut fmt::Formatter<'_>, bytes: usize, block: usize) -> fmt::Result {
+    write!(
+        f,
+        "with padding = none a knock must be whole blocks of {block} bytes, and this one has \
+         {bytes}; add or leave out fields, or use padding = standard"
+    )
+}
+
 /// Why a window is no knock. Nearly every window is none, so this is an outcome, not a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The bits that fill up the last port's number are not zero.
     Fill,
-    /// The letters before a random IV are missing.
+    /// The letters before a random IV or a salt are missing.
     Header,
+    /// The MAC is not that of the other bytes: another key, or noise.
+    Mac,
     /// The padding is not what the cipher makes: another key, or noise.
     Padding,
     /// Not as many ports or bytes as the knock format has.
@@ -331,6 +371,7 @@ impl Refusal {
         match self {
             Self::Fill => "fill",
             Self::Header => "header",
+            Self::Mac => "mac",
             Self::Padding => "padding",
             Self::Length => "length",
             Self::Checksum => "checksum",
@@ -343,7 +384,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fill => f.write_str("the last port carries bits beyond the end of a knock"),
-            Self::Header => f.write_str("it does not begin with the letters RandomIV"),
+            Self::Header => {
+                f.write_str("it does not begin with the letters of the knock format's header")
+            }
+            Self::Mac => f.write_str("its mac is wrong: another key, or no knock at all"),
             Self::Padding => f.write_str("it does not decrypt: another key, or no knock at all"),
             Self::Length => f.write_str("it is not as long as the knock format"),
             Self::Checksum => f.write_str("the checksum is wrong"),

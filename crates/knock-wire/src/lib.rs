@@ -5,12 +5,14 @@
 //! format of a knock: one encodes with it, the other decodes.
 //!
 //! ```
-//! use knock_wire::{AddressRule, Cipher, Codec, Field, Iv, Knock, PortSpan, Secret, Shape, Value};
+//! use knock_wire::{
+//!     AddressRule, Cipher, CipherSpec, Codec, Field, Knock, PortSpan, Secret, Shape, Value,
+//! };
 //!
 //! let codec = Codec::new(
 //!     Shape::parse("IP,PORT,TIME,CHECKSUM")?,
 //!     PortSpan::parse("745-1000")?,
-//!     Cipher::blowfish(&Secret::new(b"knock".to_vec()), Iv::default())?,
+//!     Cipher::new(&CipherSpec::classic(Secret::new(b"knock".to_vec())))?,
 //!     AddressRule::MustMatch,
 //! )?;
 //! let client = std::net::Ipv4Addr::new(10, 0, 0, 1);
@@ -19,7 +21,7 @@
 //! knock.set(Field::Port, Value::Number(22));
 //! knock.set(Field::Time, Value::Number(15));
 //!
-//! let ports = codec.encode(&knock, || [0; 8])?;
+//! let ports = codec.encode(&knock, |_| ())?;
 //! assert_eq!(ports, [986, 845, 946, 789, 809, 954, 930, 803]);
 //!
 //! let symbols: Vec<u16> = ports.iter().filter_map(|port| codec.span().symbol(*port)).collect();
@@ -37,13 +39,15 @@ mod derive;
 mod field;
 mod hit;
 mod knock;
+mod mac;
 mod packing;
 mod secret;
 mod shape;
 mod span;
 
-pub use cipher::{Cipher, CipherName, Iv, KeyError};
+pub use cipher::{Cipher, CipherError, CipherName, CipherSpec, IvMode, Padding, SpecPart};
 pub use codec::{AddressRule, Codec, CodecError, EncodeError, Refusal};
+pub use derive::{KeyDerivation, Salts};
 pub use field::Field;
 pub use hit::{Hit, Interface, LineTime, Protocol};
 pub use knock::{Knock, Value};

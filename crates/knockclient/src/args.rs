@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, value_parser};
+use knock_config::IvChoice;
 use knock_config::argv::{self, Known, Takes};
+use knock_wire::{KeyDerivation, Padding};
 
 use crate::error::exit;
 
@@ -210,9 +212,30 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", help_heading = FORMAT)]
     pub(crate) cipher: Option<String>,
 
-    /// Whether each knock gets a random initialisation vector [default: no]
-    #[arg(long, value_name = "yes|no", value_parser = yes_no, help_heading = FORMAT)]
-    pub(crate) iv: Option<bool>,
+    /// What is sent before the enciphered fields: nothing, a random initialisation vector, a salt, or
+    /// the vector without letters [default: no]
+    #[arg(long, value_name = "no|yes|salt|bare", value_parser = iv, help_heading = FORMAT)]
+    pub(crate) iv: Option<IvChoice>,
+
+    /// The initialisation vector where none is sent [default: 01234567]
+    #[arg(long, value_name = "TEXT", help_heading = FORMAT)]
+    pub(crate) fixediv: Option<OsString>,
+
+    /// How the cipher's key is made from yours [default: md5chain]
+    #[arg(long, value_name = "NAME", value_parser = derivation, help_heading = FORMAT)]
+    pub(crate) keyderivation: Option<KeyDerivation>,
+
+    /// A salt of 8 bytes for it, where none is sent
+    #[arg(long, value_name = "TEXT", help_heading = FORMAT)]
+    pub(crate) fixedsalt: Option<OsString>,
+
+    /// How the fields are filled up to whole blocks [default: standard]
+    #[arg(long, value_name = "NAME", value_parser = padding, help_heading = FORMAT)]
+    pub(crate) padding: Option<Padding>,
+
+    /// How many bytes of an authentication code are appended [default: 0]
+    #[arg(long, value_name = "BYTES", value_parser = mac, help_heading = FORMAT)]
+    pub(crate) mac: Option<usize>,
 
     /// Use a key although others can read its file
     #[arg(long, help_heading = FORMAT)]
@@ -269,6 +292,26 @@ fn yes_no(text: &str) -> Result<bool, &'static str> {
         "no" | "false" | "off" | "0" => Ok(false),
         _ => Err("write yes or no"),
     }
+}
+
+fn iv(text: &str) -> Result<IvChoice, &'static str> {
+    IvChoice::parse(text).ok_or("write no, yes, salt or bare")
+}
+
+fn derivation(text: &str) -> Result<KeyDerivation, String> {
+    KeyDerivation::parse(text).ok_or_else(|| one_of(&KeyDerivation::ALL.map(KeyDerivation::as_str)))
+}
+
+fn padding(text: &str) -> Result<Padding, String> {
+    Padding::parse(text).ok_or_else(|| one_of(&Padding::ALL.map(Padding::as_str)))
+}
+
+fn mac(text: &str) -> Result<usize, &'static str> {
+    knock_config::parse_mac(text).ok_or("write 0, or a number from 4 to 32")
+}
+
+fn one_of(names: &[&str]) -> String {
+    format!("write one of {}", names.join(", "))
 }
 
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {

@@ -25,7 +25,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use knock_wire::{Field, Knock, Value};
+use knock_wire::{Codec, Field, Knock, Value};
 
 pub use args::command;
 
@@ -58,8 +58,7 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
         None => None,
     };
     let knock = knock_for(&job, remote)?;
-    let iv = random()?;
-    let ports = job.codec.encode(&knock, move || iv).map_err(ClientError::Knock)?;
+    let ports = encode(&job.codec, &knock)?;
     tell(&job, &knock, &ports, voice);
 
     match &job.way {
@@ -70,7 +69,9 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
         Way::Append { log, format } => {
             // The client that the lines tell of is the one that the knock speaks for.
             let client = own_address(&job, remote)?;
-            logmode::append(log, format, client, remote.map(|to| to.ip()), &ports, random()?)?;
+            let mut seed = [0; 8];
+            random(&mut seed)?;
+            logmode::append(log, format, client, remote.map(|to| to.ip()), &ports, seed)?;
         }
         Way::Send => knock_at(&job, remote.ok_or(ClientError::NoRemote)?, &ports, voice)?,
     }
@@ -145,12 +146,19 @@ fn join(ports: &[u16]) -> String {
     ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// Eight bytes from the kernel.
-fn random() -> Result<[u8; 8], ClientError> {
+/// The ports of the knock. Without randomness there are none, rather than some that anybody could
+/// foresee.
+fn encode(codec: &Codec, knock: &Knock) -> Result<Vec<u16>, ClientError> {
+    let mut drawn = Ok(());
+    let ports = codec.encode(knock, |bytes| drawn = random(bytes));
+    drawn?;
+    ports.map_err(ClientError::Knock)
+}
+
+/// Fills it from the kernel.
+fn random(bytes: &mut [u8]) -> Result<(), ClientError> {
     use std::io::Read as _;
-    let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .map_err(ClientError::NoRandomness)?;
-    Ok(bytes)
+        .and_then(|mut source| source.read_exact(bytes))
+        .map_err(ClientError::NoRandomness)
 }

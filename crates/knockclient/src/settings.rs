@@ -104,6 +104,11 @@ pub(crate) fn job(args: Args, voice: Voice) -> Result<Job, ClientError> {
     put(&mut wire.encrypt, options.encrypt);
     put(&mut wire.cipher, options.cipher);
     put(&mut wire.iv, options.iv);
+    put(&mut wire.fixediv, options.fixediv.map(OsString::into_vec));
+    put(&mut wire.keyderivation, options.keyderivation);
+    put(&mut wire.fixedsalt, options.fixedsalt.map(OsString::into_vec));
+    put(&mut wire.padding, options.padding);
+    put(&mut wire.mac, options.mac);
     let Reading { value, problems } = wire.codec();
     let error = judge(&problems, &mut sources);
     let codec = value.ok_or(error)?;

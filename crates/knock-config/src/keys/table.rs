@@ -68,7 +68,18 @@ const fn yield_of(name: &'static str) -> Key {
 }
 
 /// The ciphers that `cipher` takes.
-pub const CIPHERS: &[&str] = &["Blowfish"];
+pub const CIPHERS: &[&str] = &[
+    "Blowfish",
+    "DES",
+    "DES_EDE3",
+    "IDEA",
+    "CAST5",
+    "Twofish",
+    "Twofish256",
+    "Rijndael",
+    "Serpent",
+    "Camellia",
+];
 
 /// The values of `runmode` that this version runs.
 pub const RUNMODES: &[&str] = &["file", "network", "kmsg", "stdin"];
@@ -228,16 +239,19 @@ pub const KEYS: &[Key] = &[
         Kind::OneOf(CIPHERS),
         "Blowfish",
         UsedBy::Both,
-        "The cipher, in CBC mode as Crypt::CBC does it.",
+        "The cipher, in CBC mode as Crypt::CBC does it. AES is another name of Rijndael (with a key of \
+         256 bits); Perl's Crypt:: before a name and _PP behind it do not matter.",
     ),
     key(
         Within::Top,
         "iv",
-        Kind::YesNo,
+        Kind::OneOf(&["no", "yes", "salt", "bare"]),
         "no",
         UsedBy::Both,
-        "With yes each knock gets a random initialisation vector of its own and looks different \
-         every time, at the price of 16 bytes more.",
+        "What is sent before the enciphered fields, so that each knock looks different. no: nothing. \
+         yes: the letters RandomIV and 8 random bytes, for ciphers with blocks of 8 bytes. salt: the \
+         letters Salted__ and 8 random bytes, from which keyderivation makes key and initialisation \
+         vector, as openssl enc does. bare: a random initialisation vector without letters.",
     ),
     key(
         Within::Top,
@@ -245,23 +259,45 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "01234567",
         UsedBy::Both,
-        "The initialisation vector where iv = no; cut or filled with zero bytes to 8.",
+        "The initialisation vector where iv = no; cut or filled with zero bytes to the length of the \
+         cipher's blocks.",
     ),
     key(
         Within::Top,
         "padding",
-        Kind::OneOf(&["standard"]),
+        Kind::OneOf(&["standard", "space", "null", "oneandzeroes", "none"]),
         "standard",
         UsedBy::Both,
-        "How the plaintext is filled up to whole blocks.",
+        "How the fields are filled up to whole blocks, in the words of Crypt::CBC; standard is \
+         PKCS#7. It is checked in full. With none the fields must be whole blocks.",
     ),
     key(
         Within::Top,
         "keyderivation",
-        Kind::OneOf(&["md5chain"]),
+        Kind::OneOf(&["md5chain", "literal", "opensslv1", "opensslv2", "pbkdf2", "argon2id"]),
         "md5chain",
         UsedBy::Both,
-        "How the cipher's key is made from yours.",
+        "How the cipher's key is made from yours. md5chain: as the original did. literal: it is the \
+         key, byte for byte. opensslv1, opensslv2 and pbkdf2 need a salt: iv = salt or fixedsalt. \
+         argon2id is the one for new set-ups: phrases that people can remember take long to guess.",
+    ),
+    key(
+        Within::Top,
+        "fixedsalt",
+        Kind::Text,
+        "",
+        UsedBy::Both,
+        "A salt of 8 bytes that both sides know, for a keyderivation that takes one where iv is not \
+         salt. Without it argon2id takes knockdaemon/v1.",
+    ),
+    key(
+        Within::Top,
+        "mac",
+        Kind::MacLength,
+        "0",
+        UsedBy::Both,
+        "How many bytes of an authentication code (HMAC-SHA-256) stand at the end of a knock. With \
+         iv = yes or bare it is what keeps others from changing a knock that they have seen.",
     ),
     key(
         Within::Top,

@@ -13,8 +13,8 @@ use knock_wire::Field;
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{
-    CaptureSettings, ReadOptions, RunMode, Setting, WireSettings, actions, ethfilters, formats,
-    sources, wire,
+    CaptureSettings, IvChoice, ReadOptions, RunMode, Setting, WireSettings, actions, ethfilters,
+    formats, sources, wire,
 };
 use crate::place::SourceText;
 use crate::problem::Reading;
@@ -112,7 +112,8 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
     let codec = &plan.codec;
     let (shape, span) = (codec.shape(), codec.span());
     let mut notes = vec![format!(
-        "a knock ({shape}) is {} packets over {} ports ({span})",
+        "a knock ({shape}) is {} bytes, in {} packets over {} ports ({span})",
+        codec.wire_bytes(),
         codec.slots(),
         span.size()
     )];
@@ -121,25 +122,37 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
         notes.push("knocks are not enciphered: whoever knows the format can make one".to_owned());
         return notes;
     }
-    let random_iv = is(&wire.iv);
+    notes.push(format!("the cipher is {}", codec.cipher()));
     let guess = codec.guess_bits();
     notes.push(format!("{guess:.0} bits stand between a guess and an accepted knock"));
     let bound = !is(&wire.anyip)
         && shape.fields().iter().any(|field| matches!(field, Field::Ip | Field::Ip6));
-    notes.push(match (random_iv, bound) {
+    let mac = wire.mac.as_ref().is_some_and(|mac| mac.value > 0);
+    let iv = wire.iv.as_ref().map(|iv| iv.value).unwrap_or_default();
+    let looks = match iv {
+        IvChoice::No => {
+            "a knock of this format is the same every time: whoever sees it can send it again"
+        }
+        IvChoice::Yes | IvChoice::Salt | IvChoice::Bare => {
+            "a knock looks different every time, but whoever sees one can send it again"
+        }
+    };
+    let whence = match (iv, mac, bound) {
         // The vector stands in the open, and what is changed in it changes in the first block: the
         // address, and the checksum with it.
-        (true, _) => "a knock looks different every time, but whoever sees one can send it again, \
-                      even changed to another address"
-            .to_owned(),
-        (false, true) => "a knock of this format is the same every time: whoever sees it can send \
-                          it again from the same address"
-            .to_owned(),
-        (false, false) => {
-            "a knock of this format is the same every time: whoever sees it can send \
-                           it again from anywhere"
-                .to_owned()
+        (IvChoice::Yes | IvChoice::Bare, false, _) => {
+            ", even changed to another address (a mac would prevent the change)"
         }
-    });
+        (_, _, true) => " from the same address",
+        (_, _, false) => " from anywhere",
+    };
+    notes.push(format!("{looks}{whence}"));
+    if iv == IvChoice::Salt {
+        notes.push(
+            "each window that begins with the letters Salted__ costs a key derivation, whoever sent \
+             it"
+                .to_owned(),
+        );
+    }
     notes
 }

@@ -24,7 +24,7 @@ pub use daemon::{DaemonSettings, read_daemon};
 pub use formats::{find_format, known_formats, read_format};
 pub use setting::Setting;
 pub use sources::{CaptureSettings, RunMode};
-pub use wire::WireSettings;
+pub use wire::{IvChoice, WireSettings, parse_mac};
 
 /// How strictly to read, and where to look for what a file names.
 #[derive(Clone, Debug)]

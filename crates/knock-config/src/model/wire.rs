@@ -3,13 +3,17 @@
 //! Texts are kept as they were written until all are known, since the client's command line may
 //! replace any of them.
 
-use knock_wire::{AddressRule, Cipher, CipherName, Codec, Iv, PortSpan, Secret, Shape};
+use knock_wire::{
+    AddressRule, Cipher, CipherError, CipherName, CipherSpec, Codec, CodecError, IvMode,
+    KeyDerivation, Padding, PortSpan, Secret, Shape, SpecPart,
+};
 
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{Setting, values};
 use crate::problem::{Problem, Reading, Severity};
 use crate::secretfile;
+use crate::suggest::nearest;
 
 /// What a knock is made of. Everything may be absent.
 #[derive(Debug, Default)]
@@ -25,14 +29,59 @@ pub struct WireSettings {
     /// `cipher`.
     pub cipher: Option<Setting<String>>,
     /// `iv`.
-    pub iv: Option<Setting<bool>>,
+    pub iv: Option<Setting<IvChoice>>,
     /// `fixediv`.
     pub fixediv: Option<Setting<Vec<u8>>>,
+    /// `keyderivation`.
+    pub keyderivation: Option<Setting<KeyDerivation>>,
+    /// `fixedsalt`.
+    pub fixedsalt: Option<Setting<Vec<u8>>>,
+    /// `padding`.
+    pub padding: Option<Setting<Padding>>,
+    /// `mac`.
+    pub mac: Option<Setting<usize>>,
     /// `anyip`.
     pub anyip: Option<Setting<bool>>,
     /// Something about the key was there but could not be read: that it is missing then needs no
     /// saying.
     unread: bool,
+}
+
+/// What `iv` takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IvChoice {
+    /// Both sides know the IV, and nothing is sent.
+    #[default]
+    No,
+    /// A random one behind the letters `RandomIV`.
+    Yes,
+    /// A random salt behind the letters `Salted__`, from which key and IV are derived.
+    Salt,
+    /// A random one, without letters.
+    Bare,
+}
+
+impl IvChoice {
+    /// As configs and command lines have it: `yes` and `no` in all their forms, `salt`, `bare`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match values::yes_no(text) {
+            Some(true) => return Some(Self::Yes),
+            Some(false) => return Some(Self::No),
+            None => {}
+        }
+        let text = text.trim();
+        [("salt", Self::Salt), ("bare", Self::Bare)]
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(text))
+            .map(|(_, choice)| choice)
+    }
+}
+
+/// The length of a MAC: 0 for none, or 4 to 32.
+#[must_use]
+pub fn parse_mac(text: &str) -> Option<usize> {
+    text.trim().parse().ok().filter(|length| *length == 0 || (4..=32).contains(length))
 }
 
 impl WireSettings {
@@ -52,9 +101,7 @@ impl WireSettings {
                 match Codec::new(shape, span, cipher, rule) {
                     Ok(codec) => Some(codec),
                     Err(error) => {
-                        let knock = or_default(&self.knock, "knock");
-                        let whole = 0..knock.value.len();
-                        problems.push(knock.problem("knock", whole, error));
+                        problems.push(self.unfit(&error));
                         None
                     }
                 }
@@ -65,6 +112,17 @@ impl WireSettings {
         Reading { value: value.flatten(), problems }
     }
 
+    /// Fields and cipher that do not go together: at the padding, if that is what keeps them apart.
+    fn unfit(&self, error: &CodecError) -> Problem {
+        let knock = or_default(&self.knock, "knock");
+        with_way_out(error, |what| match (error, &self.padding) {
+            (CodecError::NotWholeBlocks { .. }, Some(padding)) => {
+                padding.problem("padding", 0..padding.value.as_str().len(), what)
+            }
+            _ => knock.problem("knock", 0..knock.value.len(), what),
+        })
+    }
+
     /// The fields, if they are well written.
     pub(super) fn shape(&self, problems: &mut Vec<Problem>) -> Option<Shape> {
         let knock = or_default(&self.knock, "knock");
@@ -72,12 +130,7 @@ impl WireSettings {
             Ok(shape) => return Some(shape),
             Err(error) => error,
         };
-        // "unknown field; did you mean …": what stands behind the semicolon is the way out.
-        let message = error.to_string();
-        problems.push(match message.split_once("; ") {
-            Some((what, help)) => knock.problem("knock", error.at(), what).with_help(help),
-            None => knock.problem("knock", error.at(), message),
-        });
+        problems.push(with_way_out(&error, |what| knock.problem("knock", error.at(), what)));
         None
     }
 
@@ -96,35 +149,93 @@ impl WireSettings {
         if !self.encrypts() {
             return Some(Cipher::none());
         }
-        let name = or_default(&self.cipher, "cipher");
-        let whole = 0..name.value.len();
-        let Some(cipher) = CipherName::parse(name.value.trim()) else {
-            let message = format!("cipher '{}' is not available", name.value.trim());
-            let help = format!("there is {}", keys::CIPHERS.join(", "));
-            problems.push(name.problem("cipher", whole, message).with_help(help));
-            return None;
-        };
+        let name = self.name(problems);
+        let salt = self.salt(problems);
         let Some(key) = &self.key else {
             if !self.unread {
                 problems.push(self.no_key());
             }
             return None;
         };
-        let iv = match (&self.iv, &self.fixediv) {
-            (Some(Setting { value: true, .. }), _) => Iv::Random,
-            (_, Some(fixed)) => Iv::fixed(&fixed.value),
-            (_, None) => Iv::default(),
+        let spec = CipherSpec {
+            name: name?,
+            key: key.value.clone(),
+            iv: self.iv_mode(),
+            derivation: self.keyderivation.as_ref().map(|given| given.value).unwrap_or_default(),
+            salt: salt?,
+            padding: self.padding.as_ref().map(|given| given.value).unwrap_or_default(),
+            mac: self.mac.as_ref().map_or(0, |given| given.value),
         };
-        let made = match cipher {
-            CipherName::Blowfish => Cipher::blowfish(&key.value, iv),
-        };
-        match made {
+        match Cipher::new(&spec) {
             Ok(cipher) => Some(cipher),
             Err(error) => {
-                problems.push(key.problem("key", error.at(), error));
+                problems.push(self.unsuitable(&error));
                 None
             }
         }
+    }
+
+    fn name(&self, problems: &mut Vec<Problem>) -> Option<CipherName> {
+        let name = or_default(&self.cipher, "cipher");
+        let text = name.value.trim();
+        let known = CipherName::parse(text);
+        if known.is_none() {
+            let message = format!("cipher '{text}' is not available");
+            let help = match nearest(text, keys::CIPHERS.iter().copied()) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("there are {}; AES is Rijndael", keys::CIPHERS.join(", ")),
+            };
+            let whole = 0..name.value.len();
+            problems.push(name.problem("cipher", whole, message).with_help(help));
+        }
+        known
+    }
+
+    fn iv_mode(&self) -> IvMode {
+        match self.iv.as_ref().map(|iv| iv.value).unwrap_or_default() {
+            IvChoice::No => match &self.fixediv {
+                Some(fixed) => IvMode::Fixed(fixed.value.clone()),
+                None => IvMode::default(),
+            },
+            IvChoice::Yes => IvMode::Random,
+            IvChoice::Salt => IvMode::Salt,
+            IvChoice::Bare => IvMode::Bare,
+        }
+    }
+
+    /// The salt that both sides know, if there is one. `None`: it cannot be one.
+    fn salt(&self, problems: &mut Vec<Problem>) -> Option<Option<[u8; 8]>> {
+        let Some(given) = &self.fixedsalt else { return Some(None) };
+        let length = given.value.len();
+        if let Ok(salt) = given.value.as_slice().try_into() {
+            return Some(Some(salt));
+        }
+        let message = format!("a salt has 8 bytes, and this one has {length}");
+        problems.push(given.problem("fixedsalt", 0..length, message));
+        None
+    }
+
+    /// At the part that is at fault.
+    fn unsuitable(&self, error: &CipherError) -> Problem {
+        let at_part = |what: &str| match error.part() {
+            SpecPart::Iv => Some(self.iv.as_ref()?.problem("iv", 0..4, what)),
+            SpecPart::Derivation => {
+                let given = self.keyderivation.as_ref()?;
+                Some(given.problem("keyderivation", 0..given.value.as_str().len(), what))
+            }
+            SpecPart::Salt => Some(self.fixedsalt.as_ref()?.problem("fixedsalt", 0..8, what)),
+            SpecPart::Mac => Some(self.mac.as_ref()?.problem("mac", 0..2, what)),
+            // Whatever else may come is wrong with the key.
+            _ => Some(self.key.as_ref()?.problem("key", 0..0, what)),
+        };
+        with_way_out(error, |what| {
+            at_part(what).unwrap_or_else(|| Problem {
+                severity: Severity::Error,
+                at: None,
+                message: what.to_owned(),
+                help: None,
+            })
+        })
     }
 
     fn no_key(&self) -> Problem {
@@ -145,14 +256,14 @@ impl WireSettings {
 
 /// Reads them, and the key's file.
 pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> WireSettings {
-    only_standard(reader, top, "padding");
-    only_standard(reader, top, "keyderivation");
     let encrypt = reader.yes_no(top, "encrypt");
     let encrypts = encrypt.as_ref().is_none_or(|encrypt| encrypt.value);
     let key = key(reader, top, encrypts);
     let given = |name: &str| top.table.get(name).is_some();
     let unread = encrypt.is_none() && given("encrypt")
         || key.is_none() && (given("key") || given("keyfile"));
+    let iv = reader.parsed(top, "iv", IvChoice::parse);
+    let choice = iv.as_ref().map(|iv| iv.value).unwrap_or_default();
     WireSettings {
         unread,
         knock: reader.string(top, "knock"),
@@ -160,33 +271,26 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> WireSettings {
         encrypt,
         key,
         cipher: reader.string(top, "cipher"),
-        iv: iv(reader, top),
-        fixediv: reader
-            .text(top, "fixediv")
+        iv,
+        fixediv: fixediv(reader, top, choice),
+        keyderivation: reader.parsed(top, "keyderivation", KeyDerivation::parse),
+        fixedsalt: reader
+            .text(top, "fixedsalt")
             .map(|text| Setting::from_text(text.bytes().to_vec(), text)),
+        padding: reader.parsed(top, "padding", Padding::parse),
+        mac: reader.parsed(top, "mac", parse_mac),
         anyip: reader.yes_no(top, "anyip"),
     }
 }
 
-/// `padding` and `keyderivation` have one value each in this version.
-fn only_standard(reader: &mut Reader<'_>, top: &Section<'_>, name: &'static str) {
-    let Some(text) = reader.text(top, name) else { return };
-    let key = top.key(name);
-    if !text.text().trim().eq_ignore_ascii_case(key.default) {
-        let message = format!("{name} '{}' is not available in this version", text.text().trim());
-        let help = format!("there is {}", key.kind);
-        reader.add(Problem::error(text.place(), message).with_help(help));
+/// The IV that both sides know, with a word where none is used.
+fn fixediv(reader: &mut Reader<'_>, top: &Section<'_>, iv: IvChoice) -> Option<Setting<Vec<u8>>> {
+    let text = reader.text(top, "fixediv")?;
+    if iv != IvChoice::No {
+        let message = "'fixediv' has no effect: with this iv each knock has its own";
+        reader.add(Problem::warning(text.place(), message));
     }
-}
-
-fn iv(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<Setting<bool>> {
-    let text = reader.text(top, "iv")?;
-    if let "salt" | "bare" = text.text().trim() {
-        let message = format!("iv '{}' is not available in this version", text.text().trim());
-        reader.add(Problem::error(text.place(), message).with_help("there are 'yes' and 'no'"));
-        return None;
-    }
-    reader.parsed(top, "iv", values::yes_no)
+    Some(Setting::from_text(text.bytes().to_vec(), text))
 }
 
 fn key(reader: &mut Reader<'_>, top: &Section<'_>, encrypts: bool) -> Option<Setting<Secret>> {
@@ -216,6 +320,15 @@ fn key(reader: &mut Reader<'_>, top: &Section<'_>, encrypts: bool) -> Option<Set
     let path = reader.folder().join(path_of(file));
     let secret = secretfile::read_at(&path, reader.options.insecure, Some(&at));
     reader.take(secret).map(|secret| Setting::at_place(secret, at))
+}
+
+/// "unknown field; did you mean …": what stands behind the semicolon is the way out.
+fn with_way_out(error: &dyn std::error::Error, problem: impl FnOnce(&str) -> Problem) -> Problem {
+    let message = error.to_string();
+    match message.split_once("; ") {
+        Some((what, help)) => problem(what).with_help(help),
+        None => problem(&message),
+    }
 }
 
 /// What was given, or the default of the table.
