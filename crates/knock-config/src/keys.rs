@@ -76,6 +76,27 @@ impl Within {
     ];
 }
 
+impl Within {
+    /// The part of the file that a block of this key is; `None` if it holds no keys that are known.
+    #[must_use]
+    pub fn inside(self, key: &str) -> Option<Self> {
+        match (self, key) {
+            (Self::Top, "actions") => Some(Self::Actions),
+            (Self::Top, "logformats") => Some(Self::Logformats),
+            (Self::Top | Self::Actions, "action") => Some(Self::Action),
+            (Self::Top | Self::Actions, "template" | "templates") => Some(Self::Template),
+            (Self::Top | Self::Logformats, "logformat") => Some(Self::Logformat),
+            (Self::Logformat, "expressions") => Some(Self::Expressions),
+            (Self::Logformat, "sample" | "samples") => Some(Self::Sample),
+            (Self::Sample, "yields") => Some(Self::Yields),
+            _ => None,
+        }
+    }
+}
+
+/// The blocks that have a name of their own, as in `<template open>`.
+pub const NAMED: &[&str] = &["action", "template", "templates", "logformat", "ethfilter"];
+
 impl fmt::Display for Within {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

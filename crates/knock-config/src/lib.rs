@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod argv;
+mod convert;
 pub mod keys;
 pub mod manual;
 mod mask;
@@ -19,6 +20,7 @@ mod suggest;
 mod syntax;
 mod tree;
 
+pub use convert::{To, convert, holds_key};
 pub use model::{
     CaptureSettings, ClientSettings, DaemonSettings, IvChoice, ReadOptions, RunMode, Setting,
     WireSettings, find_format, known_formats, parse_mac, read_client, read_daemon, read_format,

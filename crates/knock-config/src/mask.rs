@@ -13,6 +13,11 @@ use crate::syntax::{Syntax, parse_all};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Hidden(BTreeMap<usize, usize>);
 
+/// Whether a file shows a key anywhere, also in a comment.
+pub(crate) fn hides_any(source: &SourceText) -> bool {
+    !Hidden::of(source).0.is_empty()
+}
+
 impl Hidden {
     /// Looks for it.
     pub(crate) fn of(source: &SourceText) -> Self {

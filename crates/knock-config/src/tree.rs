@@ -11,12 +11,15 @@ use zeroize::Zeroizing;
 
 use crate::place::{Place, Spelling, Spot};
 use crate::syntax::Syntax;
+use crate::syntax::remarks::Remarks;
 
 /// A whole file, with everything it includes.
 #[derive(Debug, Clone)]
 pub struct Tree {
     pub(crate) root: Table,
     pub(crate) syntax: Syntax,
+    /// Its comments, of which only `convert` wants to know.
+    pub(crate) remarks: Remarks,
 }
 
 impl Tree {

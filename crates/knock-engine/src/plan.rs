@@ -27,7 +27,7 @@ pub struct QueuePolicy {
 }
 
 /// One `<action>` with the template it names.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Action {
     /// Its name, for the log.
     pub name: String,

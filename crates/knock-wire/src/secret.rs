@@ -6,8 +6,9 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// The bytes of a passphrase. There is no `Display`, and `Debug` tells nothing of them, not even
-/// how many they are.
-#[derive(Clone)]
+/// how many they are. Comparing two is for configurations, not for what strangers send: it takes as
+/// long as they agree.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {

@@ -15,7 +15,7 @@ use crate::problem::Reading;
 use crate::syntax::parse;
 
 /// What a file tells the client.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct ClientSettings {
     /// The host to knock at.
     pub remote: Option<String>,

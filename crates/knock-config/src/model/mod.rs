@@ -8,6 +8,7 @@ mod client;
 mod daemon;
 mod ethfilters;
 mod formats;
+mod meaning;
 mod section;
 mod setting;
 mod sources;
@@ -26,12 +27,17 @@ pub use setting::Setting;
 pub use sources::{CaptureSettings, RunMode};
 pub use wire::{IvChoice, WireSettings, parse_mac};
 
+pub(crate) use meaning::{Meaning, Role};
+
 /// How strictly to read, and where to look for what a file names.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReadOptions {
     /// Use a key although others can read its file.
     pub insecure: bool,
+    /// Hold a legacy file to what YAML is held to: what is a warning there only so that an old file
+    /// starts, such as an unknown key, is an error.
+    pub strict: bool,
     /// Where logformats are looked for, after the file itself and the folder `logformats` beside
     /// it, and before those built in.
     pub format_dirs: Vec<PathBuf>,
@@ -41,6 +47,7 @@ impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             insecure: false,
+            strict: false,
             format_dirs: vec![
                 PathBuf::from("/etc/knockdaemon/logformats"),
                 // Where `make install` puts them, and where a distribution does.

@@ -75,8 +75,8 @@ impl<'o> Reader<'o> {
     /// An error where the syntax can be held to it, a warning where an old file must start.
     pub(super) fn strictness(&self) -> Severity {
         match self.syntax {
-            Syntax::Legacy => Severity::Warning,
-            Syntax::Yaml => Severity::Error,
+            Syntax::Legacy if !self.options.strict => Severity::Warning,
+            Syntax::Legacy | Syntax::Yaml => Severity::Error,
         }
     }
 

@@ -15,6 +15,13 @@ pub struct Setting<T> {
     origin: Origin,
 }
 
+/// The same value, wherever it stands.
+impl<T: PartialEq> PartialEq for Setting<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Origin {
     CommandLine,

@@ -16,7 +16,7 @@ use crate::secretfile;
 use crate::suggest::nearest;
 
 /// What a knock is made of. Everything may be absent.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct WireSettings {
     /// `knock`: the fields.
     pub knock: Option<Setting<String>>,

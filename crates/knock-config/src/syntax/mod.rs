@@ -6,13 +6,16 @@ mod align;
 mod complaint;
 mod legacy;
 mod locate;
+pub(crate) mod remarks;
 mod yaml;
+mod yaml_comments;
 
 use std::path::Path;
 
 use crate::place::{SourceFile, SourceText, Spot};
 use crate::problem::{Problem, Reading};
 use crate::tree::{Table, Tree};
+use remarks::Remarks;
 
 /// Largest config file that is read, in bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
@@ -50,19 +53,23 @@ pub fn parse_all(source: &SourceText) -> (Tree, Vec<Problem>) {
     let syntax = Syntax::of(&source.path);
     let file = SourceFile::new(source);
     let whole = Spot { file: file.clone(), bytes: 0..0 };
-    let (root, mut problems) = if source.text.len() > MAX_FILE {
+    let (root, remarks, mut problems) = if source.text.len() > MAX_FILE {
         let message = format!("this file is larger than {MAX_FILE} bytes");
         let problem = Problem::error(whole.place(), message);
-        (Table { spot: whole, entries: Vec::new() }, vec![problem])
+        (Table { spot: whole, entries: Vec::new() }, Remarks::default(), vec![problem])
     } else {
         match syntax {
             Syntax::Legacy => legacy::parse(&file),
-            Syntax::Yaml => yaml::parse(&file),
+            Syntax::Yaml => {
+                let (root, problems) = yaml::parse(&file);
+                let remarks = yaml_comments::find(&file, &root);
+                (root, remarks, problems)
+            }
         }
     };
     problems.sort_by_cached_key(|problem| {
         let included = problem.at.as_ref().is_some_and(|at| *at.file != *source.path);
         (included, problem.at.clone())
     });
-    (Tree { root, syntax }, problems)
+    (Tree { root, syntax, remarks }, problems)
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Port-knocking server that follows the firewall log.
 ///
@@ -67,7 +67,16 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// List logformats with their samples, or show what the lines of a file yield
     Formats(FormatsArgs),
+    /// Write a configuration in the other syntax, with its comments and the same meaning
+    #[command(after_help = CONVERT_HELP)]
+    Convert(ConvertArgs),
 }
+
+const CONVERT_HELP: &str = "\
+The result is read back before it is written: tree, comments and settings must be those of the source,
+else nothing is written and the status is 78. A file with a key in it becomes its owner's alone. What
+must be said otherwise to mean the same (queuetimeout) is written out; what YAML would refuse in an old
+file (unknown keys) becomes a comment. Both are told on standard error.";
 
 /// Options of `run`.
 #[derive(Args, Clone, Copy, Debug)]
@@ -103,4 +112,35 @@ pub(crate) struct FormatsArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `convert`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConvertArgs {
+    /// The configuration to convert
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// What to make of it; without this what the output's name says, else yaml of a .conf and conf of YAML
+    #[arg(long, value_name = "SYNTAX")]
+    pub(crate) to: Option<Target>,
+
+    /// Write to this file, which must not be there yet, in place of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace the output file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What `convert` makes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Target {
+    /// The bare tree, as Perl's Config::General has it; of any file that can be parsed
+    Json,
+    /// YAML
+    Yaml,
+    /// The syntax of the original
+    Conf,
 }

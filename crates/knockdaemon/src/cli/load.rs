@@ -33,15 +33,21 @@ pub(crate) enum Colour {
     Stderr,
 }
 
-impl Loaded {
-    /// The problems as text, with the lines that they are in.
-    pub(crate) fn report(&self, colour: Colour) -> String {
-        let terminal = match colour {
+impl Colour {
+    /// Only a terminal gets colours.
+    pub(crate) fn of_report(self) -> report::Colour {
+        let terminal = match self {
             Colour::Stdout => std::io::stdout().is_terminal(),
             Colour::Stderr => std::io::stderr().is_terminal(),
         };
-        let colour = if terminal { report::Colour::Always } else { report::Colour::Never };
-        text_of(&self.reading.problems, &self.sources, colour)
+        if terminal { report::Colour::Always } else { report::Colour::Never }
+    }
+}
+
+impl Loaded {
+    /// The problems as text, with the lines that they are in.
+    pub(crate) fn report(&self, colour: Colour) -> String {
+        text_of(&self.reading.problems, &self.sources, colour.of_report())
     }
 
     /// How many of the problems are errors.
@@ -91,7 +97,8 @@ fn search() -> Result<PathBuf, NotFound> {
     knock_config::find(Program::Daemon, home.as_deref(), bin.as_deref(), Path::is_file)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Exit {
+/// Says that a configuration cannot be read, and how that ends the program.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Exit {
     output::error(&format!("cannot read the configuration {}: {error}", path.display()));
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => Exit::Permission,
@@ -123,7 +130,12 @@ pub(crate) fn formats(common: &Common) -> Result<Vec<FormatSpec>, Exit> {
     known.value.ok_or(Exit::Config)
 }
 
-fn text_of(problems: &[Problem], sources: &report::Sources, colour: report::Colour) -> String {
+/// Problems as text, with the lines that they are in.
+pub(crate) fn text_of(
+    problems: &[Problem],
+    sources: &report::Sources,
+    colour: report::Colour,
+) -> String {
     let mut text = Vec::new();
     // Writing to memory does not fail.
     let _written = report::print(problems, sources, colour, &mut text);

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod convert;
 mod formats;
 mod input;
 mod load;
@@ -69,6 +70,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
             replay::replay(&cli.common, &args)
         }
         Some(Command::Formats(args)) => formats::formats(&cli.common, &args),
+        Some(Command::Convert(args)) => convert::run(&cli.common, &args),
     }
 }
 

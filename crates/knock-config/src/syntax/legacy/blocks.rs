@@ -11,6 +11,7 @@ use super::lines::{Content, Line};
 use super::spelt::{Letters, Spelt};
 use crate::place::{SourceFile, Spot};
 use crate::problem::Problem;
+use crate::syntax::remarks::{Remark, Remarks};
 use crate::tree::{Entry, Item, List, Node, Scalar, Table};
 
 /// Builds the tree; goes on after each mistake.
@@ -18,12 +19,20 @@ pub(super) fn build(
     main: &Arc<SourceFile>,
     lines: Vec<Line>,
     problems: &mut Vec<Problem>,
-) -> Table {
+) -> (Table, Remarks) {
     let root = Growing::new(Spot { file: main.clone(), bytes: 0..0 });
-    let mut builder = Builder { root, open: Vec::new(), wrong_end: None, problems };
+    let mut builder = Builder {
+        root,
+        open: Vec::new(),
+        wrong_end: None,
+        problems,
+        remarks: Remarks::default(),
+        above: Vec::new(),
+        last: None,
+    };
     for line in lines {
         if builder.line(line).is_err() {
-            return builder.root.table;
+            return (builder.root.table, builder.remarks);
         }
     }
     builder.finish()
@@ -38,6 +47,18 @@ struct Builder<'a> {
     /// The first end tag with the name of another block, which is most likely why a later block has no end.
     wrong_end: Option<String>,
     problems: &'a mut Vec<Problem>,
+    remarks: Remarks,
+    /// Comments that wait for the entry below them.
+    above: Vec<Remark>,
+    last: Option<Last>,
+}
+
+/// What came last, which a comment on the same line belongs to.
+enum Last {
+    /// An option, or a tag that opens a block.
+    Entry(Spot),
+    /// The end of a block.
+    End(Spot),
 }
 
 /// A block that is not closed yet.
@@ -54,6 +75,11 @@ struct Tag {
 }
 
 impl Tag {
+    /// What its notes go by: in the tree it is the key of the block.
+    fn key(&self) -> &Spot {
+        self.name.as_ref().map_or(&self.kind_spot, |(_, spot)| spot)
+    }
+
     fn shown(&self) -> String {
         match &self.name {
             Some((name, _)) => format!("<{} {name}>", self.kind),
@@ -110,6 +136,8 @@ impl Builder<'_> {
     fn line(&mut self, line: Line) -> Result<(), TooDeep> {
         let Line { file, letters, content } = line;
         match content {
+            Content::Above(remark) => self.above.push(remark),
+            Content::Beside(remark) => self.beside(remark),
             Content::HereDoc { key, value } => self.option(&file, &key, Some(unquote(value))),
             Content::EndOfSelfClosed(tag) => self.close(&file, &tag, None),
             Content::Text(text) if is_open_tag(text.bytes()) => {
@@ -133,6 +161,22 @@ impl Builder<'_> {
         Ok(())
     }
 
+    fn beside(&mut self, remark: Remark) {
+        match &self.last {
+            Some(Last::Entry(key)) => self.remarks.of(key).beside.push(remark),
+            Some(Last::End(key)) => self.remarks.of(key).end.push(remark),
+            None => self.above.push(remark),
+        }
+    }
+
+    /// An entry begins here, and what stood above it is about it.
+    fn begin(&mut self, key: &Spot) {
+        if !self.above.is_empty() {
+            self.remarks.of(key).before.append(&mut self.above);
+        }
+        self.last = Some(Last::Entry(key.clone()));
+    }
+
     fn open(
         &mut self,
         file: &Arc<SourceFile>,
@@ -153,6 +197,7 @@ impl Builder<'_> {
         };
         let (kind, kind_spot) = word(kind);
         let tag = Tag { kind, kind_spot, name: name.map(word), whole: whole.clone() };
+        self.begin(tag.key());
         self.open.push(Open { tag, content: Growing::new(whole) });
         Ok(())
     }
@@ -183,6 +228,10 @@ impl Builder<'_> {
             self.wrong_end.get_or_insert(format!("`{shown}` closes `{opened}` (line {line})"));
             self.problems.push(Problem::warning(spot.place(), message).with_help(help));
         }
+        if !self.above.is_empty() {
+            self.remarks.of(tag.key()).end.append(&mut self.above);
+        }
+        self.last = Some(Last::End(tag.key().clone()));
         self.insert_block(tag, content.table);
     }
 
@@ -226,6 +275,7 @@ impl Builder<'_> {
 
     fn option(&mut self, file: &Arc<SourceFile>, key: &Spelt, value: Option<Spelt>) {
         let key_spot = key.spot(file, 0..key.bytes().len());
+        self.begin(&key_spot);
         let key = String::from_utf8_lossy(key.bytes()).into_owned();
         let node = match value {
             Some(value) => {
@@ -261,7 +311,7 @@ impl Builder<'_> {
         self.problems.push(Problem::warning(at, message).with_help(help));
     }
 
-    fn finish(self) -> Table {
+    fn finish(mut self) -> (Table, Remarks) {
         // All that are open, outermost first: the original named only the outermost.
         for open in self.open {
             let shown = open.tag.shown();
@@ -276,7 +326,8 @@ impl Builder<'_> {
             };
             self.problems.push(Problem::error(open.tag.whole.place(), message).with_help(help));
         }
-        self.root.table
+        self.remarks.end.append(&mut self.above);
+        (self.root.table, self.remarks)
     }
 }
 

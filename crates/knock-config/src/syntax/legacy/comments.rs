@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::spelt::{Letters, Spelt};
 use crate::place::SourceFile;
 use crate::problem::Problem;
+use crate::syntax::remarks::Remark;
 
 /// What is left of a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,15 +18,24 @@ pub(super) enum Left {
     Nothing,
 }
 
+/// What is found on the way.
+pub(super) struct Found<'a> {
+    pub(super) problems: &'a mut Vec<Problem>,
+    /// What is cut out, and text that is lost with it.
+    pub(super) remarks: &'a mut Vec<Remark>,
+}
+
 /// Cuts `/* … */` out of a line. `open` is where a comment began that is still open.
 pub(super) fn cut_c_comment(
     line: &mut Spelt,
     letters: Letters,
     open: &mut Option<usize>,
     file: &Arc<SourceFile>,
-    problems: &mut Vec<Problem>,
+    found: &mut Found<'_>,
 ) -> Left {
     let text = line.bytes();
+    let was_open = open.is_some();
+    let whole = line.spot(file, 0..text.len());
     let first = find(text, b"/*");
     let last = rfind(text, b"*/");
     match (first, last) {
@@ -37,24 +47,37 @@ pub(super) fn cut_c_comment(
             let loss = open.is_none() && eats_a_value(before, after, letters);
             if loss {
                 let at = line.spot(file, first..last + 2).place();
-                problems.push(comment_in_value(at));
+                found.problems.push(comment_in_value(at));
+            }
+            if !was_open {
+                found.remarks.push(Remark::Text(line.spot(file, first + 2..last)));
             }
             line.cut(range);
         }
         (Some(first), _) if letters.is_blank(text.get(..first).unwrap_or_default()) => {
+            if !was_open {
+                found.remarks.push(Remark::Text(line.spot(file, first + 2..text.len())));
+            }
             *open = Some(line.offset(first));
         }
         (_, Some(last)) => {
             if open.is_none() {
                 let at = line.spot(file, last..last + 2).place();
-                problems.push(stray_comment_end(at));
+                found.problems.push(stray_comment_end(at));
             }
+            found.remarks.push(Remark::Text(line.spot(file, 0..last)));
             *open = None;
             line.cut(0..last + 2);
         }
         (_, None) => {}
     }
-    if open.is_some() { Left::Nothing } else { Left::Line }
+    if open.is_none() {
+        return Left::Line;
+    }
+    if was_open {
+        found.remarks.push(Remark::Text(whole));
+    }
+    Left::Nothing
 }
 
 /// Cuts off what follows `#`, unless a backslash stands before it.
@@ -62,7 +85,7 @@ pub(super) fn cut_hash_comment(
     line: &mut Spelt,
     letters: Letters,
     file: &Arc<SourceFile>,
-    problems: &mut Vec<Problem>,
+    found: &mut Found<'_>,
 ) {
     let text = line.bytes();
     let hash = text.iter().enumerate().position(|(at, byte)| {
@@ -73,9 +96,11 @@ pub(super) fn cut_hash_comment(
     let after = text.get(hash + 1..).unwrap_or_default();
     if let Some(message) = hash_eats_a_value(before, after, letters) {
         let at = line.spot(file, hash..text.len()).place();
-        problems
+        found
+            .problems
             .push(Problem::warning(at, message).with_help(r"write `\#` for the character itself"));
     }
+    found.remarks.push(Remark::Hash(line.spot(file, hash + 1..text.len())));
     line.cut(hash..text.len());
 }
 

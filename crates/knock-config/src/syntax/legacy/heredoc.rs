@@ -3,8 +3,10 @@
 //! Nothing in them is a comment, a tag or a continuation.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::spelt::{Letters, Spelt};
+use crate::place::{SourceFile, Spot};
 
 /// A here-document that is being read.
 #[derive(Debug)]
@@ -37,6 +39,14 @@ impl HereDoc {
 
     pub(super) fn push(&mut self, line: Spelt) {
         self.lines.push(line);
+    }
+
+    /// Its lines, the one that begins it first: what is lost if it never ends.
+    pub(super) fn lost(&self, file: &Arc<SourceFile>) -> Vec<Spot> {
+        let end = self.mark.offset(self.mark.bytes().len());
+        let first = Spot { file: file.clone(), bytes: self.key.offset(0)..end };
+        let lines = self.lines.iter().map(|line| line.spot(file, 0..line.bytes().len()));
+        std::iter::once(first).chain(lines).collect()
     }
 
     /// The value, with the end mark's own indentation taken off each line that has it.

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use super::comments::{self, Left};
+use super::comments::{self, Found, Left};
 use super::heredoc::HereDoc;
 use super::include::{Included, Includes};
 use super::spelt::{Letters, Spelt};
 use crate::place::{BOM, SourceFile};
 use crate::problem::Problem;
+use crate::syntax::remarks::Remark;
 
 /// A line that counts, without white space at its ends.
 #[derive(Debug)]
@@ -28,12 +29,17 @@ pub(super) enum Content {
     HereDoc { key: Spelt, value: Spelt },
     /// The end of a block that was closed where it was opened, as in `<a/>`.
     EndOfSelfClosed(Spelt),
+    /// A comment or an empty line, before what comes next.
+    Above(Remark),
+    /// A comment on the line of what came last.
+    Beside(Remark),
 }
 
 /// Collects the lines of a file and of all that it includes.
 pub(super) fn collect(file: &Arc<SourceFile>) -> (Vec<Line>, Vec<Problem>) {
     let includes = Includes::new(file.path());
-    let mut collector = Collector { lines: Vec::new(), problems: Vec::new(), includes };
+    let mut collector =
+        Collector { lines: Vec::new(), problems: Vec::new(), cut: Vec::new(), includes };
     collector.file(file);
     (collector.lines, collector.problems)
 }
@@ -41,6 +47,8 @@ pub(super) fn collect(file: &Arc<SourceFile>) -> (Vec<Line>, Vec<Problem>) {
 struct Collector {
     lines: Vec<Line>,
     problems: Vec<Problem>,
+    /// The comments of the line at hand.
+    cut: Vec<Remark>,
     includes: Includes,
 }
 
@@ -90,11 +98,32 @@ impl Collector {
             return;
         }
         let open = &mut pending.comment;
-        let left = comments::cut_c_comment(&mut line, letters, open, file, &mut self.problems);
-        if left == Left::Nothing {
-            return;
+        let mut found = Found { problems: &mut self.problems, remarks: &mut self.cut };
+        let left = comments::cut_c_comment(&mut line, letters, open, file, &mut found);
+        if left == Left::Line {
+            comments::cut_hash_comment(&mut line, letters, file, &mut found);
+            if letters.is_blank(line.bytes()) && self.cut.is_empty() && !pending.is_joining() {
+                self.push(file, letters, Content::Above(Remark::Blank));
+            }
+            let before = self.lines.len();
+            self.content(file, pending, line);
+            if self.lines.len() > before {
+                self.cut(file, letters, Content::Beside);
+            }
         }
-        comments::cut_hash_comment(&mut line, letters, file, &mut self.problems);
+        self.cut(file, letters, Content::Above);
+    }
+
+    /// Tells of the comments of a line.
+    fn cut(&mut self, file: &Arc<SourceFile>, letters: Letters, place: fn(Remark) -> Content) {
+        for remark in std::mem::take(&mut self.cut) {
+            self.push(file, letters, place(remark));
+        }
+    }
+
+    /// A line without its comments.
+    fn content(&mut self, file: &Arc<SourceFile>, pending: &mut Pending, line: Spelt) {
+        let letters = pending.letters;
         if continues(line.bytes()) {
             let from = letters.leading(line.bytes());
             pending.joined.append(line.part(from..line.bytes().len() - 1));
@@ -116,7 +145,7 @@ impl Collector {
             joined.append(line.part(from..line.bytes().len()));
             self.text(file, letters, &joined);
         } else if let Some(name) = include_name(&line, letters) {
-            self.include(file, &name);
+            self.include(file, letters, &name);
         } else if !letters.is_blank(line.bytes()) {
             self.text(file, letters, &line);
         }
@@ -131,10 +160,16 @@ impl Collector {
         self.lines.push(Line { file: file.clone(), letters, content });
     }
 
-    fn include(&mut self, file: &Arc<SourceFile>, name: &Spelt) {
-        let at = || name.spot(file, 0..name.bytes().len()).place();
+    fn include(&mut self, file: &Arc<SourceFile>, letters: Letters, name: &Spelt) {
+        let spot = name.spot(file, 0..name.bytes().len());
+        let at = || spot.place();
+        self.cut(file, letters, Content::Above);
         match self.includes.get(&String::from_utf8_lossy(name.bytes())) {
-            Included::File(included) => self.file(&included),
+            Included::File(included) => {
+                self.push(file, letters, Content::Above(Remark::Included(spot.clone())));
+                self.file(&included);
+                self.push(file, letters, Content::Above(Remark::EndOfIncluded(spot)));
+            }
             Included::Again(path) => {
                 let message = format!("'{}' was read before and is skipped here", path.display());
                 self.problems.push(Problem::warning(at(), message));
@@ -149,7 +184,11 @@ impl Collector {
         if let Some(open) = pending.comment {
             comments::never_closed(open, file, &mut self.problems);
         }
+        let letters = pending.letters;
         if let Some(heredoc) = pending.heredoc {
+            for line in heredoc.lost(file) {
+                self.push(file, letters, Content::Above(Remark::Text(line)));
+            }
             let mark = heredoc.mark;
             let at = mark.spot(file, 0..mark.bytes().len()).place();
             let end = String::from_utf8_lossy(mark.bytes());
@@ -158,8 +197,10 @@ impl Collector {
             self.problems.push(Problem::warning(at, message).with_help(help));
         }
         let joined = pending.joined;
-        if !pending.letters.is_blank(joined.bytes()) {
-            let at = joined.spot(file, 0..joined.bytes().len()).place();
+        if !letters.is_blank(joined.bytes()) {
+            let spot = joined.spot(file, 0..joined.bytes().len());
+            let at = spot.place();
+            self.push(file, letters, Content::Above(Remark::Text(spot)));
             let message = "the file ends in a continued line; the whole option is lost";
             let help = "take away the backslash at the end of the last line";
             self.problems.push(Problem::warning(at, message).with_help(help));

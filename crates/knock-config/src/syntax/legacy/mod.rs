@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use crate::place::SourceFile;
 use crate::problem::Problem;
+use crate::syntax::remarks::Remarks;
 use crate::tree::Table;
 
 /// Reads a file and what it includes.
-pub(super) fn parse(file: &Arc<SourceFile>) -> (Table, Vec<Problem>) {
+pub(super) fn parse(file: &Arc<SourceFile>) -> (Table, Remarks, Vec<Problem>) {
     let (lines, mut problems) = lines::collect(file);
-    let root = blocks::build(file, lines, &mut problems);
-    (root, problems)
+    let (root, remarks) = blocks::build(file, lines, &mut problems);
+    (root, remarks, problems)
 }

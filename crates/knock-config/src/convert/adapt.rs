@@ -1,0 +1,197 @@
+//! What the two syntaxes mean differently, said so that the meaning stays.
+//!
+//! Works on the document alone; that nothing else differs is checked when the result is read back.
+
+use super::To;
+use super::document::{Block, Entry, Item, Line, Value};
+use crate::keys::{Kind, NAMED};
+use crate::place::Place;
+use crate::problem::Problem;
+use crate::syntax::Syntax;
+
+/// Changes a daemon's or a client's file so that it means the same in the other syntax.
+pub(super) fn adapt(root: &mut Block, from: Syntax, to: To) {
+    for entry in &mut root.entries {
+        if entry.key != "actions" {
+            continue;
+        }
+        match (from, to) {
+            (Syntax::Yaml, To::Conf) => list_to_blocks(entry),
+            (Syntax::Legacy, To::Yaml) => merge(entry),
+            _ => {}
+        }
+    }
+    if to == To::Conf {
+        each_entry(root, &mut one_word);
+    }
+}
+
+/// A timeout that is not written is another one in the other syntax.
+pub(super) fn write_out_queuetimeout(root: &mut Block, from: Syntax, to: To) {
+    let (value, why) = match (from, to) {
+        (Syntax::Legacy, To::Yaml) => (
+            "0",
+            " Written out, since YAML that does not say so forgets after 60s, and a .conf never.",
+        ),
+        (Syntax::Yaml, To::Conf) => (
+            "60s",
+            " Written out, since a .conf that does not say so never forgets, and YAML after 60s.",
+        ),
+        _ => return,
+    };
+    if root.entries.iter().any(|entry| entry.key == "queuetimeout") {
+        return;
+    }
+    let text = Value::Text(value.to_owned().into());
+    let mut entry = Entry::new("queuetimeout", Some(Kind::Duration), text);
+    entry.before = vec![Line::Blank, Line::Comment(why.to_owned())];
+    let is_plain = |entry: &Entry| {
+        let one = |item: &Item| matches!(item.value, Value::Null | Value::Text(_));
+        entry.off.is_none() && entry.items.iter().all(one)
+    };
+    let at = root.entries.iter().rposition(is_plain).map_or(root.entries.len(), |last| last + 1);
+    root.entries.insert(at, entry);
+}
+
+/// Makes comments of what YAML would refuse, and says so.
+pub(super) fn switch_off(root: &mut Block, refused: &[Problem]) -> Vec<Problem> {
+    let mut names = Vec::new();
+    named(root, None, &mut names);
+    let mut told = Vec::new();
+    for problem in refused {
+        let Some(at) = &problem.at else { continue };
+        // What is wrong inside of a logformat takes all of it with it.
+        let block = names.iter().filter(|name| name.file == at.file && *name <= at).max();
+        let done = off(root, at, &problem.message)
+            || block.is_some_and(|block| off(root, block, &problem.message));
+        if done {
+            let message =
+                format!("{}; it becomes a comment, since YAML allows none", problem.message);
+            let warning = Problem::warning(at.clone(), message);
+            told.push(Problem { help: problem.help.clone(), ..warning });
+        }
+    }
+    gather(root);
+    told
+}
+
+fn off(block: &mut Block, at: &Place, why: &str) -> bool {
+    block.entries.iter_mut().any(|entry| {
+        if entry.at.as_ref() == Some(at) {
+            entry.off.get_or_insert(why.to_owned());
+            return true;
+        }
+        entry.items.iter_mut().any(|item| match &mut item.value {
+            Value::Block(block) => off(block, at, why),
+            Value::Null | Value::Text(_) | Value::Bad(_) => false,
+        })
+    })
+}
+
+/// Where the names of blocks stand.
+fn named(block: &Block, parent: Option<&str>, names: &mut Vec<Place>) {
+    for entry in &block.entries {
+        let has_name =
+            parent.is_some_and(|parent| NAMED.contains(&parent) || parent == "logformats");
+        let inner = entry.items.iter().filter_map(|item| match &item.value {
+            Value::Block(block) => Some(block),
+            Value::Null | Value::Text(_) | Value::Bad(_) => None,
+        });
+        let mut blocks = 0;
+        for block in inner {
+            blocks += 1;
+            named(block, Some(&entry.key), names);
+        }
+        if has_name && blocks > 0 {
+            names.extend(entry.at.clone());
+        }
+    }
+}
+
+/// Where all that a block holds is a comment, the block is one too.
+fn gather(block: &mut Block) {
+    for entry in &mut block.entries {
+        let [item] = entry.items.as_mut_slice() else { continue };
+        let Value::Block(inner) = &mut item.value else { continue };
+        gather(inner);
+        let why = inner.entries.first().and_then(|first| first.off.clone());
+        if why.is_some() && inner.entries.iter().all(|entry| entry.off.is_some()) {
+            entry.off = why;
+            inner.entries.iter_mut().for_each(|entry| entry.off = None);
+        }
+    }
+}
+
+/// `actions: [ … ]` is a list of actions; in a .conf each is a block inside of `<actions>`.
+fn list_to_blocks(entry: &mut Entry) {
+    let all_blocks = entry.items.iter().all(|item| matches!(item.value, Value::Block(_)));
+    if !entry.is_list() || !all_blocks || entry.items.is_empty() {
+        return;
+    }
+    let mut action = Entry::new("action", Some(Kind::Block), Value::Null);
+    action.items = std::mem::take(&mut entry.items);
+    let block = Value::Block(Block { entries: vec![action], end: Vec::new() });
+    entry.items = Entry::new("", None, block).items;
+    entry.listed = false;
+}
+
+/// Several `<actions>` become one, since a list of them would be a list of actions.
+fn merge(entry: &mut Entry) {
+    let items = std::mem::take(&mut entry.items);
+    let mut merged: Vec<Item> = Vec::new();
+    for mut item in items {
+        let Some(first) = merged.last_mut() else {
+            merged.push(item);
+            continue;
+        };
+        let (Value::Block(into), Value::Block(block)) = (&mut first.value, &mut item.value) else {
+            merged.push(item);
+            continue;
+        };
+        let mut above: Vec<Line> = std::mem::take(&mut into.end);
+        above.append(&mut item.before);
+        above.extend(std::mem::take(&mut item.beside).into_iter().map(Line::Comment));
+        for mut entry in std::mem::take(&mut block.entries) {
+            entry.before.splice(0..0, std::mem::take(&mut above));
+            match into.entries.iter_mut().find(|known| known.key == entry.key) {
+                Some(known) => append(known, entry),
+                None => into.entries.push(entry),
+            }
+        }
+        into.end = above;
+        into.end.append(&mut block.end);
+        into.end.append(&mut item.after);
+    }
+    entry.listed &= merged.len() != 1;
+    entry.items = merged;
+}
+
+fn append(known: &mut Entry, mut entry: Entry) {
+    if let Some(first) = entry.items.first_mut() {
+        first.before.splice(0..0, std::mem::take(&mut entry.before));
+    }
+    known.items.append(&mut entry.items);
+}
+
+/// A list of one word is one word; in a .conf, where it is no list, it would be split.
+fn one_word(entry: &mut Entry) {
+    let [Item { value: Value::Text(text), .. }] = entry.items.as_mut_slice() else { return };
+    if entry.kind == Some(Kind::Arguments) && entry.listed {
+        let plain = |c: char| !c.is_whitespace() && !"'\"\\".contains(c);
+        if !text.chars().all(plain) || text.is_empty() {
+            *text = format!("'{}'", text.replace('\'', r#"'"'"'"#)).into();
+        }
+        entry.listed = false;
+    }
+}
+
+fn each_entry(block: &mut Block, change: &mut impl FnMut(&mut Entry)) {
+    for entry in &mut block.entries {
+        change(entry);
+        for item in &mut entry.items {
+            if let Value::Block(block) = &mut item.value {
+                each_entry(block, change);
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! From one syntax to another, with the comments, and never to something that means anything else.
+//!
+//! The result is read back before anybody sees it: its tree, its comments and what it means to the programs must be
+//! those of the source. Writes no file.
+
+mod adapt;
+mod conf;
+mod document;
+mod yaml;
+
+use std::path::PathBuf;
+
+use document::{Block, Line, Value};
+
+use crate::model::{Meaning, ReadOptions, Role};
+use crate::place::SourceText;
+use crate::problem::{Problem, Reading, Severity};
+use crate::syntax::{Syntax, parse};
+use crate::tree::{Tree, to_json};
+
+/// What to convert to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The bare tree in the shape of Config::General, of any file that can be parsed.
+    Json,
+    /// YAML, of a file that `knockdaemon` or `knockclient` can read.
+    Yaml,
+    /// The syntax of Config::General, of such a file.
+    Conf,
+}
+
+/// Converts a file. No value if it has errors, or if the result would not mean the same.
+///
+/// The text may hold the key: it belongs into a file of its owner alone.
+#[must_use]
+pub fn convert(source: &SourceText, to: To) -> Reading<String> {
+    let Reading { value, mut problems } = parse(source);
+    let Some(tree) = value else { return Reading { value: None, problems } };
+    if to == To::Json {
+        let text = serde_json::to_string_pretty(&to_json(&tree)).map(|text| text + "\n");
+        return Reading::new(text.unwrap_or_default(), problems);
+    }
+    let options = ReadOptions::default();
+    let role = Role::of(tree.root());
+    let meaning = Meaning::of(source, role, &options);
+    problems.clone_from(&meaning.problems);
+    if !meaning.is_good() {
+        return Reading { value: None, problems };
+    }
+    let job = Job { source, tree: &tree, to, role, options, meaning };
+    match job.run(&mut problems) {
+        Ok(text) => Reading::new(text, problems),
+        Err(more) => {
+            problems.extend(more);
+            Reading { value: None, problems }
+        }
+    }
+}
+
+/// Does a key stand in this file, or in one that it includes? Then it is for its owner's eyes alone, and so is what is
+/// made of it. The reader says so of a broken file too.
+#[must_use]
+pub fn holds_key(source: &SourceText) -> bool {
+    let (tree, _) = crate::syntax::parse_all(source);
+    tree.root().get("key").is_some() || crate::mask::hides_any(source)
+}
+
+struct Job<'a> {
+    source: &'a SourceText,
+    tree: &'a Tree,
+    to: To,
+    role: Role,
+    options: ReadOptions,
+    meaning: Meaning,
+}
+
+impl Job<'_> {
+    fn run(&self, problems: &mut Vec<Problem>) -> Result<String, Vec<Problem>> {
+        let from = self.tree.syntax();
+        let (mut root, found) = document::build(self.tree);
+        if found.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(found);
+        }
+        problems.extend(found);
+        if self.to == To::Yaml && from == Syntax::Legacy {
+            let told = adapt::switch_off(&mut root, &self.refused());
+            // Once is enough.
+            problems.retain(|known| {
+                !told
+                    .iter()
+                    .any(|one| one.at == known.at && one.message.starts_with(&known.message))
+            });
+            problems.extend(told);
+            problems.sort_by(|a, b| (a.at.is_none(), &a.at).cmp(&(b.at.is_none(), &b.at)));
+        }
+        adapt::adapt(&mut root, from, self.to);
+        if self.role == Role::Daemon {
+            adapt::write_out_queuetimeout(&mut root, from, self.to);
+        }
+        clean_comments(&mut root, self.to);
+        let text = match self.to {
+            To::Conf => conf::write(&root, &self.tree.root().place())?,
+            To::Yaml | To::Json => yaml::write(&root),
+        };
+        match self.difference(&root, &text) {
+            None => Ok(text),
+            Some(what) => {
+                let message = format!("the converted file would not say the same: {what}");
+                let problem = Problem::error(self.tree.root().place(), message);
+                let help =
+                    "nothing was written; this is a mistake of the converter, please report it";
+                Err(vec![problem.with_help(help)])
+            }
+        }
+    }
+
+    /// What a .conf is only warned of and YAML refuses.
+    fn refused(&self) -> Vec<Problem> {
+        let options = ReadOptions { strict: true, ..self.options.clone() };
+        let strict = Meaning::of(self.source, self.role, &options).problems;
+        let errors = strict.into_iter().filter(|problem| problem.severity == Severity::Error);
+        errors.filter(|error| !self.meaning.problems.contains(error)).collect()
+    }
+
+    /// Reads the text back; what is not as it was.
+    fn difference(&self, root: &Block, text: &str) -> Option<String> {
+        let converted = SourceText::new(self.path(), text);
+        let Reading { value, problems } = parse(&converted);
+        let first = |problems: &[Problem]| {
+            let error = problems.iter().find(|problem| problem.severity == Severity::Error);
+            error.map_or(String::new(), |error| error.message.clone())
+        };
+        let Some(tree) = value else { return Some(first(&problems)) };
+        let (read, _) = document::build(&tree);
+        if shape(&read) != shape(root) {
+            return Some("the tree is another one".to_owned());
+        }
+        let kept = comments(&read).join("\n");
+        if let Some(lost) = comments(root).into_iter().find(|one| !kept.contains(one.trim())) {
+            return Some(format!("the comment '{}' is lost", lost.trim()));
+        }
+        let meaning = Meaning::of(&converted, self.role, &self.options);
+        if !meaning.is_good() {
+            return Some(first(&meaning.problems));
+        }
+        self.meaning.differs(&meaning).map(str::to_owned)
+    }
+
+    /// The name under which the result is read back: in the same folder, where its relative paths lead to the same
+    /// files.
+    fn path(&self) -> PathBuf {
+        self.source.path.with_extension(match self.to {
+            To::Json => "json",
+            To::Yaml => "yaml",
+            To::Conf => "conf",
+        })
+    }
+}
+
+/// What a document says, without comments. A list of one is the same as the one.
+fn shape(block: &Block) -> serde_json::Value {
+    let entries = block.entries.iter().filter(|entry| entry.off.is_none());
+    let entries = entries.filter(|entry| !entry.items.is_empty()).map(|entry| {
+        let mut values: Vec<serde_json::Value> = entry
+            .items
+            .iter()
+            .map(|item| match &item.value {
+                Value::Null | Value::Bad(_) => serde_json::Value::Null,
+                Value::Text(text) => text.as_str().into(),
+                Value::Block(block) => shape(block),
+            })
+            .collect();
+        let value = if values.len() == 1 { values.remove(0) } else { values.into() };
+        (entry.key.clone(), value)
+    });
+    entries.collect()
+}
+
+/// All comments, without those that entries were made into.
+fn comments(block: &Block) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |lines: &[Line]| {
+        found.extend(lines.iter().filter_map(|line| match line {
+            Line::Blank => None,
+            Line::Comment(text) => Some(text.clone()),
+        }));
+    };
+    add(&block.end);
+    let mut inner = Vec::new();
+    for entry in &block.entries {
+        add(&entry.before);
+        for item in &entry.items {
+            add(&item.before);
+            add(&item.after);
+            inner.extend(item.beside.iter().cloned());
+            if let Value::Block(block) = &item.value {
+                inner.extend(comments(block));
+            }
+        }
+    }
+    found.extend(inner);
+    found
+}
+
+/// Takes out of comments what would end them, or could not stand in the file at all.
+fn clean_comments(block: &mut Block, to: To) {
+    let clean = |text: &mut String| {
+        *text = text.chars().map(|c| if yaml::is_safe(c) { c } else { ' ' }).collect();
+        if to == To::Conf {
+            // It ends a comment of C, wherever it stands.
+            *text = text.replace("*/", "* /");
+        }
+        text.truncate(text.trim_end().len());
+    };
+    let lines = |lines: &mut Vec<Line>| {
+        for line in lines {
+            if let Line::Comment(text) = line {
+                clean(text);
+            }
+        }
+    };
+    lines(&mut block.end);
+    for entry in &mut block.entries {
+        lines(&mut entry.before);
+        for item in &mut entry.items {
+            lines(&mut item.before);
+            lines(&mut item.after);
+            item.beside.iter_mut().for_each(clean);
+            if let Value::Block(block) = &mut item.value {
+                clean_comments(block, to);
+            }
+        }
+    }
+}
