@@ -83,6 +83,8 @@ impl Within {
         match (self, key) {
             (Self::Top, "actions") => Some(Self::Actions),
             (Self::Top, "logformats") => Some(Self::Logformats),
+            (Self::Top, "ethfilters") => Some(Self::Ethfilters),
+            (Self::Top | Self::Ethfilters, "ethfilter") => Some(Self::Ethfilter),
             (Self::Top | Self::Actions, "action") => Some(Self::Action),
             (Self::Top | Self::Actions, "template" | "templates") => Some(Self::Template),
             (Self::Top | Self::Logformats, "logformat") => Some(Self::Logformat),

@@ -4,7 +4,7 @@
 
 use super::To;
 use super::document::{Block, Entry, Item, Line, Value};
-use crate::keys::{Kind, NAMED};
+use crate::keys::Kind;
 use crate::place::Place;
 use crate::problem::Problem;
 use crate::syntax::Syntax;
@@ -55,18 +55,16 @@ pub(super) fn write_out_queuetimeout(root: &mut Block, from: Syntax, to: To) {
 
 /// Makes comments of what YAML would refuse, and says so.
 pub(super) fn switch_off(root: &mut Block, refused: &[Problem]) -> Vec<Problem> {
-    let mut names = Vec::new();
-    named(root, None, &mut names);
+    let mut owners = Vec::new();
+    find_owners(root, In::Any, &mut owners);
     let mut told = Vec::new();
     for problem in refused {
         let Some(at) = &problem.at else { continue };
-        // What is wrong inside of a logformat takes all of it with it.
-        let block = names.iter().filter(|name| name.file == at.file && *name <= at).max();
-        let done = off(root, at, &problem.message)
-            || block.is_some_and(|block| off(root, block, &problem.message));
-        if done {
-            let message =
-                format!("{}; it becomes a comment, since YAML allows none", problem.message);
+        // The entry that begins last before it.
+        let owner = owners.iter().filter(|(key, _)| key.file == at.file && key <= at).max();
+        if owner.is_some_and(|(_, owner)| off(root, owner, &problem.message)) {
+            let why = &problem.message;
+            let message = format!("{why}; it becomes a comment, since YAML allows none");
             let warning = Problem::warning(at.clone(), message);
             told.push(Problem { help: problem.help.clone(), ..warning });
         }
@@ -88,22 +86,35 @@ fn off(block: &mut Block, at: &Place, why: &str) -> bool {
     })
 }
 
-/// Where the names of blocks stand.
-fn named(block: &Block, parent: Option<&str>, names: &mut Vec<Place>) {
+/// Which block the entries at hand are in.
+#[derive(Clone, Copy)]
+enum In<'a> {
+    /// One of which each entry stands for itself.
+    Any,
+    /// One of logformats or ethfilters, whose keys are their names.
+    Names,
+    /// A logformat or an ethfilter, of which all is taken away if something in it is wrong.
+    Whole(&'a Place),
+}
+
+/// Where each entry stands, and where what goes with it.
+fn find_owners(block: &Block, within: In<'_>, owners: &mut Vec<(Place, Place)>) {
     for entry in &block.entries {
-        let has_name =
-            parent.is_some_and(|parent| NAMED.contains(&parent) || parent == "logformats");
-        let inner = entry.items.iter().filter_map(|item| match &item.value {
-            Value::Block(block) => Some(block),
-            Value::Null | Value::Text(_) | Value::Bad(_) => None,
-        });
-        let mut blocks = 0;
-        for block in inner {
-            blocks += 1;
-            named(block, Some(&entry.key), names);
-        }
-        if has_name && blocks > 0 {
-            names.extend(entry.at.clone());
+        let Some(at) = &entry.at else { continue };
+        let key = entry.key.as_str();
+        let (owner, inside) = match within {
+            In::Whole(whole) => (whole, In::Whole(whole)),
+            In::Names if !["logformat", "ethfilter"].contains(&key) => (at, In::Whole(at)),
+            In::Names | In::Any => match key {
+                "logformat" | "logformats" | "ethfilter" | "ethfilters" => (at, In::Names),
+                _ => (at, In::Any),
+            },
+        };
+        owners.push((at.clone(), owner.clone()));
+        for item in &entry.items {
+            if let Value::Block(block) = &item.value {
+                find_owners(block, inside, owners);
+            }
         }
     }
 }

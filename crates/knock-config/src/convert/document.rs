@@ -261,8 +261,9 @@ fn starts_with(table: &Table, key: &Spot) -> bool {
 /// What a block is that has a name in this part of the file.
 fn of_names(within: Within) -> Option<Within> {
     match within {
-        Within::Action | Within::Template | Within::Logformat => Some(within),
+        Within::Action | Within::Template | Within::Logformat | Within::Ethfilter => Some(within),
         Within::Logformats => Some(Within::Logformat),
+        Within::Ethfilters => Some(Within::Ethfilter),
         _ => None,
     }
 }

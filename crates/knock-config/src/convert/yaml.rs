@@ -166,6 +166,7 @@ fn scalar(text: &str, kind: Option<Kind>) -> String {
                 | Kind::Ports
                 | Kind::Byte
                 | Kind::Address
+                | Kind::PacketNumber
         )
     );
     let plain = is_plain(text) && !is_null(text) && (plain_kind || !means_something(text));

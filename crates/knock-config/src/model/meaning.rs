@@ -108,6 +108,8 @@ fn daemon_differs(one: &DaemonSettings, other: &DaemonSettings) -> Option<&'stat
         runmode,
         logfiles,
         fileinterval,
+        capture,
+        ethfilters,
         formats,
         own_formats,
         plan,
@@ -119,6 +121,8 @@ fn daemon_differs(one: &DaemonSettings, other: &DaemonSettings) -> Option<&'stat
         (*runmode == other.runmode, "runmode"),
         (*logfiles == other.logfiles, "the log to follow"),
         (*fileinterval == other.fileinterval, "fileinterval"),
+        (*capture == other.capture, "what is captured"),
+        (format!("{ethfilters:?}") == format!("{:?}", other.ethfilters), "the ethfilters in use"),
         // Compiled expressions cannot be compared, but tell what they were made of.
         (format!("{formats:?}") == format!("{:?}", other.formats), "the logformats in use"),
         (*own_formats == other.own_formats, "the file's own logformats"),
