@@ -31,8 +31,14 @@ impl Old {
         let lab = Lab::new().unwrap();
         // No blank behind it, as the manual has it.
         firewall::close(&lab, Backend::Nft, "portknock").unwrap();
+        Self::on(lab, name)
+    }
+
+    fn on(lab: Lab, name: &str) -> Self {
         let copy = |file: String| {
             let text = fs::read_to_string(old::folder().join(&file)).unwrap();
+            // The only thing in them that a lab has under another name.
+            let text = text.replace("= eth0\n", &format!("= {}\n", lab.interface(Host::Server)));
             lab.write(&file, &text).unwrap()
         };
         let config = copy(format!("{name}.conf"));
@@ -160,4 +166,19 @@ fn three_ports_open_close_and_ignore() {
     knock_from(other, [31, 32, 30]);
     old.await_open(other);
     assert_eq!(old.rules_for(client), 0, "ignored from then on");
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn network_mode_needs_no_log() {
+    let lab = Lab::new().unwrap();
+    firewall::close(&lab, Backend::Nft, "portknock").unwrap();
+    for program in ["iptables-nft", "ip6tables-nft"] {
+        let rule = "-D INPUT -p tcp --syn -j LOG --log-prefix portknock";
+        lab.on(Host::Server, &format!("{program} {rule}")).unwrap();
+    }
+    let old = Old::on(lab, "22-network");
+    old.opens_and_closes(&["-port", "22", "-time", "0"], &["-port", "22", "-time", "255"]);
+    let logging = firewall::rules(&old.lab, "iptables-nft", "LOG").unwrap();
+    assert!(logging.is_empty(), "{logging:?}");
 }
