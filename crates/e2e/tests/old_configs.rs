@@ -277,3 +277,28 @@ fn ipchains_with_a_chain_of_its_own() {
     }
     old.finish();
 }
+
+#[test]
+fn rijndael_makes_sixteen_ports() {
+    let mut old = Old::start("19-rijndael");
+    old.knock(&["-port", "22", "-time", "0"], &[OPEN_22]);
+    assert_eq!(old.log("messages").lines().count(), 16);
+    old.finish();
+}
+
+#[test]
+fn des_by_its_modules_name_with_a_random_iv() {
+    let mut old = Old::start("20-des");
+    old.knock(&["-port", "22"], &[OPEN_22]);
+    old.knock(&["-port", "22"], &[OPEN_22]);
+    assert_eq!(old.log("messages").lines().count(), 48);
+    old.finish();
+}
+
+#[test]
+fn twofish_over_ports_of_ten_bits() {
+    let mut old = Old::start("21-twofish");
+    old.knock(&["-port", "22", "-time", "0"], &[OPEN_22]);
+    assert_eq!(old.log("messages").lines().count(), 13);
+    old.finish();
+}
