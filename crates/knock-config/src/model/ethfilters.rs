@@ -165,7 +165,7 @@ impl Written {
             Err(errors) => {
                 for error in errors {
                     let text = match error.kind {
-                        FilterErrorKind::Twice => texts(error.property).last(),
+                        FilterErrorKind::Twice => texts(error.property).next_back(),
                         _ => texts(error.property).next(),
                     };
                     let at =

@@ -22,7 +22,9 @@ impl EthFilters {
     /// A libpcap expression that lets through at least all packets that [`EthFilters::hit`] takes,
     /// and that are sent to a port of the span if one is given. `None` when nothing can be spared.
     ///
-    /// It is advice: where libpcap cannot compile it for a link type, everything may be captured.
+    /// It is for live captures, and advice: where libpcap cannot compile it for a link type,
+    /// everything may be captured. A file from another system may number IPv6 differently on its
+    /// loopback interface, which only [`EthFilters::hit`] knows.
     #[must_use]
     pub fn capture_filter(&self, span: Option<&PortSpan>) -> Option<String> {
         let may = |protocol| self.filters().iter().any(|filter| filter.may_have(protocol));

@@ -244,6 +244,7 @@ mod tests {
         check("flags", "!!SYN", "128: 2 3 6 7 10 11 14 15");
         check("ip.flags", "IP_FLAG_DONTFRAG", "4: 2 3 6 7");
         check("tos", "IPTOS_CLASS_CS1", "128: 32 33 34 35 36 37 38 39");
+        check("tos", "IPTOS_CLASS_CS3", "64: 96 97 98 99 100 101 102 103");
     }
 
     #[test]
