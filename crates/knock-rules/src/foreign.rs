@@ -27,8 +27,18 @@ pub(crate) fn in_operators_place(found: &Spanned<'_>, text: &str) -> RuleError {
             "xor" => refused("write (a || b) && !(a && b)"),
             "cmp" => refused("compare with eq, lt, gt"),
             "x" => refused("write the text out"),
-            "if" | "unless" => refused("the condition is the expression alone"),
+            "if" | "unless" => refused(&postfix(word, found, text)),
+            "while" | "until" | "for" | "foreach" => refused(
+                "a rule is asked once for each knock; the condition is the expression alone",
+            ),
             "is" | "equals" => refused("write == for numbers, eq for texts"),
+            "isa" | "can" => refused("there are no classes; write == for numbers, eq for texts"),
+            "in" | "any" => {
+                refused("write PORT == 22 || PORT == 80; cidr(IP, \"10.0.0.0/8\") for networks")
+            }
+            "between" => refused("write PORT >= 20 && PORT <= 30"),
+            "like" | "matches" | "contains" => refused("a match is written =~ /…/"),
+            "then" | "else" => refused("write a ? b : c, or an action each"),
             _ => RuleError::new(at.clone(), format!("`{shown}` follows without an operator"))
                 .help_with("join them: &&, ||, ==, eq, a dot, …"),
         };
@@ -37,9 +47,10 @@ pub(crate) fn in_operators_place(found: &Spanned<'_>, text: &str) -> RuleError {
         "&" => refused("&& joins conditions; FLAG0 % 2 == 1 asks for the lowest bit"),
         "|" => refused("|| joins conditions"),
         "^" => refused("write (a || b) && !(a && b)"),
-        "~~" | "~" => refused("a match is written =~ /…/"),
-        "<<" | ">>" => refused("multiply or divide"),
-        "**" => refused("multiply"),
+        "~~" => refused("write PORT == 22 || PORT == 80 for a list, =~ /…/ for a match"),
+        "~" => refused("a match is written =~ /…/"),
+        "<<" | ">>" => refused("multiply or divide: PORT * 2, PORT / 2"),
+        "**" => refused("write the product out: PORT * PORT"),
         "//" => refused("write defined(a) ? a : b"),
         "<=>" => refused("compare with <, == and >"),
         "=>" => refused("greater or equal is written >="),
@@ -55,9 +66,28 @@ pub(crate) fn in_operators_place(found: &Spanned<'_>, text: &str) -> RuleError {
         "=" => refused("== compares"),
         ";" => refused("one expression each; join conditions by &&"),
         "," => refused("join conditions by && or ||"),
+        "(" => RuleError::new(at, "`(` follows without an operator").help_with(
+            "join them: &&, ||, ==, …; keys of state stand in one pair: state(IP,visits)",
+        ),
         "{" | "[" => refused("the keys of state stand in parentheses: state(IP,visits)"),
         ")" => RuleError::new(at, "this `)` was never opened").help_with("remove it"),
         _ => RuleError::new(at, format!("`{shown}` cannot stand here")),
+    }
+}
+
+/// What `a if b` would be as one expression.
+fn postfix(word: &str, found: &Spanned<'_>, text: &str) -> String {
+    let wrapped = |part: &str| {
+        let part = part.trim().trim_end_matches(';');
+        let simple = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if simple { part.to_owned() } else { format!("({part})") }
+    };
+    let before = wrapped(text.get(..found.at.start).unwrap_or_default());
+    let behind = wrapped(text.get(found.at.end..).unwrap_or_default());
+    match (behind.as_str(), word) {
+        ("" | "()", _) => "the condition is the expression alone".to_owned(),
+        (_, "unless") => format!("write {before} && !{behind}"),
+        _ => format!("write {before} && {behind}"),
     }
 }
 
@@ -73,6 +103,12 @@ pub(crate) fn in_operands_place(found: &Spanned<'_>, text: &str) -> RuleError {
             RuleError::new(at, "a regular expression needs something to look at")
                 .help_with(format!("write IP =~ {shown}"))
         }
+        Token::Sign("<<") => {
+            RuleError::new(at, "a here-document (`<<`) is not part of the language")
+                .help_with("write the text in quotes")
+        }
+        Token::Sign("..") => RuleError::new(at, "`..` is not part of the language")
+            .help_with("write PORT >= 20 && PORT <= 30"),
         Token::Sign("++" | "--") => {
             RuleError::new(at, format!("`{shown}` is not part of the language"))
                 .help_with("an update stands in `state =`: state(IP,visits)++")
@@ -91,6 +127,10 @@ pub(crate) fn in_operands_place(found: &Spanned<'_>, text: &str) -> RuleError {
 
 /// A call of a function that is none of ours.
 pub(crate) fn function(at: Range<usize>, name: &str) -> RuleError {
+    if name.eq_ignore_ascii_case("state") {
+        return RuleError::new(at, format!("`{name}` is written small"))
+            .help_with("write state(…)");
+    }
     let error = RuleError::new(at, format!("unknown function `{name}`"));
     match instead(name) {
         Some(help) => error.help_with(help),
@@ -101,6 +141,12 @@ pub(crate) fn function(at: Range<usize>, name: &str) -> RuleError {
 /// A function of Perl's, written without parentheses.
 pub(crate) fn bare_function(at: Range<usize>, name: &str) -> Option<RuleError> {
     instead(name).map(|help| RuleError::new(at, format!("unknown name `{name}`")).help_with(help))
+}
+
+/// A test of a file, `-e "/path"`.
+pub(crate) fn file_test(at: Range<usize>, letter: &str) -> RuleError {
+    RuleError::new(at, format!("`-{letter}` is not part of the language: a rule looks at no file"))
+        .help_with("test it in the template: system = \"test -e /path && …\"")
 }
 
 /// A statement of Perl's.
@@ -118,8 +164,11 @@ pub(crate) fn statement(at: Range<usize>, word: &str) -> Option<RuleError> {
 }
 
 fn instead(name: &str) -> Option<&'static str> {
+    const NUMBERS: &str = "numbers are compared and joined by + - * / %";
+    const LISTS: &str = "there are no lists: write PORT == 22 || PORT == 80";
     Some(match name {
-        "system" | "exec" | "qx" | "fork" | "kill" | "open" | "unlink" => {
+        "system" | "exec" | "qx" | "fork" | "kill" | "open" | "close" | "unlink" | "mkdir"
+        | "rename" | "chmod" | "chown" | "sleep" | "wait" | "syslog" => {
             "put the command into a template's `system =`"
         }
         "print" | "printf" | "say" | "warn" | "die" | "exit" => {
@@ -129,14 +178,30 @@ fn instead(name: &str) -> Option<&'static str> {
         "localtime" | "gmtime" | "strftime" | "date" => {
             "write THISYEAR, THISMONTH, THISDAY, THISHOUR, THISMINUTE or THISWEEKDAY"
         }
+        "sprintf" | "join" | "pack" | "concat" => "join texts by a dot: IP . \":\" . PORT",
         "lc" | "uc" | "lcfirst" | "ucfirst" => "/…/i ignores case",
-        "length" | "substr" | "index" | "rindex" | "split" | "grep" | "match" => "write =~ /…/",
-        "int" => "write a - a % 1, or compare with < and >",
+        "length" | "substr" | "index" | "rindex" | "split" | "match" | "unpack" | "pos" => {
+            "write =~ /…/, such as IP =~ /^10\\.1\\./"
+        }
+        "grep" | "map" | "sort" | "reverse" | "scalar" | "keys" | "values" | "each" | "push"
+        | "pop" | "shift" | "unshift" | "splice" | "first" | "any" | "all" | "wantarray" => LISTS,
+        "int" | "floor" | "round" => {
+            "whole parts of a / b are (a - a % b) / b; or compare with < and >"
+        }
+        "abs" | "sqrt" | "sin" | "cos" | "log" | "exp" | "min" | "max" | "hex" | "oct" | "chr"
+        | "ord" => NUMBERS,
+        "rand" | "srand" => "a rule says the same for the same knock; nothing is drawn by lot",
+        "ref" | "bless" | "tie" => "values are numbers, texts and addresses only",
         "exists" => "write defined(state(…))",
         "delete" => "write state(IP,visits) = undef in `state =`",
+        "last" | "next" | "redo" | "goto" => {
+            "a rule is asked once for each knock; the condition is the expression alone"
+        }
         "true" | "TRUE" | "yes" => "write 1",
         "false" | "FALSE" | "no" => "write 0",
-        "q" | "qq" | "qw" => "write the text in quotes",
+        "inet_aton" | "inet_ntoa" | "gethostbyname" => {
+            "compare addresses as they are written: IP == \"192.0.2.7\""
+        }
         _ => return None,
     })
 }

@@ -101,6 +101,13 @@ impl Names {
         }
     }
 
+    /// The field that a text in quotes is nothing but the name of, with or without percent signs.
+    /// The original put values in place of names in quotes too: `"IP" eq "192.0.2.7"`.
+    pub(crate) fn quoted_field(&self, text: &str) -> Option<Variable> {
+        let marked = text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
+        self.field(marked.unwrap_or(text))
+    }
+
     /// Whether a word is a field of the format that goes by another name in rules: `PORT16`.
     pub(crate) fn is_alias(&self, word: &str) -> bool {
         let field = Field::from_name(word).filter(|field| self.fields.contains(field));
@@ -134,6 +141,12 @@ impl Names {
     /// The name that is likely meant.
     pub(crate) fn nearest(&self, word: &str) -> Option<&'static str> {
         let word = word.to_ascii_uppercase();
+        // HOUR, WEEKDAY: the time words begin with THIS.
+        let clock =
+            CLOCKS.iter().find(|(name, _)| name.strip_prefix("THIS") == Some(word.as_str()));
+        if let Some((name, _)) = clock {
+            return Some(name);
+        }
         let own = self.fields.iter().map(|field| field.rule_name());
         let names = own.chain(["IP", "CLIENT"]).chain(CLOCKS.iter().map(|(name, _)| *name));
         // A short word is one slip away from too many others.

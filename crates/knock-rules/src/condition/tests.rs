@@ -43,6 +43,27 @@ fn what_the_manual_shows() {
     check("0", "", false);
 }
 
+/// The original put the values in place of the names and gave the text to Perl, so an address had to
+/// stand in quotes, as its name.
+#[test]
+fn names_in_quotes_or_percent_signs_are_the_field() {
+    check("\"IP\" eq \"10.1.2.3\"", "", true);
+    check("'IP' =~ /^10\\.1\\./ && \"PORT\" == 22", "", true);
+    check("%IP% eq '10.1.2.3' && %PORT% == 22", "", true);
+    check("'%FLAG1%' == 5", "", true);
+    check("PORT % FLAG1 == 2", "", true);
+    check("state(\"IP\",'visits') == 3", "state/10.1.2.3/visits=3", true);
+    // More than the name alone is a text.
+    check("'IP ' eq 'IP' . ' '", "", false);
+    check("'IPTABLES' eq \"IPT\" . 'ABLES'", "", true);
+    check("state(mode) eq 'THISHOUR'", "state/mode=THISHOUR", true);
+    refused("%PROT% == 22", "[PROT] unknown name `PROT` -- did you mean PORT?");
+    refused(
+        "%FLAG7% == 22",
+        "[FLAG7] the knock format IP,PORT,TIME,CHECKSUM has no FLAG7 -- add FLAG7 to `knock`",
+    );
+}
+
 #[test]
 fn comparisons() {
     check("PORT != 22", "PORT=80", true);
@@ -245,12 +266,11 @@ fn the_rest_of_perl_is_refused_by_name() {
         "[`id`] a rule runs no command: `…` -- put the command into a template's `system =`",
     );
     refused("$PORT == 22", "[$PORT] `$PORT`: names have no sign before them here -- write PORT");
-    refused("%PORT% == 22", "[%PORT%] `%PORT%`: names have no sign before them here -- write PORT");
     refused(
         "$state{IP}{visits} > 2",
         "[$state] `$state`: names have no sign before them here -- write state(IP,visits)",
     );
-    refused("$_ eq 'a'", "[$_] `$_`: names have no sign before them here -- write _");
+    refused("$_ eq 'a'", "[$_] `$_` is a variable of Perl's -- fields stand alone: IP, PORT");
     refused("lc(PORT) eq 'a'", "[lc] unknown function `lc` -- /…/i ignores case");
     refused(
         "frob(1, (2), 3)",
@@ -278,7 +298,10 @@ fn the_rest_of_perl_is_refused_by_name() {
     );
     refused("PORT <=> 22", "[<=>] `<=>` is not part of the language -- compare with <, == and >");
     refused("PORT =< 22", "[=<] `=<` is not part of the language -- less or equal is written <=");
-    refused("PORT ** 2 == 4", "[**] `**` is not part of the language -- multiply");
+    refused(
+        "PORT ** 2 == 4",
+        "[**] `**` is not part of the language -- write the product out: PORT * PORT",
+    );
     refused(
         "FLAG == 1 & 2",
         "[FLAG] unknown name `FLAG` -- a text needs quotes: \"FLAG\"\n[&] `&` is not part of the language -- && joins conditions; FLAG0 % 2 == 1 asks for the lowest bit",

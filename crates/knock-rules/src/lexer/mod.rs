@@ -36,12 +36,14 @@ pub(crate) const WORD_OPERATORS: [&str; 12] =
     ["eq", "ne", "lt", "gt", "le", "ge", "and", "or", "xor", "x", "cmp", "isa"];
 
 /// Longer ones first, so that `<=` is not `<` and `=`.
-const SIGNS: [&str; 61] = [
-    "<=>", "**=", "||=", "&&=", "//=", "...", "===", "!==", "<<=", ">>=", "==", "!=", "<=", ">=",
-    "=~", "!~", "&&", "||", "++", "--", "+=", "-=", ".=", "*=", "/=", "%=", "|=", "&=", "^=", "**",
-    "//", "->", "=>", "=<", "<>", "<<", ">>", "::", "..", "<", ">", "=", "!", "+", "-", "*", "/",
-    "%", ".", "(", ")", ",", ";", "?", ":", "{", "}", "[", "]", "~", "\\",
+const SIGNS: [&str; 62] = [
+    "~~", "<=>", "**=", "||=", "&&=", "//=", "...", "===", "!==", "<<=", ">>=", "==", "!=", "<=",
+    ">=", "=~", "!~", "&&", "||", "++", "--", "+=", "-=", ".=", "*=", "/=", "%=", "|=", "&=", "^=",
+    "**", "//", "->", "=>", "=<", "<>", "<<", ">>", "::", "..", "<", ">", "=", "!", "+", "-", "*",
+    "/", "%", ".", "(", ")", ",", ";", "?", ":", "{", "}", "[", "]", "~", "\\",
 ];
+/// Names in capitals that are variables and handles of Perl itself.
+const PERLS_OWN: [&str; 6] = ["ENV", "ARGV", "INC", "STDIN", "STDOUT", "STDERR"];
 const BIT_SIGNS: [&str; 3] = ["&", "|", "^"];
 
 /// The tokens, with an error for each thing refused. The stream goes on behind it where it can.
@@ -216,22 +218,48 @@ impl<'a> Lexer<'a> {
         let len = run(rest, |c| c.is_ascii_alphanumeric() || c == '_');
         let word = &rest[..len];
         let delimiter = rest[len..].chars().next().unwrap_or(' ');
-        if self.wants_operand() && self.behind_match() && !delimiter.is_ascii_whitespace() {
+        if self.wants_operand() && delimiter.is_ascii_punctuation() {
+            let slash = delimiter == '/' || self.behind_match();
             match (word, delimiter) {
                 ("m" | "qr", '/') => return self.regex(len + 1),
-                ("m" | "qr", _) if delimiter.is_ascii_punctuation() => {
+                ("m" | "qr", _) if slash => {
                     self.refuse(len + 1, "a regular expression between other signs", "write /…/");
                     return self.give_up();
                 }
-                ("s" | "tr" | "y", _) if delimiter.is_ascii_punctuation() => {
+                ("s" | "tr" | "y", _) if slash => {
                     let message = format!("`{word}{delimiter}…` changes a text");
                     self.refuse(len + 1, message, "a rule can only look: =~ /…/");
                     return self.give_up();
+                }
+                ("q" | "qq" | "qw" | "qx", c) if !matches!(c, ',' | ')' | ';' | '=') => {
+                    return self.quote_like(word, c);
                 }
                 _ => (),
             }
         }
         self.push(Token::Word(word), len);
+    }
+
+    /// `q{…}` and its kin.
+    fn quote_like(&mut self, word: &str, opening: char) {
+        let rest = self.rest();
+        let closing = match opening {
+            '(' => ')',
+            '{' => '}',
+            '[' => ']',
+            '<' => '>',
+            other => other,
+        };
+        let inside = word.len() + 1;
+        let behind = rest.get(inside..).unwrap_or_default();
+        let len = behind.find(closing).map_or(rest.len(), |end| inside + end + 1);
+        let help = match word {
+            "qx" => "put the command into a template's `system =`",
+            "qw" => "compare one by one: PORT == 22 || PORT == 80",
+            _ => "write the text in quotes",
+        };
+        self.refuse(len, format!("`{word}{opening}…{closing}` is not part of the language"), help);
+        self.push(Token::Broken, len);
     }
 
     fn behind_match(&self) -> bool {
@@ -304,24 +332,62 @@ impl<'a> Lexer<'a> {
         if (braced == 1 || sigil == '%') && rest[len..].starts_with(closing) {
             len += 1;
         }
-        let message = format!("`{}`: names have no sign before them here", &rest[..len]);
-        let help = match name {
-            "state" => "write state(IP,visits)".to_owned(),
-            _ => format!("write {name}"),
-        };
-        let is_known = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if is_known && !name.starts_with(|c: char| c.is_ascii_digit()) {
-            self.refuse(len, message, help);
-            self.push(Token::Word(name), len);
-        } else {
-            self.refuse(len, message, help);
-            // Subscripts such as `{IP}{visits}` go with the variable.
-            while let Some(open) = rest[len..].chars().next().filter(|c| matches!(c, '{' | '[')) {
-                let close = if open == '{' { '}' } else { ']' };
-                len += rest[len..].find(close).map_or(rest.len() - len, |end| end + 1);
-            }
-            self.push(Token::Broken, len);
+        // `%PORT%` is a template's way to write a field, and as good as its name.
+        if sigil == '%' && len == start + name_len + 1 {
+            return self.push_inner(name, start, len);
         }
+        let shown = &rest[..len];
+        let is_field = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && !PERLS_OWN.contains(&name)
+            && sigil != '&';
+        if is_field {
+            let message = format!("`{shown}`: names have no sign before them here");
+            self.refuse(len, message, format!("write {name}"));
+            return self.push(Token::Word(name), len);
+        }
+        let (message, help) = match (sigil, name) {
+            (_, "state") => (
+                format!("`{shown}`: names have no sign before them here"),
+                "write state(IP,visits)",
+            ),
+            ('&', _) => (
+                format!("`{shown}` calls a subroutine, and there are none"),
+                "there are state(…), defined(…) and cidr(…)",
+            ),
+            (_, "_" | "a" | "b") | (_, "0") => {
+                (format!("`{shown}` is a variable of Perl's"), "fields stand alone: IP, PORT")
+            }
+            (_, digits) if digits.bytes().all(|b| b.is_ascii_digit()) => (
+                format!("`{shown}` is what a regular expression of Perl's caught"),
+                "a match is only true or false here: IP =~ /…/ && PORT == 22",
+            ),
+            (_, "ENV") => (
+                format!("`{shown}` is Perl's view of the environment"),
+                "a rule sees the knock, the state and the time; a `system =` sees the environment",
+            ),
+            _ => (
+                format!("`{shown}`: there are no variables of Perl's"),
+                "fields stand alone: IP, PORT; state(x) remembers from knock to knock",
+            ),
+        };
+        self.refuse(len, message, help);
+        // Subscripts such as `{IP}{visits}` and `->{IP}` go with the variable.
+        loop {
+            let arrow = if rest[len..].starts_with("->") { 2 } else { 0 };
+            let open = rest[len + arrow..].chars().next();
+            let Some(open) = open.filter(|c| matches!(c, '{' | '[')) else { break };
+            let close = if open == '{' { '}' } else { ']' };
+            len += rest[len..].find(close).map_or(rest.len() - len, |end| end + 1);
+        }
+        self.push(Token::Broken, len);
+    }
+
+    /// A word with signs around it.
+    fn push_inner(&mut self, name: &'a str, start: usize, len: usize) {
+        let at = self.at + start..self.at + start + name.len();
+        self.tokens.push(Spanned { token: Token::Word(name), at });
+        self.at += len;
     }
 
     fn sign(&mut self, c: char) {

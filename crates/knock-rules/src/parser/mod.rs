@@ -327,6 +327,13 @@ impl<'a> Parser<'a> {
         self.text.len()
     }
 
+    /// For a piece of Perl that has more pieces of Perl behind it: one word about them is enough.
+    fn stop_for_good<T>(&mut self, error: RuleError) -> Parsed<T> {
+        self.errors.retain(|known| known.at.start < error.at.start);
+        self.errors.push(error);
+        Err(Stop)
+    }
+
     fn stop<T>(&mut self, error: RuleError) -> Parsed<T> {
         // Where a token was refused, the grammar behind it is not worth a second complaint.
         let after_refusal = self.errors.iter().any(|known| known.at.start <= error.at.start)

@@ -8,7 +8,7 @@ use crate::ast::{Expr, Key, Network};
 use crate::check::{self, Node};
 use crate::error::RuleError;
 use crate::foreign;
-use crate::lexer::{Spanned, Token};
+use crate::lexer::{Spanned, Token, WORD_OPERATORS};
 use crate::memory::{MAX_KEY, MAX_KEYS};
 use crate::names::Lookup;
 use crate::net::Net;
@@ -20,7 +20,10 @@ impl<'a> Parser<'a> {
         };
         match token {
             Token::Number(number) => Ok(self.take(Expr::Number(number), at)),
-            Token::Text(text) => Ok(self.take(Expr::Text(text), at)),
+            Token::Text(text) => Ok(match self.names.quoted_field(&text) {
+                Some(field) => self.take(Expr::Variable(field), at),
+                None => self.take(Expr::Text(text), at),
+            }),
             Token::Broken => {
                 self.at += 1;
                 Ok(Node::broken(at))
@@ -33,6 +36,10 @@ impl<'a> Parser<'a> {
                 Ok(inner.in_parentheses(at.start..end))
             }
             Token::Sign(sign @ ("!" | "-" | "+")) => {
+                if let Some(letter) = self.file_test(&at) {
+                    let error = foreign::file_test(at.start..at.end + 1, letter);
+                    return self.stop_for_good(error);
+                }
                 self.at += 1;
                 let inner = self.expression(level::SIGN)?;
                 let at = at.start..inner.at.end;
@@ -48,6 +55,19 @@ impl<'a> Parser<'a> {
                 self.stop(error)
             }
         }
+    }
+
+    /// The letter of `-e "/path"` and its kin, where the sign at `minus` begins one.
+    fn file_test(&self, minus: &Range<usize>) -> Option<&'a str> {
+        let [letter, operand] = self.tokens.get(self.at + 1..self.at + 3)? else { return None };
+        let Token::Word(word) = letter.token else { return None };
+        let glued = slice(self.text, minus) == "-" && minus.end == letter.at.start;
+        let of_something = matches!(
+            operand.token,
+            Token::Text(_) | Token::Word(_) | Token::Regex { .. } | Token::Broken
+        );
+        (glued && of_something && word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic()))
+            .then_some(word)
     }
 
     fn take(&mut self, expr: Expr, at: Range<usize>) -> Node {
@@ -111,11 +131,31 @@ impl<'a> Parser<'a> {
                 Ok(Node::broken(at))
             }
             Lookup::Unknown => {
-                let error = foreign::bare_function(at.clone(), word)
-                    .unwrap_or_else(|| self.names.unknown(at.clone(), word));
+                let error = match foreign::bare_function(at.clone(), word) {
+                    // `length IP > 3`: what follows makes no sense without it.
+                    Some(error) if self.operand_follows() => return self.stop_for_good(error),
+                    Some(error) => error,
+                    None => self.names.unknown(at.clone(), word),
+                };
                 self.errors.push(error);
                 Ok(Node::broken(at))
             }
+        }
+    }
+
+    /// Whether what comes next can be the argument of a function without parentheses.
+    fn operand_follows(&self) -> bool {
+        match self.tokens.get(self.at).map(|next| &next.token) {
+            None => false,
+            Some(Token::Sign(sign)) => matches!(*sign, "{" | "[" | "\\" | "$" | "@"),
+            Some(Token::Word(word)) => !WORD_OPERATORS.contains(word),
+            Some(
+                Token::Number(_)
+                | Token::Duration
+                | Token::Text(_)
+                | Token::Regex { .. }
+                | Token::Broken,
+            ) => true,
         }
     }
 
@@ -164,7 +204,10 @@ impl<'a> Parser<'a> {
                 }
                 Lookup::Unknown => Key::Literal(word.to_owned()),
             },
-            Token::Text(text) => Key::Literal(text),
+            Token::Text(text) => match self.names.quoted_field(&text) {
+                Some(field) => Key::Variable(field),
+                None => Key::Literal(text),
+            },
             Token::Number(_) | Token::Duration => Key::Literal(slice(self.text, &at).to_owned()),
             Token::Broken => Key::Literal(String::new()),
             Token::Regex { .. } | Token::Sign(_) => {

@@ -6,7 +6,7 @@ use crate::ast::{Expr, Key};
 use crate::check;
 use crate::error::RuleError;
 use crate::lexer::Token;
-use crate::names::Names;
+use crate::names::{Lookup, Names};
 
 /// A parsed assignment to the state variable.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,17 +33,16 @@ pub(crate) fn parse_update(text: &str, names: &Names) -> Result<Update, Vec<Rule
 
 impl Parser<'_> {
     fn update(&mut self) -> Parsed<Update> {
+        let before = self.sign_before();
         if !self.peek_word("state") {
-            let at = self.tokens.first().map_or(0..self.text.len(), |first| first.at.clone());
-            let message = match self.tokens.is_empty() {
-                true => "the update is empty",
-                false => "an update starts with state(…)",
-            };
-            let help = "write state(IP,visits)++, or = += -= .= and a value";
-            return self.stop(RuleError::new(at, message).help_with(help));
+            let error = self.no_update();
+            return self.stop(error);
         }
         let (keys, _) = self.state()?;
-        let (sign, how) = self.how()?;
+        let (sign, how) = match before {
+            Some(before) => before,
+            None => self.how()?,
+        };
         let value = if matches!(sign, "++" | "--") {
             Expr::Number(1.0)
         } else {
@@ -53,12 +52,60 @@ impl Parser<'_> {
             }
             value.expr
         };
-        if self.peek_sign(";") && self.at + 1 < self.tokens.len() {
-            let error = RuleError::new(self.here(), "a second update behind `;`");
+        let more = self.at + 1 < self.tokens.len();
+        if let Some(sign) = [";", ","].into_iter().find(|sign| more && self.peek_sign(sign)) {
+            let error = RuleError::new(self.here(), format!("a second update behind `{sign}`"));
             return self.stop(error.help_with("one update each; write `state =` once more"));
+        }
+        if let Some(word) = ["if", "unless"].into_iter().find(|word| self.peek_word(word)) {
+            let error = RuleError::new(self.here(), format!("`{word}` behind an update"));
+            return self
+                .stop(error.help_with("what it asks belongs into the action's `condition =`"));
         }
         self.end()?;
         Ok(Update { keys, how, value })
+    }
+
+    /// `++` or `--` before the state, which says the same as behind it.
+    fn sign_before(&mut self) -> Option<(&'static str, How)> {
+        let before = match self.tokens.first()?.token {
+            Token::Sign("++") => ("++", How::Add),
+            Token::Sign("--") => ("--", How::Subtract),
+            _ => return None,
+        };
+        let state = self.tokens.get(1).is_some_and(|next| next.token == Token::Word("state"));
+        state.then(|| {
+            self.at += 1;
+            before
+        })
+    }
+
+    /// What to say of something that does not begin with `state`.
+    fn no_update(&self) -> RuleError {
+        const FORM: &str = "write state(IP,visits)++, or = += -= .= and a value";
+        let Some(first) = self.tokens.first() else {
+            return RuleError::new(0..self.text.len(), "the update is empty").help_with(FORM);
+        };
+        let at = first.at.clone();
+        match &first.token {
+            Token::Word(word) if word.eq_ignore_ascii_case("state") => {
+                RuleError::new(at, format!("`{word}` is written small")).help_with("write state(…)")
+            }
+            Token::Word("undef" | "delete") => {
+                let error = RuleError::new(at, "an update starts with state(…)");
+                error.help_with("write state(IP,visits) = undef")
+            }
+            Token::Word("if" | "unless") => {
+                let error = RuleError::new(at, "an update starts with state(…)");
+                error.help_with("what it asks belongs into the action's `condition =`")
+            }
+            Token::Word(word) if matches!(self.names.look_up(word), Lookup::Known(_)) => {
+                let message =
+                    format!("{word} is what the knock or the clock says, and cannot be set");
+                RuleError::new(at, message).help_with(FORM)
+            }
+            _ => RuleError::new(at, "an update starts with state(…)").help_with(FORM),
+        }
     }
 
     /// The sign of the assignment, and what it does.
@@ -69,11 +116,35 @@ impl Parser<'_> {
             return self.stop(error.help_with(help));
         };
         self.at += 1;
+        let state = slice(self.text, &(0..found.at.start)).trim();
         match found.token {
             Token::Sign(sign @ ("++" | "+=")) => Ok((sign, How::Add)),
             Token::Sign(sign @ ("--" | "-=")) => Ok((sign, How::Subtract)),
             Token::Sign(sign @ "=") => Ok((sign, How::Set)),
             Token::Sign(sign @ ".=") => Ok((sign, How::Append)),
+            Token::Sign(sign @ ("*=" | "/=" | "%=")) => {
+                let operator = sign.trim_end_matches('=');
+                let error = RuleError::new(found.at, format!("`{sign}` is no assignment here"));
+                let value = self.text.get(self.here().start..).unwrap_or_default().trim();
+                self.stop(error.help_with(format!("write {state} = {state} {operator} {value}")))
+            }
+            Token::Sign(sign @ ("||=" | "//=")) => {
+                let error = RuleError::new(found.at, format!("`{sign}` is no assignment here"));
+                let value = self.text.get(self.here().start..).unwrap_or_default().trim();
+                let help = match sign {
+                    "||=" => format!("write {state} = {state} || {value}"),
+                    _ => format!("write {state} = defined({state}) ? {state} : {value}"),
+                };
+                self.stop(error.help_with(help))
+            }
+            Token::Sign("==") => {
+                let error = RuleError::new(found.at, "`==` compares; it does not assign");
+                self.stop(error.help_with(format!("write {state} = …")))
+            }
+            Token::Sign("(") => {
+                let error = RuleError::new(found.at, "`(` behind the keys of state");
+                self.stop(error.help_with("they stand in one pair: state(IP,visits)"))
+            }
             _ => {
                 let message = format!("`{}` is no assignment", slice(self.text, &found.at));
                 self.stop(RuleError::new(found.at, message).help_with(help))

@@ -45,6 +45,9 @@ fn assignments() {
     check("state(open) = PORT == 22", "", "open=1");
     check("state(n) = undef", "state/n=6", "n");
     check("state(n) =-1", "", "n=-1");
+    check("++state(n)", "state/n=1", "n=2");
+    check("--state(IP,n);", "state/10.1.2.3/n=1", "10.1.2.3/n=0");
+    check("state(%IP%,\"PORT\",n) = '%PORT%'", "", "10.1.2.3/22/n=22");
 }
 
 #[test]
@@ -59,21 +62,40 @@ fn mistakes() {
         "[visits] an update starts with state(…) -- write state(IP,visits)++, or = += -= .= and a value",
     );
     refused(
-        "++state(n)",
+        "++PORT",
         "[++] an update starts with state(…) -- write state(IP,visits)++, or = += -= .= and a value",
     );
     refused(
-        "state(n) *= 2",
-        "[*=] `*=` is no assignment -- one of ++ -- = += -= .= comes behind state(…)",
+        "PORT = 3",
+        "[PORT] PORT is what the knock or the clock says, and cannot be set -- write state(IP,visits)++, or = += -= .= and a value",
+    );
+    refused("STATE(n)++", "[STATE] `STATE` is written small -- write state(…)");
+    refused(
+        "undef state(n)",
+        "[undef] an update starts with state(…) -- write state(IP,visits) = undef",
+    );
+    refused("state(n) *= 2", "[*=] `*=` is no assignment here -- write state(n) = state(n) * 2");
+    refused(
+        "state(n) ||= 2",
+        "[||=] `||=` is no assignment here -- write state(n) = state(n) || 2",
+    );
+    refused("state(n) == 2", "[==] `==` compares; it does not assign -- write state(n) = …");
+    refused(
+        "state(n)(m)++",
+        "[(] `(` behind the keys of state -- they stand in one pair: state(IP,visits)",
     );
     refused(
-        "state(n) == 2",
-        "[==] `==` is no assignment -- one of ++ -- = += -= .= comes behind state(…)",
+        "state(n)++ if PORT == 22",
+        "[if] `if` behind an update -- what it asks belongs into the action's `condition =`",
     );
     refused("state(n)++ + 1", "[+] `+` cannot stand here");
     refused(
         "state(n)++; state(m)++",
         "[;] a second update behind `;` -- one update each; write `state =` once more",
+    );
+    refused(
+        "state(n)++, state(m)++",
+        "[,] a second update behind `,` -- one update each; write `state =` once more",
     );
     refused("state(n) = PROT", "[PROT] unknown name `PROT` -- did you mean PORT?");
     refused("state(n) += 'many'", "['many'] `+=` needs a number, and \"many\" is none");
