@@ -9,6 +9,7 @@ mod old;
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use knock_e2e::firewall::{self, Backend};
@@ -16,6 +17,7 @@ use knock_e2e::kernel_log::Rsyslog;
 use knock_e2e::lab::{Host, Lab};
 use knock_e2e::process::{Running, await_until};
 use knock_e2e::{oldhost, probe, programs};
+use rustix::process::Signal;
 
 struct Old {
     daemon: Running,
@@ -177,8 +179,21 @@ fn network_mode_needs_no_log() {
         let rule = "-D INPUT -p tcp --syn -j LOG --log-prefix portknock";
         lab.on(Host::Server, &format!("{program} {rule}")).unwrap();
     }
-    let old = Old::on(lab, "22-network");
-    old.opens_and_closes(&["-port", "22", "-time", "0"], &["-port", "22", "-time", "255"]);
+    let mut old = Old::on(lab, "22-network");
+    let (open, close) = (["-port", "22", "-time", "0"], ["-port", "22", "-time", "255"]);
+    old.opens_and_closes(&open, &close);
+
+    // And so does what it is in YAML.
+    old.daemon.signal(Signal::TERM).unwrap();
+    assert!(old.daemon.await_end().unwrap().success());
+    let yaml = old.lab.path("22-network.yaml");
+    let program = programs::folder().unwrap().join("knockdaemon");
+    let conf = old.lab.path("22-network.conf");
+    let converted =
+        Command::new(program).arg("convert").arg(conf).arg("-o").arg(&yaml).status().unwrap();
+    assert!(converted.success());
+    old.daemon = oldhost::daemon_in_lab(&old.lab, &yaml).unwrap();
+    old.opens_and_closes(&open, &close);
     let logging = firewall::rules(&old.lab, "iptables-nft", "LOG").unwrap();
     assert!(logging.is_empty(), "{logging:?}");
 }

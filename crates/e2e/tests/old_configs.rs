@@ -1,6 +1,7 @@
 //! Complete configurations in the style of the original, each another story, as they are: read by
-//! `check`, and run by the daemon started as the original was, with a client beside it. What they run is
-//! written down by stand-ins under `/sbin`. The same on real packets is in `netns_old_configs`.
+//! `check` and by the original's own reader, converted there and back, and run by the daemon started as
+//! the original was, with a client beside it. What they run is written down by stand-ins under `/sbin`.
+//! The same on real packets is in `netns_old_configs`.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -8,7 +9,10 @@
 mod old;
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
+use knock_e2e::programs;
 use old::Old;
 
 const OPEN_22: &str = "iptables -I INPUT -p tcp -s 203.0.113.7/32 --dport 22 -j ACCEPT";
@@ -43,6 +47,23 @@ fn check_says_of_each_what_its_golden_text_says() {
 }
 
 #[test]
+fn the_originals_own_reader_makes_the_same_tree_of_each() {
+    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/perl/config.pl");
+    let tree = |command: &mut Command| -> serde_json::Value {
+        let output = command.current_dir(old::folder()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let ours = programs::folder().unwrap().join("knockdaemon");
+    for name in old::names() {
+        let file = format!("{name}.conf");
+        let theirs = tree(Command::new("perl").arg(&reader).arg(&file));
+        let ours = tree(Command::new(&ours).args(["convert", &file, "--to", "json"]));
+        assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+#[test]
 fn the_eight_ports_of_the_article() {
     let mut old = Old::start("01-classic");
     old.knock(&["-port", "22", "-time", "0"], &[OPEN_22_SYN]);
@@ -51,7 +72,7 @@ fn the_eight_ports_of_the_article() {
     old.knock(&["-port", "22", "-time", "15"], &[OPEN_22_SYN]);
     old.knock(&["-port", "80", "-time", "0"], &[]);
     assert_eq!(old.log("messages").lines().count(), 32, "eight packets a knock");
-    old.restart("01-classic");
+    old.restart();
     old.await_line("waiting=1 overdue=0");
     old.finish();
 }
@@ -119,7 +140,7 @@ fn three_visits_and_then_a_ban() {
     old.knock(&["-port", "22", "-flag0", "7"], &["iptables -D INPUT -s 203.0.113.7/32 -j DROP"]);
     old.knock(&knock, &[OPEN_22]);
     // What was counted survives the daemon.
-    old.restart("07-visits");
+    old.restart();
     old.knock(&knock, &[OPEN_22]);
     old.knock(&knock, &[OPEN_22]);
     old.knock(&knock, &["iptables -I INPUT -s 203.0.113.7/32 -j DROP"]);

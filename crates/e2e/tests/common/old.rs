@@ -14,6 +14,9 @@ use rustix::process::Signal;
 const PROGRAMS: &[&str] =
     &["iptables", "ipchains", "printer-door", "note", "wake", "tell", "ring", "at"];
 
+/// The logs that they follow.
+const LOGS: [&str; 3] = ["messages", "kern.log", "wall"];
+
 /// The folder of the configurations.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/old")
@@ -41,7 +44,7 @@ pub fn host(name: &str) -> OldHost {
             host.install(&path).unwrap();
         }
     }
-    for log in ["messages", "kern.log", "wall"] {
+    for log in LOGS {
         fs::write(host.at("var/log").join(log), "").unwrap();
     }
     host
@@ -50,8 +53,10 @@ pub fn host(name: &str) -> OldHost {
 /// The daemon with one of the configurations, unchanged, and a client with the one that goes with it.
 pub struct Old {
     daemon: Running,
+    name: String,
     client: PathBuf,
     knocks: usize,
+    all_knocks: usize,
     ran: usize,
     host: OldHost,
 }
@@ -65,7 +70,7 @@ impl Old {
         let host = host(name);
         let daemon = host.daemon(&host.at(&format!("etc/{name}.conf")), environment).unwrap();
         let client = host.at(&format!("etc/{name}.client.conf"));
-        Self { daemon, client, knocks: 0, ran: 0, host }
+        Self { daemon, name: name.to_owned(), client, knocks: 0, all_knocks: 0, ran: 0, host }
     }
 
     /// Knocks once, waits until that is accepted, and until these commands and no others have run. A
@@ -74,6 +79,7 @@ impl Old {
     pub fn knock(&mut self, fields: &[&str], commands: &[&str]) {
         self.host.knock(&self.client, fields).unwrap();
         self.knocks += 1;
+        self.all_knocks += 1;
         self.daemon.await_lines("knock accepted", self.knocks).unwrap();
         self.expect(commands);
     }
@@ -109,21 +115,54 @@ impl Old {
     }
 
     /// Stops the daemon and starts it again with the same files.
-    pub fn restart(&mut self, name: &str) {
+    pub fn restart(&mut self) {
         self.stop();
-        let config = self.host.at(&format!("etc/{name}.conf"));
+        let config = self.host.at(&format!("etc/{}.conf", self.name));
         self.daemon = self.host.daemon(&config, &[]).unwrap();
         self.knocks = 0;
     }
 
-    /// Stops the daemon: it has run no command beyond those that were expected, and complained of nothing.
+    /// Stops the daemon: it has run no command beyond those that were expected, and complained of
+    /// nothing. The configuration converted to YAML, and from there back, finds the same in the log.
     pub fn finish(mut self) {
         self.stop();
+        self.says_the_same_when_converted();
         let ran = self.host.ran().unwrap();
         assert_eq!(ran.len(), self.ran, "{ran:#?}");
         for line in self.daemon.lines() {
             assert!(!line.contains(" ERROR "), "{line}");
         }
+    }
+
+    fn says_the_same_when_converted(&self) {
+        let converted = |from: &str, to: &str| {
+            let output = self.host.run("knockdaemon", &["convert", from, "-o", to]).unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "convert {from}: {said}");
+            let output = self.host.run("knockdaemon", &["check", "-conf", to]).unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains(": ok\n"), "{to}: {said}");
+        };
+        let original = format!("{}.conf", self.name);
+        converted(&original, "converted.yaml");
+        converted("converted.yaml", "back.conf");
+        let found = self.replayed(&original);
+        assert_eq!(found.len(), self.all_knocks, "{found:#?}");
+        assert_eq!(self.replayed("converted.yaml"), found);
+        assert_eq!(self.replayed("back.conf"), found);
+    }
+
+    /// The knocks that `replay` finds in the log, with what each would have run.
+    fn replayed(&self, config: &str) -> Vec<String> {
+        let logs = LOGS.map(|log| format!("/var/log/{log}"));
+        let mut arguments = vec!["replay", "--json", "-conf", config];
+        arguments.extend(logs.iter().map(String::as_str));
+        let output = self.host.run("knockdaemon", &arguments).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        // All but the summary, which tells how long it took.
+        let events = said.lines().filter(|line| line.contains("\"event\":\"knock\""));
+        events.map(ToOwned::to_owned).collect()
     }
 
     fn stop(&mut self) {
