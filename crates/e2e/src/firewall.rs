@@ -31,6 +31,22 @@ impl Backend {
 /// # Errors
 /// When iptables is missing or refuses.
 pub fn close(lab: &Lab, backend: Backend, prefix: &str) -> Result<()> {
+    close_in_silence(lab, backend)?;
+    for family in ["iptables", "ip6tables"] {
+        let program = format!("{family}-{}", backend.suffix());
+        lab.on(
+            Host::Server,
+            &format!("{program} -A INPUT -p tcp --syn -j LOG --log-prefix {prefix}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Default drop, established connections pass, nothing is logged. Both families.
+///
+/// # Errors
+/// When iptables is missing or refuses.
+pub fn close_in_silence(lab: &Lab, backend: Backend) -> Result<()> {
     for family in ["iptables", "ip6tables"] {
         let program = format!("{family}-{}", backend.suffix());
         for rule in [
@@ -40,10 +56,6 @@ pub fn close(lab: &Lab, backend: Backend, prefix: &str) -> Result<()> {
         ] {
             lab.on(Host::Server, &format!("{program} {rule}"))?;
         }
-        lab.on(
-            Host::Server,
-            &format!("{program} -A INPUT -p tcp --syn -j LOG --log-prefix {prefix}"),
-        )?;
     }
     Ok(())
 }

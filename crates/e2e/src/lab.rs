@@ -163,9 +163,20 @@ impl Lab {
 
     fn set_up(&self) -> Result<()> {
         let (server, client) = (self.namespace(Host::Server), self.namespace(Host::Client));
-        let (server_if, client_if) = (self.interface(Host::Server), self.interface(Host::Client));
         tool(&format!("ip netns add {server}"))?;
         tool(&format!("ip netns add {client}"))?;
+        self.on(Host::Server, "ip link set lo up")?;
+        self.on(Host::Client, "ip link set lo up")?;
+        self.connect()
+    }
+
+    /// Joins the hosts by a pair of interfaces with their addresses, as they are in the beginning.
+    ///
+    /// # Errors
+    /// When they are joined already.
+    pub fn connect(&self) -> Result<()> {
+        let (server, client) = (self.namespace(Host::Server), self.namespace(Host::Client));
+        let (server_if, client_if) = (self.interface(Host::Server), self.interface(Host::Client));
         // Both ends are born inside, so that the machine's own network never sees them.
         tool(&format!(
             "ip link add {server_if} netns {server} type veth peer name {client_if} netns {client}"
@@ -179,7 +190,6 @@ impl Lab {
             }
             // `nodad`: an address that is still being checked for duplicates cannot be used.
             self.on(host, &format!("ip address add {v6}/64 dev {interface} nodad"))?;
-            self.on(host, "ip link set lo up")?;
             self.on(host, &format!("ip link set {interface} up"))?;
         }
         // The firewall drops everything, neighbour discovery over IPv6 as well.
@@ -196,6 +206,15 @@ impl Lab {
             self.on(Host::Server, &format!("ip neighbour replace {address} lladdr {client_mac} dev {server_if} nud permanent"))?;
         }
         Ok(())
+    }
+
+    /// Deletes the pair of interfaces.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn disconnect(&self) -> Result<()> {
+        let interface = self.interface(Host::Server);
+        self.on(Host::Server, &format!("ip link delete {interface}")).map(drop)
     }
 
     fn take_down(&self) {

@@ -47,8 +47,11 @@ pub struct CaptureSource {
 
 /// How capturing on an open interface ended.
 enum Ended {
-    /// It is not to be captured on any more, for now.
-    Lost,
+    /// The interface is another one now, or none.
+    Lost {
+        /// Whether the administrator knows that it is away.
+        is_said: bool,
+    },
     /// The stop is set, or the intake has had enough.
     Over,
 }
@@ -87,7 +90,7 @@ impl CaptureSource {
             }
             let is_away = match links.look(&self.interface) {
                 Look::Missing => Some(AwayReason::Missing),
-                Look::Down => Some(AwayReason::Down),
+                Look::Down(_) => Some(AwayReason::Down),
                 Look::Up(_) => None,
             };
             if let Some(why) = is_away {
@@ -122,36 +125,54 @@ impl CaptureSource {
         intake: &mut dyn Intake,
         stop: &Stop,
     ) -> Result<Ended, SourceError> {
-        // Not those of a name that is no interface of the kernel's.
+        // A name of libpcap's own (`any`) is no interface of the kernel's, and never goes away.
         let index = links.index(&self.interface);
+        let mut is_down = false;
         let mut batches = 0;
         loop {
             let limit = (batches > 0).then_some(CALM);
             match wait_either(handle.fd(), links.fd(stop), stop, limit)? {
                 Woken::Stopped => return Ok(Ended::Over),
-                Woken::TimedOut => tell_dropped(handle, &mut batches, intake),
-                Woken::Ready => {
-                    match handle.read(intake) {
-                        Ok(Batch { flow: ControlFlow::Break(()), .. }) => return Ok(Ended::Over),
-                        Ok(Batch { packets: 0, .. }) => {}
-                        Ok(_) => batches += 1,
-                        Err(_) => {
-                            tell_dropped(handle, &mut batches, intake);
-                            return Ok(Ended::Lost);
-                        }
+                Woken::TimedOut => {
+                    tell_dropped(handle, &mut batches, intake);
+                    continue;
+                }
+                Woken::Ready => {}
+            }
+            match handle.read(intake) {
+                Ok(Batch { flow: ControlFlow::Break(()), .. }) => return Ok(Ended::Over),
+                Ok(Batch { packets: 0, .. }) => {}
+                Ok(_) => batches += 1,
+                Err(_) => {
+                    tell_dropped(handle, &mut batches, intake);
+                    return Ok(Ended::Lost { is_said: is_down });
+                }
+            }
+            if batches >= BATCHES {
+                tell_dropped(handle, &mut batches, intake);
+            }
+            let Some(index) = index.filter(|_| links.hear()) else { continue };
+            match links.look(&self.interface) {
+                // Kept open: the kernel captures on it again from the moment that it is up.
+                Look::Down(found) if found == index => {
+                    if !std::mem::replace(&mut is_down, true) {
+                        self.say_away(AwayReason::Down, links, intake);
                     }
-                    if batches >= BATCHES {
-                        tell_dropped(handle, &mut batches, intake);
+                }
+                Look::Up(found) if found == index => {
+                    if std::mem::take(&mut is_down) {
+                        self.say_back(intake);
                     }
-                    if links.hear()
-                        && let Some(index) = index
-                        && links.look(&self.interface) != Look::Up(index)
-                    {
-                        return Ok(Ended::Lost);
-                    }
+                }
+                Look::Missing | Look::Down(_) | Look::Up(_) => {
+                    return Ok(Ended::Lost { is_said: is_down });
                 }
             }
         }
+    }
+
+    fn say_back(&self, intake: &mut dyn Intake) {
+        intake.notice(Notice::InterfaceBack { name: self.interface.clone() });
     }
 
     fn say_away(&self, why: AwayReason, links: &Links, intake: &mut dyn Intake) {
@@ -170,20 +191,18 @@ impl Source for CaptureSource {
         let links = Links::new().map_err(SourceError::Wait)?;
         let mut was_lost = false;
         while let Some(mut handle) = self.await_open(&links, was_lost, intake, stop)? {
-            let name = self.interface.clone();
-            intake.notice(match was_lost {
-                true => Notice::InterfaceBack { name },
-                false => Notice::Started { name: self.name() },
-            });
+            if was_lost {
+                self.say_back(intake);
+            } else {
+                intake.notice(Notice::Started { name: self.name() });
+            }
             match self.capture(&mut handle, &links, intake, stop)? {
                 Ended::Over => break,
-                Ended::Lost => {
+                Ended::Lost { is_said } => {
                     was_lost = true;
-                    let why = match links.look(&self.interface) {
-                        Look::Down => AwayReason::Down,
-                        Look::Missing | Look::Up(_) => AwayReason::Gone,
-                    };
-                    self.say_away(why, &links, intake);
+                    if !is_said {
+                        self.say_away(AwayReason::Gone, &links, intake);
+                    }
                 }
             }
         }

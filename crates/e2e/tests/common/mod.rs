@@ -75,6 +75,12 @@ impl Setup {
             Some(rsyslog) => format!("runmode = file\nlogfile = {}", rsyslog.log.display()),
             None => "runmode = kmsg".to_owned(),
         };
+        let setup = Self::reading(lab, &source, backend, knock, actions);
+        Self { rsyslog, ..setup }
+    }
+
+    /// With any source of hits, on a host whose firewall stands already.
+    pub fn reading(lab: Lab, source: &str, backend: Backend, knock: &str, actions: &str) -> Self {
         let actions = actions.replace("TEMPLATES", programs::TEMPLATES);
         let statedir = lab.path("state");
         let config = lab
@@ -89,7 +95,7 @@ impl Setup {
             .unwrap();
         probe::Service::start(&lab, 22).unwrap();
         let daemon = start(&lab, backend, &config);
-        Self { daemon, config, backend, statedir, rsyslog, lab }
+        Self { daemon, config, backend, statedir, rsyslog: None, lab }
     }
 
     /// Ends the daemon in the hardest way.

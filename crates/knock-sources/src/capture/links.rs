@@ -24,9 +24,9 @@ const LINK_CHANGES: u32 = 1;
 pub(super) enum Look {
     /// There is none of this name.
     Missing,
-    /// It is there and switched off.
-    Down,
-    /// It is there and on. The number tells it from a later one of the same name.
+    /// It is there and switched off. The number tells it from a later one of the same name.
+    Down(u32),
+    /// It is there and on.
     Up(u32),
 }
 
@@ -81,7 +81,7 @@ impl Links {
         let Some(index) = self.index(name) else { return Look::Missing };
         let listed = pcap::Device::list().unwrap_or_default();
         match listed.iter().find(|device| device.name == name) {
-            Some(device) if !device.flags.is_up() => Look::Down,
+            Some(device) if !device.flags.is_up() => Look::Down(index),
             _ => Look::Up(index),
         }
     }

@@ -252,12 +252,11 @@ impl Replayer {
         } else {
             let counters = self.engine.counters();
             let per_second = seconds.max(1e-9);
-            let read = match (lines, packets) {
-                (_, 0) => format!("{lines} lines"),
-                (0, _) => format!("{packets} packets"),
-                _ => format!("{lines} lines, {packets} packets"),
+            let (read, unit) = match (self.unit, lines, packets) {
+                (Unit::Line, _, 0) => (format!("{lines} lines"), "lines"),
+                (Unit::Packet, 0, _) => (format!("{packets} packets"), "packets"),
+                _ => (format!("{lines} lines, {packets} packets"), "lines and packets"),
             };
-            let unit = if lines == 0 && packets > 0 { "packets" } else { "lines" };
             format!(
                 "{read}, {bytes} bytes, {hits} hits ({} outside the span, {} repeated), \
                  {knocks} knocks in {seconds:.3} s: {:.0} {unit}/s, {:.1} MB/s",
