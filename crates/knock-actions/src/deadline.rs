@@ -1,7 +1,7 @@
 //! How long something may still take. The one place of this crate that reads a clock: a limit on a
 //! running process cannot be an argument of the engine.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A point in monotonic time after which one stops waiting.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,12 @@ impl Deadline {
     pub(crate) fn has_passed(self) -> bool {
         self.left().is_zero()
     }
+}
+
+/// How long until that moment by the wall clock; zero once it has passed.
+#[allow(clippy::disallowed_methods, reason = "see the head of this file")]
+pub(crate) fn left_until(moment: SystemTime) -> Duration {
+    moment.duration_since(SystemTime::now()).unwrap_or_default()
 }
 
 #[allow(clippy::disallowed_methods, reason = "see the head of this file")]

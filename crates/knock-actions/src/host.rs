@@ -1,12 +1,15 @@
 //! The real runner: shell, programs and the firewall of this host.
 //! Chooses the way by the command's kind, and puts endings into the words of an outcome.
 
-use std::ffi::OsStr;
 use std::io;
+use std::time::Duration;
 
 use knock_engine::{Order, Outcome};
 use knock_rules::Command;
 
+use crate::account::{Account, AccountError};
+use crate::at;
+use crate::deadline::left_until;
 use crate::iptables::Firewall;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
 use crate::runner::Runner;
@@ -27,25 +30,52 @@ impl Host {
 
 impl Runner for Host {
     fn run(&mut self, order: &Order) -> Outcome {
-        match &order.command {
-            Command::Shell(text) => run_program("/bin/sh", ["-c", text], order),
-            Command::Exec(words) => match words.split_first() {
-                Some((program, args)) => run_program(program, args, order),
-                None => {
-                    Outcome::Failed { why: "there is no program to run".to_owned(), again: false }
-                }
+        if let Some(minute) = order.hand_over {
+            return at::hand_over(&mut self.firewall, order, minute);
+        }
+        // at(1) waits for nobody: what it takes back at that time has to be over by then.
+        let left = order.expires.map_or(Duration::MAX, left_until);
+        if left.is_zero() {
+            let why = "the time is over, and at(1) takes it back".to_owned();
+            return Outcome::Failed { why, again: false };
+        }
+        let limit = order.timeout.min(left);
+        let words = match &order.command {
+            Command::Iptables { family, args } => {
+                return self.firewall.apply(*family, args, limit);
+            }
+            Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+            Command::Exec(words) => words.clone(),
+        };
+        match &order.user {
+            None => run_program(&words, &order.environment, limit),
+            Some(user) => match as_user(user, words, order) {
+                Ok((words, environment)) => run_program(&words, &environment, limit),
+                Err(error) => Outcome::Failed { why: error.to_string(), again: false },
             },
-            Command::Iptables { family, args } => self.firewall.apply(*family, args, order.timeout),
         }
     }
 }
 
-fn run_program<A: AsRef<OsStr>>(
-    program: &str,
-    args: impl IntoIterator<Item = A>,
+type Environment = Vec<(String, String)>;
+
+/// The words that run this command as that user, and what stands in its environment.
+fn as_user(
+    user: &str,
+    words: Vec<String>,
     order: &Order,
-) -> Outcome {
-    match process::run(program, args, &order.environment, order.timeout) {
+) -> Result<(Vec<String>, Environment), AccountError> {
+    let account = Account::find(user)?;
+    let words = account.becoming()?.into_iter().chain(words).collect();
+    let environment = account.environment().into_iter().chain(order.environment.clone());
+    Ok((words, environment.collect()))
+}
+
+fn run_program(words: &[String], environment: &[(String, String)], limit: Duration) -> Outcome {
+    let Some((program, args)) = words.split_first() else {
+        return Outcome::Failed { why: "there is no program to run".to_owned(), again: false };
+    };
+    match process::run(program, args, environment, limit) {
         Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut,
         Ok(Ended { how: Ending::Exited(status), .. }) if status.success() => Outcome::Done,
         Ok(Ended { how: Ending::Exited(status), stdout, stderr }) => {

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
+mod at;
 mod deadline;
 mod host;
 mod iptables;
@@ -13,10 +15,12 @@ mod output;
 mod pool;
 mod process;
 mod runner;
+mod shell;
 mod store;
 #[cfg(test)]
 mod testing;
 
+pub use account::{AccountError, can_run_as, find_program};
 pub use host::Host;
 pub use pool::Pool;
 pub use runner::Runner;

@@ -26,6 +26,11 @@ impl Tail {
     pub(crate) fn last_line(&self) -> Option<String> {
         lines(&self.bytes).next_back()
     }
+
+    /// All lines that are not blank, fit for a log.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        lines(&self.bytes)
+    }
 }
 
 /// The first line that is not blank, fit for a log.

@@ -72,7 +72,21 @@ pub(crate) fn run<A: AsRef<OsStr>>(
     environment: &[(String, String)],
     limit: Duration,
 ) -> Result<Ended, Trouble> {
-    run_watched(program.as_ref(), args, environment, limit, ExitNotice::of)
+    run_watched(program.as_ref(), args, environment, limit, Stdio::null(), ExitNotice::of)
+}
+
+/// The same for a program that reads `input`.
+///
+/// # Errors
+/// When it cannot be started or watched.
+pub(crate) fn run_fed<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = A>,
+    environment: &[(String, String)],
+    limit: Duration,
+    input: File,
+) -> Result<Ended, Trouble> {
+    run_watched(program.as_ref(), args, environment, limit, input.into(), ExitNotice::of)
 }
 
 fn run_watched<A: AsRef<OsStr>>(
@@ -80,6 +94,7 @@ fn run_watched<A: AsRef<OsStr>>(
     args: impl IntoIterator<Item = A>,
     environment: &[(String, String)],
     limit: Duration,
+    input: Stdio,
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
 ) -> Result<Ended, Trouble> {
     let deadline = Deadline::after(limit);
@@ -91,7 +106,7 @@ fn run_watched<A: AsRef<OsStr>>(
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
         .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -21,6 +21,10 @@ pub(crate) fn order(number: u8, command: Command) -> Order {
         environment: vec![("KNOCK_PORT".to_owned(), "22".to_owned())],
         timeout: Duration::from_secs(60),
         attempts: 0,
+        user: None,
+        on_failure: Vec::new(),
+        hand_over: None,
+        expires: None,
     }
 }
 

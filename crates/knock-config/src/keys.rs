@@ -227,9 +227,6 @@ pub enum UsedBy {
     Client,
     /// Both.
     Both,
-    /// None: a key of the original without effect here, and why. Accepted with a warning, so that
-    /// an old file starts.
-    Nobody(&'static str),
 }
 
 impl fmt::Display for UsedBy {
@@ -238,7 +235,6 @@ impl fmt::Display for UsedBy {
             Self::Daemon => "knockdaemon",
             Self::Client => "knockclient",
             Self::Both => "both",
-            Self::Nobody(_) => "none",
         })
     }
 }

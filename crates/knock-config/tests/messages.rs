@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use knock_config::report::{Colour, Sources, print};
 use knock_config::{
-    Problem, ReadOptions, SHIPPED_FORMATS, Severity, SourceText, read_client, read_daemon,
-    read_format,
+    Objection, Problem, ReadOptions, SHIPPED_FORMATS, Severity, SourceText, read_client,
+    read_daemon, read_format,
 };
 
 /// The rest of a legacy file that is right. A line is left out where the text has its key.
@@ -185,15 +185,6 @@ fn a_key_given_twice() {
     check(
         "portspan = 745-1000\nportspan = 1-256",
         "2:1 «portspan» error: 'portspan' is given twice | it takes one value, and the first is in line 1",
-    );
-}
-
-#[test]
-fn a_key_of_the_original_without_effect() {
-    check(
-        "scheduler = at",
-        "1:1 «scheduler» warning: 'scheduler' has no effect: delayed actions are kept in statedir \
-         and run by the daemon, never by at(1)",
     );
 }
 
@@ -522,4 +513,120 @@ fn all_mistakes_at_once() {
          5:12 «opn» error: unknown template 'opn' | no template is defined\n\
          6:13 «PROT» error: unknown name `PROT` | did you mean PORT?",
     );
+}
+
+/// With a template that is right for the others to lead to.
+fn templates(text: &str) -> String {
+    format!(
+        "<action>\ntemplate = tell\n</action>\n{text}\n<template page>\nexec = /bin/page\n</template>"
+    )
+}
+
+#[test]
+fn what_stands_in_after_a_failure() {
+    let tell =
+        |more: &str| templates(&format!("<template tell>\nexec = /bin/tell\n{more}\n</template>"));
+    check(&tell("onfailure = page"), "");
+    check(
+        &tell("onfailure = pge"),
+        "6:13 «pge» error: unknown template 'pge' | did you mean 'page'? (defined in line 8)",
+    );
+    check(
+        &tell("onfailure = tell"),
+        "6:13 «tell» error: 'onfailure' goes round in a circle: tell, tell\n\
+         8:11 «page» warning: template 'page' is used by no action",
+    );
+    check(
+        &tell(
+            "onfailure = a\n</template>\n<template a>\nexec = /a\nonfailure = b\n</template>\n\
+             <template b>\nexec = /b\nonfailure = a",
+        ),
+        "10:13 «b» error: 'onfailure' goes round in a circle: a, b, a\n\
+         14:13 «a» error: 'onfailure' goes round in a circle: b, a, b\n\
+         16:11 «page» warning: template 'page' is used by no action",
+    );
+    check(
+        &tell(
+            "onfailure = count\n</template>\n<template count>\nstate = state(IP)++\nexec = /a\n\
+             onfailure = page",
+        ),
+        "6:13 «count» error: template 'count' changes the state | that is done when a knock comes, \
+         not after a failure; name a template without 'state'",
+    );
+}
+
+#[test]
+fn a_user_to_run_as() {
+    let user = |command: &str| {
+        templates(&format!(
+            "<template tell>\n{command}\nuser = nobody\nonfailure = page\n</template>"
+        ))
+    };
+    check(&user("exec = /bin/tell"), "");
+    check(&user("system = tell IP"), "");
+    check(
+        &user("iptables = -I INPUT -s IP -j ACCEPT"),
+        "6:8 «nobody» error: 'iptables' changes the firewall with the daemon's own rights | leave \
+         'user' out, or run a program of that user's with 'exec'",
+    );
+    let text = with_rest(&user("exec = /bin/tell"), REST);
+    let mut options = options();
+    options.machine.user = |name| {
+        Some(Objection {
+            severity: Severity::Error,
+            message: format!("there is no user '{name}' here"),
+            help: "make one".to_owned(),
+        })
+    };
+    let source = SourceText::new("knock.conf", text);
+    let shown = show(&read_daemon(&source, &options).problems, &source);
+    assert_eq!(shown, "6:8 «nobody» error: there is no user 'nobody' here | make one\n");
+}
+
+#[test]
+fn who_keeps_what_is_delayed() {
+    let action = |delay: &str| {
+        format!(
+            "scheduler = at\n<action>\ntemplate = page\ndelay = {delay}\n</action>\n\
+             <template page>\nexec = /bin/page\n</template>"
+        )
+    };
+    check("scheduler = agenda", "");
+    check("scheduler = cron", "1:13 «cron» error: expected 'agenda' or 'at', not 'cron'");
+    check(&action("TIME"), "");
+    check(&action("15"), "");
+    check(
+        &action("30s"),
+        "4:9 «30s» warning: this is less than a minute, and at(1) knows full minutes only: it is \
+         late by up to one | with scheduler agenda the daemon keeps to the second",
+    );
+    check(
+        &action("1.5"),
+        "4:9 «1.5» warning: this is not a number of minutes, and at(1) knows full minutes only: it \
+         is late by up to one | with scheduler agenda the daemon keeps to the second",
+    );
+    check(&action("30s").replace("scheduler = at\n", "scheduler = agenda\n"), "");
+    let mut options = options();
+    options.machine.at = || {
+        Some(Objection {
+            severity: Severity::Warning,
+            message: "there is no at here".to_owned(),
+            help: "install it".to_owned(),
+        })
+    };
+    let source = SourceText::new("knock.conf", with_rest("scheduler = at", REST));
+    let shown = show(&read_daemon(&source, &options).problems, &source);
+    assert_eq!(shown, "1:13 «at» warning: there is no at here | install it\n");
+}
+
+#[test]
+fn a_file_for_the_state() {
+    check("statefile = state.json", "");
+    check(
+        "statefile = knock.conf",
+        "1:13 «knock.conf» error: this is the configuration itself; name a file of its own",
+    );
+    let source = SourceText::new("/etc/k/knock.conf", with_rest("statefile = state.json", REST));
+    let path = read_daemon(&source, &options()).value.unwrap().statefile;
+    assert_eq!(path, Some(PathBuf::from("/etc/k/state.json")));
 }

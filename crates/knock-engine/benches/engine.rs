@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 
-use knock_engine::{Action, Engine, Ledger, Now, Plan, QueuePolicy, Verdict};
+use knock_engine::{Action, Engine, Ledger, Now, Plan, QueuePolicy, Scheduler, Verdict};
 use knock_rules::{Condition, Delay, LocalTime, Names, Template, TemplateKind};
 use knock_wire::{
     AddressRule, Cipher, CipherSpec, Codec, Field, Hit, Knock, PortSpan, Secret, Shape, Value,
@@ -81,6 +81,8 @@ fn engine(max_clients: u32) -> Engine {
         command: Some(Template::parse_iptables(TemplateKind::Iptables, rule, &names).unwrap()),
         state: Vec::new(),
         timeout: Duration::from_secs(30),
+        user: None,
+        on_failure: Vec::new(),
     };
     let rule = "-p tcp -s IP/32 --dport PORT --syn -j ACCEPT";
     let plan = Plan {
@@ -93,6 +95,7 @@ fn engine(max_clients: u32) -> Engine {
             timeout: Some(Duration::from_secs(60)),
             max_clients: max_clients as usize,
         },
+        scheduler: Scheduler::Agenda,
     };
     Engine::new(plan, Ledger::new())
 }

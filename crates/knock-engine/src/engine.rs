@@ -41,6 +41,8 @@ pub struct Finished {
     pub changes: Vec<Change>,
     /// What becomes of the order.
     pub fate: Fate,
+    /// The template of its `onfailure` that is run now.
+    pub follow_up: Option<String>,
 }
 
 /// What became of all hits since the start.
@@ -107,11 +109,10 @@ impl Engine {
                 queue.empty();
                 self.counters.accepted += 1;
                 let memory = self.ledger.memory_mut();
-                let judgement =
-                    judge(&self.plan.actions, &knock, client, now, memory, self.last_id);
+                let judgement = judge(&self.plan, &knock, client, now, memory, self.last_id);
                 let Judgement { mut orders, written, faults, judged } = judgement;
-                if let Some(last) = orders.last() {
-                    self.last_id = last.id;
+                if let Some(last) = orders.iter().map(|order| order.id).max() {
+                    self.last_id = last;
                 }
                 let renewed = self.renew(&mut orders);
                 let scheduled = orders.iter().cloned().map(Change::Scheduled);
@@ -174,8 +175,24 @@ impl Engine {
             Fate::Again { after, tries } => self.again(now, &order, after, tries),
             fate => (fate, Change::Finished(id)),
         };
-        self.ledger.apply(&change);
-        Some(Finished { order, changes: vec![change], fate })
+        let next = OrderId(self.last_id.0 + 1);
+        let (follower, follow_up) = if fate == Fate::KeptHere {
+            (Some(order.kept_here(next)), None)
+        } else if retry::has_failed(&order, fate) {
+            let fallback = order.fallback(next);
+            let template = fallback.as_ref().map(|fallback| fallback.template.clone());
+            (fallback, template)
+        } else {
+            (None, None)
+        };
+        let mut changes = vec![change];
+        if let Some(mut follower) = follower {
+            self.last_id = next;
+            changes.extend(self.renew(std::slice::from_mut(&mut follower)));
+            changes.push(Change::Scheduled(follower));
+        }
+        self.commit(&changes);
+        Some(Finished { order, changes, fate, follow_up })
     }
 
     /// Goes by another plan from now on. Agenda and memory stay as they are; queues stay where the
@@ -215,7 +232,8 @@ impl Engine {
             let renewed = agenda.replaced_by(order).any(|later| later.id > order.id);
             if renewed { Fate::Replaced } else { Fate::Again { after, tries } }
         } else {
-            let too_late = agenda.last_try(order.client).is_some_and(|last| due >= last);
+            let last = [agenda.last_try(order.client), order.expires].into_iter().flatten().min();
+            let too_late = last.is_some_and(|last| due >= last);
             if too_late { Fate::GivenUp { tries } } else { Fate::Again { after, tries } }
         };
         let change = match fate {

@@ -2,13 +2,14 @@
 //! Decides only: carries nothing out, and leaves the memory as it found it.
 
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 
-use knock_rules::{EvalError, Memory, MemoryChange, Scope, environment};
+use knock_rules::{Command, EvalError, Memory, MemoryChange, Scope, Template, environment};
 use knock_wire::Knock;
 
 use crate::now::Now;
-use crate::order::{Order, OrderId};
-use crate::plan::Action;
+use crate::order::{Fallback, Order, OrderId};
+use crate::plan::{Action, Plan, Scheduler};
 use crate::verdict::{Judged, Says};
 
 /// What all matching actions together ask for.
@@ -27,7 +28,7 @@ pub(crate) struct Judgement {
 /// whole. If it has a delay, everything is: an opening must not go out without the closing that was
 /// to follow it.
 pub(crate) fn judge(
-    actions: &[Action],
+    plan: &Plan,
     knock: &Knock,
     client: IpAddr,
     now: &Now,
@@ -36,7 +37,7 @@ pub(crate) fn judge(
 ) -> Judgement {
     let mut trial = Trial { knock, client, now, memory, written: Vec::new(), undo: Vec::new() };
     let mut judgement = Judgement::default();
-    for action in actions {
+    for action in &plan.actions {
         let (written, undone) = (trial.written.len(), trial.undo.len());
         debug_assert_eq!(written, undone, "each change has its way back");
         let condition = trial.condition(action);
@@ -59,11 +60,57 @@ pub(crate) fn judge(
         }
         trial.take_back_to(written);
     }
-    for (order, id) in judgement.orders.iter_mut().zip(ids_after.0 + 1..) {
+    if plan.scheduler == Scheduler::At {
+        hand_over(&mut judgement.orders);
+    }
+    // Lower ids go first: nothing opens before at(1) has what closes it.
+    let (first, then): (Vec<_>, Vec<_>) =
+        judgement.orders.iter_mut().partition(|order| order.hand_over.is_some());
+    for (order, id) in first.into_iter().chain(then).zip(ids_after.0 + 1..) {
         order.id = OrderId(id);
     }
     judgement.written = trial.end();
     judgement
+}
+
+/// What has a delay goes to at(1), and the rest has to be done before at(1) takes it back.
+fn hand_over(orders: &mut [Order]) {
+    for order in orders.iter_mut().filter(|order| order.is_delayed()) {
+        let minute = next_full_minute(order.due);
+        order.due = order.due.checked_sub(order.delay).unwrap_or(order.due);
+        order.hand_over = Some(minute);
+    }
+    let first_job = orders.iter().filter_map(|order| order.hand_over).min();
+    for order in orders.iter_mut().filter(|order| order.hand_over.is_none()) {
+        order.expires = first_job;
+    }
+}
+
+/// at(1) knows full minutes only. The next and not the last: nothing closes early.
+fn next_full_minute(time: SystemTime) -> SystemTime {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let minutes = since.as_secs() / MINUTE.as_secs();
+    let full = minutes * MINUTE.as_secs();
+    let is_full = since == Duration::from_secs(full);
+    let full = if is_full { full } else { full + MINUTE.as_secs() };
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(full)).unwrap_or(time)
+}
+
+/// What would be run after a failure has its values now: the knock is not kept until then.
+fn filled(
+    templates: &[Fallback<Template>],
+    scope: &Scope<'_>,
+) -> Result<Vec<Fallback<Command>>, EvalError> {
+    let fill = |fallback: &Fallback<Template>| {
+        Ok(Fallback {
+            template: fallback.template.clone(),
+            command: fallback.command.fill(scope)?,
+            user: fallback.user.clone(),
+            timeout: fallback.timeout,
+        })
+    };
+    templates.iter().map(fill).collect()
 }
 
 /// One knock being judged. The memory is written to while it lasts, so that later actions see what
@@ -91,7 +138,7 @@ impl Trial<'_> {
                 let scope = self.scope();
                 let delay = match &action.delay {
                     Some(delay) => delay.after(&scope)?,
-                    None => std::time::Duration::ZERO,
+                    None => Duration::ZERO,
                 };
                 Some(Order {
                     id: OrderId::default(),
@@ -106,6 +153,10 @@ impl Trial<'_> {
                     environment: environment(&scope),
                     timeout: action.timeout,
                     attempts: 0,
+                    user: action.user.clone(),
+                    on_failure: filled(&action.on_failure, &scope)?,
+                    hand_over: None,
+                    expires: None,
                 })
             }
         };

@@ -40,12 +40,59 @@ pub struct Order {
     pub timeout: Duration,
     /// How often it has been tried in vain.
     pub attempts: u32,
+    /// As which user it runs; `None`: as the daemon's.
+    pub user: Option<String>,
+    /// What is run when it has failed for good: the first, and when that fails the next.
+    pub on_failure: Vec<Fallback<Command>>,
+    /// To be handed to at(1), which runs it at this full minute, instead of being run.
+    pub hand_over: Option<SystemTime>,
+    /// Not to be run any more from this time on: at(1) then takes back what it would do.
+    pub expires: Option<SystemTime>,
+}
+
+/// What is run in place of a command that failed; `C` is a template in the plan, and a command in
+/// an order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback<C> {
+    /// The template's name.
+    pub template: String,
+    /// What it runs.
+    pub command: C,
+    /// As which user; `None`: as the daemon's.
+    pub user: Option<String>,
+    /// How long it may take.
+    pub timeout: Duration,
 }
 
 impl Order {
-    /// Whether it takes back, as far as one can tell, what was done at once.
+    /// Whether it takes back, as far as one can tell, what was done at once, and waits here for its
+    /// time.
     pub(crate) fn is_delayed(&self) -> bool {
-        !self.delay.is_zero()
+        !self.delay.is_zero() && self.hand_over.is_none()
+    }
+
+    /// The order that takes the place of this one after it has failed for good.
+    ///
+    /// It keeps its delay, so that what takes back is tried as often as that wants; and its time,
+    /// which is before that of any closing that was to follow: the sequence stays what it was.
+    pub(crate) fn fallback(&self, id: OrderId) -> Option<Self> {
+        let (first, rest) = self.on_failure.split_first()?;
+        Some(Self {
+            id,
+            template: first.template.clone(),
+            command: first.command.clone(),
+            user: first.user.clone(),
+            timeout: first.timeout,
+            on_failure: rest.to_vec(),
+            attempts: 0,
+            ..self.clone()
+        })
+    }
+
+    /// The same order, kept in the agenda until its time since at(1) did not take it.
+    pub(crate) fn kept_here(&self, id: OrderId) -> Self {
+        let due = self.due.checked_add(self.delay).unwrap_or(self.due);
+        Self { id, due, hand_over: None, attempts: 0, ..self.clone() }
     }
 
     /// A rule is in or out, however often it was asked for; a program does something each time.
@@ -65,6 +112,11 @@ pub enum Outcome {
     Done,
     /// The world was already as the order wants it.
     AlreadySo,
+    /// at(1) has it now, and runs it at its time.
+    HandedOver {
+        /// The number that at(1) gave it.
+        job: u64,
+    },
     /// It failed.
     Failed {
         /// In plain words, for the log.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use knock_rules::{Condition, Delay, StateUpdate, Template};
 use knock_wire::Codec;
 
+use crate::order::Fallback;
+
 /// Everything that the engine goes by. A reload replaces it as a whole.
 #[derive(Debug)]
 pub struct Plan {
@@ -15,6 +17,19 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// How long and for how many clients hits are remembered.
     pub queue: QueuePolicy,
+    /// Who keeps what has a delay until its time.
+    pub scheduler: Scheduler,
+}
+
+/// Who keeps delayed orders until their time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheduler {
+    /// The agenda of the ledger.
+    #[default]
+    Agenda,
+    /// at(1): each is handed over before anything else of its knock is done. What at(1) does not
+    /// take stays in the agenda.
+    At,
 }
 
 /// The bounds of what strangers can make us remember.
@@ -43,4 +58,8 @@ pub struct Action {
     pub state: Vec<StateUpdate>,
     /// How long its command may take.
     pub timeout: Duration,
+    /// As which user its command runs; `None`: as the daemon's.
+    pub user: Option<String>,
+    /// What is run when its command has failed for good: the first, and when that fails the next.
+    pub on_failure: Vec<Fallback<Template>>,
 }

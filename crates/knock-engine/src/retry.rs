@@ -27,6 +27,8 @@ pub enum Fate {
     },
     /// It failed, but a later knock has brought the same closing, which does for both; struck out.
     Replaced,
+    /// at(1) did not take it: it waits in the agenda, and is run from there.
+    KeptHere,
     /// It failed and stays in the agenda.
     Again {
         /// How long until the next try.
@@ -39,10 +41,27 @@ pub enum Fate {
 /// What this outcome means for this order.
 pub(crate) fn fate(order: &Order, outcome: &Outcome) -> Fate {
     let tries = order.attempts.saturating_add(1);
+    if order.hand_over.is_some() {
+        return match outcome {
+            Outcome::Done | Outcome::AlreadySo | Outcome::HandedOver { .. } => Fate::Done,
+            // Not tried again: until that has an end, nothing of the knock would be done.
+            Outcome::Failed { .. } | Outcome::TimedOut => Fate::KeptHere,
+        };
+    }
     match most_tries(order, outcome) {
         Most::Enough => Fate::Done,
         Most::Times(most) if tries >= most => Fate::GivenUp { tries },
         Most::Times(_) | Most::ForEver => Fate::Again { after: pause_after(tries), tries },
+    }
+}
+
+/// Whether this try is the one after which `onfailure` is run. A rule that takes back is tried for
+/// ever, and so counts as failed once when any other rule would be given up; its tries go on.
+pub(crate) fn has_failed(order: &Order, fate: Fate) -> bool {
+    match fate {
+        Fate::GivenUp { .. } => true,
+        Fate::Again { tries, .. } => order.is_delayed_rule() && tries == TRIES_OF_A_RULE,
+        Fate::Done | Fate::Replaced | Fate::KeptHere => false,
     }
 }
 
@@ -54,7 +73,7 @@ enum Most {
 
 fn most_tries(order: &Order, outcome: &Outcome) -> Most {
     let helps = match outcome {
-        Outcome::Done | Outcome::AlreadySo => return Most::Enough,
+        Outcome::Done | Outcome::AlreadySo | Outcome::HandedOver { .. } => return Most::Enough,
         Outcome::Failed { again, .. } => *again,
         // A rule is put in once however often it is asked for; a program has done nobody knows what.
         Outcome::TimedOut => order.is_rule(),

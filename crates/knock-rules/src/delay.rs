@@ -38,6 +38,16 @@ impl Delay {
         Ok(Self { length })
     }
 
+    /// How long it is, where it is the same for every knock and can be seen to be.
+    #[must_use]
+    pub fn fixed(&self) -> Option<Duration> {
+        match &self.length {
+            Length::Fixed(length) => Some(*length),
+            Length::Minutes(Expr::Number(minutes)) => Some(bounded(minutes * 60.0)),
+            Length::Minutes(_) => None,
+        }
+    }
+
     /// How long to wait after this knock: never less than nothing, never more than [`MAX_DELAY`].
     ///
     /// # Errors

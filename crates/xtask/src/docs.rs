@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use knock_config::keys::{KEYS, Key, Repeats, UsedBy, Within};
+use knock_config::keys::{KEYS, Repeats, Within};
 
 /// Writes them, or with `check` tells which are not up to date.
 pub(crate) fn run(root: &Path, check: bool) -> Vec<String> {
@@ -50,7 +50,7 @@ fn configuration() -> String {
          Two syntaxes, one meaning: `.conf` is the Apache-like text of the original, `.yaml` and `.yml` \
          are YAML with the same names and the same tree. `<template open>` is `template: {{open: …}}`, a \
          repeated `<action>` is a list. `knockdaemon check` reports every mistake with its place.\n\n\
-         A relative `keyfile` is meant from the folder of the file that names it; `logfile` and `statedir` \
+         A relative `keyfile` or `statefile` is meant from the folder of the file that names it; `logfile` and `statedir` \
          from the folder that the program runs in, as in the original. Times are seconds, where nothing \
          else is said, or have a unit: `90s`, `5m`, `2h`, `1d`.\n"
     );
@@ -69,18 +69,11 @@ fn configuration() -> String {
                 key.name,
                 cell(&key.kind.to_string()),
                 key.used_by,
-                cell(&about(key)),
+                cell(key.about),
             ));
         }
     }
     page
-}
-
-fn about(key: &Key) -> String {
-    match key.used_by {
-        UsedBy::Nobody(why) => format!("{} No effect: {why}.", key.about),
-        _ => key.about.to_owned(),
-    }
 }
 
 /// Text that does not break a table.

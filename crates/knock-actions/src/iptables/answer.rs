@@ -33,9 +33,9 @@ pub(super) struct Complaint {
     again: bool,
 }
 
-const NOT_THERE: [&str; 2] =
+pub(super) const NOT_THERE: [&str; 2] =
     ["does a matching rule exist in that chain", "No chain/target/match by that name"];
-const THERE_ALREADY: &str = "Chain already exists";
+pub(super) const THERE_ALREADY: &str = "Chain already exists";
 /// In a second line, where the first says that "Can't lock" failed.
 const LOCKED: &str = "holding the xtables lock";
 const NOT_PERMITTED: [&str; 2] = ["Permission denied", "Operation not permitted"];

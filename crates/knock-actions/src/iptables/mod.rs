@@ -9,6 +9,7 @@ mod answer;
 mod intent;
 mod lane;
 mod quote;
+mod script;
 mod watched;
 
 use std::fmt;
@@ -50,6 +51,8 @@ const IP6TABLES: &[&str] = &[
 ];
 /// The first version with `-C`.
 const HAS_CHECK: Version = Version(1, 4, 11);
+/// The first version with `-w`, which waits for the lock.
+const HAS_WAIT: Version = Version(1, 4, 20);
 /// The first version whose `-w` takes a number of seconds.
 const HAS_WAIT_SECONDS: Version = Version(1, 6, 0);
 
@@ -82,6 +85,16 @@ impl Firewall {
             Ok(steps) => carry_out(program, steps, deadline),
             Err(outcome) => outcome,
         }
+    }
+
+    /// The same for a shell that runs it later, without us.
+    pub(crate) fn script(
+        &mut self,
+        family: Family,
+        args: &[String],
+        limit: Duration,
+    ) -> Result<String, Outcome> {
+        Ok(self.program(family, Deadline::after(limit))?.script(args))
     }
 
     fn program(&mut self, family: Family, deadline: Deadline) -> Result<Program, Outcome> {

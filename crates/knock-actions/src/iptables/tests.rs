@@ -29,6 +29,7 @@ fn tell(outcome: Outcome) -> String {
     match outcome {
         Outcome::Done => "done".to_owned(),
         Outcome::AlreadySo => "already so".to_owned(),
+        Outcome::HandedOver { .. } => "handed over".to_owned(),
         Outcome::TimedOut => "timed out".to_owned(),
         Outcome::Failed { why, again: true } => format!("again: {why}"),
         Outcome::Failed { why, again: false } => format!("failed: {why}"),
@@ -230,4 +231,47 @@ fn a_program_that_is_missing_or_old_is_named() {
     check("BusyBox\n", Err("does not tell a version"));
     assert!(!Program { path: "iptables", version: Version(1, 4, 21) }.takes_wait_seconds());
     assert!(Program { path: "iptables", version: Version(1, 6, 0) }.takes_wait_seconds());
+}
+
+/// The same promise without us: what at(1) runs keeps it as well.
+#[test]
+fn a_rule_that_a_shell_runs_is_there_once_and_then_gone() {
+    let name = "iptables::tests::a_rule_that_a_shell_runs_is_there_once_and_then_gone";
+    if !is_inside(name, "-Urn") {
+        return;
+    }
+    let mut firewall = Firewall::default();
+    let mut sh = |args: &[String]| {
+        let text = firewall.script(Family::V4, args, LONG).unwrap();
+        let output = Command::new("/bin/sh").env("LANG", "C").args(["-c", &text]).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), said)
+    };
+    let quiet = (true, String::new());
+    let mut rule = words("-I INPUT 1 -s 192.0.2.7/32 -m comment --comment ? -j ACCEPT");
+    rule[8] = "it's $(so) `it` \"is\"\n; \\".to_owned();
+    assert_eq!(sh(&rule), quiet);
+    assert_eq!(sh(&rule), quiet);
+    assert_eq!(rules("iptables", "-S INPUT").len(), 1);
+    rule[0] = "-D".to_owned();
+    rule.remove(2);
+    assert_eq!(sh(&rule), quiet);
+    assert_eq!(sh(&rule), quiet);
+    assert_eq!(rules("iptables", "-S INPUT").len(), 0);
+    // Whoever put it in twice, it is gone.
+    let plain = "INPUT -s 192.0.2.7 -j ACCEPT";
+    for _ in 0..2 {
+        let inserted = Command::new("iptables").args(words(&format!("-I {plain}"))).status();
+        assert!(inserted.unwrap().success());
+    }
+    assert_eq!(sh(&words(&format!("-D {plain}"))), quiet);
+    assert_eq!(rules("iptables", "-S INPUT").len(), 0);
+
+    for line in ["-N knocked", "-N knocked", "-F knocked", "-X knocked", "-X knocked"] {
+        assert_eq!(sh(&words(line)), quiet, "{line}");
+    }
+    for line in ["-D INPUT --bogus", "-I INPUT --bogus", "-N a\u{7f}/b -t none"] {
+        let (success, said) = sh(&words(line));
+        assert!(!success && !said.is_empty(), "{line}: {said}");
+    }
 }

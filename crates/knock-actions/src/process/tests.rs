@@ -86,7 +86,15 @@ fn a_leader_that_ignores_sigterm_is_killed() {
 #[test]
 fn without_pidfd_a_thread_waits() {
     let run = |text: &str, limit| {
-        run_watched("/bin/sh".as_ref(), ["-c", text], &[], limit, ExitNotice::by_thread).unwrap()
+        run_watched(
+            "/bin/sh".as_ref(),
+            ["-c", text],
+            &[],
+            limit,
+            Stdio::null(),
+            ExitNotice::by_thread,
+        )
+        .unwrap()
     };
     assert!(has_ended(&run("echo hello", NEVER)));
     let soon = Duration::from_millis(50);

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_engine::{Change, Ledger, Order, OrderId};
+use knock_engine::{Change, Fallback, Ledger, Order, OrderId};
 use knock_rules::{Command, Family};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -53,7 +53,7 @@ pub(super) fn load(connection: &Connection, ledger: &mut Ledger) -> Result<(), F
 }
 
 const COLUMNS: &str = "id, client, action, template, due_ns, delay_ns, kind, command, environment, \
-                       timeout_ns, attempts, seal";
+                       timeout_ns, attempts, user, on_failure, hand_over_ns, expires_ns, seal";
 
 /// What stands in the table.
 #[derive(Debug)]
@@ -69,16 +69,16 @@ struct OrderRow {
     environment: String,
     timeout_ns: i64,
     attempts: i64,
+    user: Option<String>,
+    on_failure: Option<String>,
+    hand_over_ns: Option<i64>,
+    expires_ns: Option<i64>,
     seal: i64,
 }
 
 impl OrderRow {
     fn of(order: &Order) -> Self {
-        let (kind, command) = match &order.command {
-            Command::Shell(text) => ("shell", text.clone()),
-            Command::Exec(words) => ("exec", json(words)),
-            Command::Iptables { family, args } => (family.program(), json(args)),
-        };
+        let (kind, command) = command_columns(&order.command);
         let mut row = Self {
             id: order.id.0.cast_signed(),
             client: order.client.to_string(),
@@ -91,6 +91,10 @@ impl OrderRow {
             environment: json(&pairs(&order.environment)),
             timeout_ns: nanoseconds(order.timeout),
             attempts: order.attempts.into(),
+            user: order.user.clone(),
+            on_failure: (!order.on_failure.is_empty()).then(|| fallbacks_column(&order.on_failure)),
+            hand_over_ns: order.hand_over.map(since_epoch),
+            expires_ns: order.expires.map(since_epoch),
             seal: 0,
         };
         row.seal = row.right_seal();
@@ -110,7 +114,11 @@ impl OrderRow {
             environment: row.get(8)?,
             timeout_ns: row.get(9)?,
             attempts: row.get(10)?,
-            seal: row.get(11)?,
+            user: row.get(11)?,
+            on_failure: row.get(12)?,
+            hand_over_ns: row.get(13)?,
+            expires_ns: row.get(14)?,
+            seal: row.get(15)?,
         })
     }
 
@@ -130,22 +138,22 @@ impl OrderRow {
             template: self.template,
             due: from_epoch(self.due_ns)?,
             delay: Duration::from_nanos(self.delay_ns.try_into().ok()?),
-            command: match self.kind.as_str() {
-                "shell" => Command::Shell(self.command),
-                "exec" => Command::Exec(serde_json::from_str(&self.command).ok()?),
-                kind => Command::Iptables {
-                    family: [Family::V4, Family::V6].into_iter().find(|it| it.program() == kind)?,
-                    args: serde_json::from_str(&self.command).ok()?,
-                },
-            },
+            command: command_of(&self.kind, self.command)?,
             environment: serde_json::from_str(&self.environment).ok()?,
             timeout: Duration::from_nanos(self.timeout_ns.try_into().ok()?),
             attempts: self.attempts.try_into().ok()?,
+            user: self.user,
+            on_failure: match self.on_failure {
+                Some(text) => fallbacks_of(&text)?,
+                None => Vec::new(),
+            },
+            hand_over: optional(self.hand_over_ns, from_epoch)?,
+            expires: optional(self.expires_ns, from_epoch)?,
         })
     }
 
     fn right_seal(&self) -> i64 {
-        Seal::of("agenda")
+        let seal = Seal::of("agenda")
             .number(self.id)
             .text(&self.client)
             .text(&self.action)
@@ -156,13 +164,19 @@ impl OrderRow {
             .text(&self.command)
             .text(&self.environment)
             .number(self.timeout_ns)
-            .number(self.attempts)
-            .column()
+            .number(self.attempts);
+        // Only what is there counts, so that a row of the first tables keeps its seal.
+        let seal = self.user.iter().fold(seal, |seal, user| seal.text("user").text(user));
+        let on_failure = self.on_failure.iter();
+        let seal = on_failure.fold(seal, |seal, text| seal.text("on_failure").text(text));
+        let times = [("hand_over", self.hand_over_ns), ("expires", self.expires_ns)];
+        let times = times.into_iter().filter_map(|(name, time)| Some((name, time?)));
+        times.fold(seal, |seal, (name, time)| seal.text(name).number(time)).column()
     }
 }
 
 fn insert(verb: &str, connection: &Connection, row: &OrderRow) -> Result<(), Fault> {
-    let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12";
+    let places = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16";
     let sql = format!("{verb} INTO agenda ({COLUMNS}) VALUES ({places})");
     connection.prepare_cached(&sql)?.execute(params![
         row.id,
@@ -176,6 +190,10 @@ fn insert(verb: &str, connection: &Connection, row: &OrderRow) -> Result<(), Fau
         row.environment,
         row.timeout_ns,
         row.attempts,
+        row.user,
+        row.on_failure,
+        row.hand_over_ns,
+        row.expires_ns,
         row.seal,
     ])?;
     Ok(())
@@ -207,6 +225,55 @@ fn greatest(connection: &Connection) -> Result<Option<OrderId>, Fault> {
 
 fn greatest_seal(id: i64) -> i64 {
     Seal::of("greatest").number(id).column()
+}
+
+/// Which kind it is, and the rest of it.
+fn command_columns(command: &Command) -> (&'static str, String) {
+    match command {
+        Command::Shell(text) => ("shell", text.clone()),
+        Command::Exec(words) => ("exec", json(words)),
+        Command::Iptables { family, args } => (family.program(), json(args)),
+    }
+}
+
+fn command_of(kind: &str, command: String) -> Option<Command> {
+    Some(match kind {
+        "shell" => Command::Shell(command),
+        "exec" => Command::Exec(serde_json::from_str(&command).ok()?),
+        kind => Command::Iptables {
+            family: [Family::V4, Family::V6].into_iter().find(|it| it.program() == kind)?,
+            args: serde_json::from_str(&command).ok()?,
+        },
+    })
+}
+
+/// A list of lists: template, kind, command, user, nanoseconds.
+fn fallbacks_column(fallbacks: &[Fallback<Command>]) -> String {
+    let row = |fallback: &Fallback<Command>| {
+        let (kind, command) = command_columns(&fallback.command);
+        let timeout = nanoseconds(fallback.timeout);
+        serde_json::json!([fallback.template, kind, command, fallback.user, timeout])
+    };
+    serde_json::Value::Array(fallbacks.iter().map(row).collect()).to_string()
+}
+
+fn fallbacks_of(text: &str) -> Option<Vec<Fallback<Command>>> {
+    type Columns = (String, String, String, Option<String>, u64);
+    let rows: Vec<Columns> = serde_json::from_str(text).ok()?;
+    rows.into_iter()
+        .map(|(template, kind, command, user, timeout)| {
+            let command = command_of(&kind, command)?;
+            Some(Fallback { template, command, user, timeout: Duration::from_nanos(timeout) })
+        })
+        .collect()
+}
+
+/// Nothing stays nothing; what is there has to make sense.
+fn optional<T, U>(value: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match value {
+        None => Some(None),
+        Some(value) => read(value).map(Some),
+    }
 }
 
 fn json<T: Into<serde_json::Value> + Clone>(words: &[T]) -> String {

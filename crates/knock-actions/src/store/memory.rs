@@ -19,13 +19,32 @@ pub(super) fn remember(connection: &Connection, change: &MemoryChange) -> Result
     Ok(())
 }
 
-/// Puts all that is stored into the ledger.
-pub(super) fn load(connection: &Connection, ledger: &mut Ledger) -> Result<(), Fault> {
+/// Counts how often the variable was changed. Its row is the only one whose path has no key.
+pub(super) fn count(connection: &Connection, generation: u64) -> Result<(), Fault> {
+    #[expect(clippy::cast_precision_loss, reason = "2^53 knocks are never reached")]
+    let value = Some(MemoryValue::Number(generation as f64));
+    remember(connection, &MemoryChange { path: Vec::new(), value })
+}
+
+/// Puts all that is stored into the ledger, and returns how often it was changed.
+pub(super) fn load(connection: &Connection, ledger: &mut Ledger) -> Result<u64, Fault> {
     let mut statement = connection.prepare("SELECT path, number, text, seal FROM memory")?;
+    let mut generation = 0;
     for row in statement.query_map((), EntryRow::read)? {
-        ledger.apply(&Change::Remembered(row?.change()?));
+        let change = row?.change()?;
+        match change.value {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "written by `count`"
+            )]
+            Some(MemoryValue::Number(number)) if change.path.is_empty() => {
+                generation = number as u64;
+            }
+            _ => ledger.apply(&Change::Remembered(change)),
+        }
     }
-    Ok(())
+    Ok(generation)
 }
 
 /// What stands in the table. Without number and text, it is the number that is none: SQLite has no

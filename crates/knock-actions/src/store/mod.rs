@@ -28,6 +28,8 @@ pub struct Store {
     connection: Connection,
     database: PathBuf,
     identity: Identity,
+    /// How often the state variable was changed here.
+    generation: u64,
     folder: Folder,
 }
 
@@ -45,7 +47,7 @@ impl Store {
             Ok(()) => read(&database),
             Err(what) => Err(Fault::Damage(what)),
         };
-        let (connection, ledger) = match opened {
+        let (connection, ledger, generation) = match opened {
             Err(Fault::Damage(what)) => {
                 notices.push(folder.set_aside(what)?);
                 // Of the new one there is nothing to tell.
@@ -56,7 +58,7 @@ impl Store {
         }
         .map_err(|fault| fault.at(&database))?;
         let identity = folder.identity()?;
-        Ok((Self { connection, database, identity, folder }, ledger, notices))
+        Ok((Self { connection, database, identity, generation, folder }, ledger, notices))
     }
 
     /// Makes changes durable, all of them or none. Durable on return: a power cut does not undo it.
@@ -71,11 +73,23 @@ impl Store {
         if self.folder.identity()? != self.identity {
             return Err(StoreError::Gone { path: self.database.clone() });
         }
-        write(&mut self.connection, changes).map_err(|fault| fault.at(&self.database))
+        let remembers = changes.iter().any(|change| matches!(change, Change::Remembered(_)));
+        let generation = self.generation + u64::from(remembers);
+        write(&mut self.connection, changes, generation)
+            .map_err(|fault| fault.at(&self.database))?;
+        self.generation = generation;
+        Ok(())
+    }
+
+    /// How often the state variable was changed in this store: two copies of it with the same
+    /// number, made by this store, are the same.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 }
 
-fn read(database: &Path) -> Result<(Connection, Ledger), Fault> {
+fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(database, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
@@ -83,11 +97,11 @@ fn read(database: &Path) -> Result<(Connection, Ledger), Fault> {
     schema::ensure(&mut connection)?;
     let mut ledger = Ledger::new();
     agenda::load(&connection, &mut ledger)?;
-    memory::load(&connection, &mut ledger)?;
-    Ok((connection, ledger))
+    let generation = memory::load(&connection, &mut ledger)?;
+    Ok((connection, ledger, generation))
 }
 
-fn write(connection: &mut Connection, changes: &[Change]) -> Result<(), Fault> {
+fn write(connection: &mut Connection, changes: &[Change], generation: u64) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for change in changes {
         match change {
@@ -98,6 +112,9 @@ fn write(connection: &mut Connection, changes: &[Change]) -> Result<(), Fault> {
             Change::Finished(id) => agenda::strike_out(&transaction, *id)?,
             Change::Remembered(change) => memory::remember(&transaction, change)?,
         }
+    }
+    if changes.iter().any(|change| matches!(change, Change::Remembered(_))) {
+        memory::count(&transaction, generation)?;
     }
     Ok(transaction.commit()?)
 }

@@ -7,7 +7,7 @@ use super::error::Fault;
 
 /// Version of the tables below, kept in SQLite's `user_version`. Whoever changes a table adds one,
 /// and a step from each older version.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 /// Says to `file` and to us whose database it is: "knok".
 const APPLICATION: i64 = 0x6b6e_6f6b;
 /// Pages in the write-ahead log (4 KiB each) before they move into the database.
@@ -21,7 +21,8 @@ const TABLES: [(&str, &str); 3] = [
         "CREATE TABLE agenda (id INTEGER PRIMARY KEY, client TEXT NOT NULL, action TEXT NOT NULL, \
          template TEXT NOT NULL, due_ns INTEGER NOT NULL, delay_ns INTEGER NOT NULL, \
          kind TEXT NOT NULL, command TEXT NOT NULL, environment TEXT NOT NULL, \
-         timeout_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, seal INTEGER NOT NULL) STRICT",
+         timeout_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, user TEXT, on_failure TEXT, \
+         hand_over_ns INTEGER, expires_ns INTEGER, seal INTEGER NOT NULL) STRICT",
     ),
     (
         "greatest",
@@ -33,6 +34,16 @@ const TABLES: [(&str, &str); 3] = [
         "CREATE TABLE memory (path TEXT PRIMARY KEY, number REAL, text TEXT, \
          seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
+];
+
+/// From version 1, which had an agenda without users, fallbacks and at(1). SQLite remembers a table as
+/// it was spelled, so it is made anew and not altered.
+const FROM_1: [&str; 3] = [
+    "ALTER TABLE agenda RENAME TO agenda_1",
+    "INSERT INTO agenda (id, client, action, template, due_ns, delay_ns, kind, command, \
+     environment, timeout_ns, attempts, seal) SELECT id, client, action, template, due_ns, \
+     delay_ns, kind, command, environment, timeout_ns, attempts, seal FROM agenda_1",
+    "DROP TABLE agenda_1",
 ];
 
 /// How this program works with every database of its own.
@@ -65,10 +76,26 @@ pub(super) fn ensure(connection: &mut Connection) -> Result<(), Fault> {
         return Err(Fault::Newer(version));
     }
     let application = pragma(connection, "application_id")?;
-    if version < VERSION || application != APPLICATION {
+    if version < 1 || application != APPLICATION {
         return Err(Fault::Damage("it holds something else".to_owned()));
     }
+    if version == 1 {
+        from_1(connection)?;
+    }
     sound(connection)
+}
+
+fn from_1(connection: &mut Connection) -> Result<(), Fault> {
+    let [rename, copy, drop] = FROM_1;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(rename)?;
+    for (_, statement) in TABLES.iter().filter(|(name, _)| *name == "agenda") {
+        transaction.execute_batch(statement)?;
+    }
+    transaction.execute_batch(copy)?;
+    transaction.execute_batch(drop)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 fn create(connection: &mut Connection) -> Result<(), Fault> {

@@ -334,6 +334,26 @@ pub const KEYS: &[Key] = &[
         UsedBy::Daemon,
         "The folder that keeps delayed actions and the state variable across restarts.",
     ),
+    key(
+        Within::Top,
+        "statefile",
+        Kind::Path,
+        "",
+        UsedBy::Daemon,
+        "A readable copy of the state variable in JSON, written after each knock that changed it. \
+         What you change in it while the daemon is stopped is taken over at the next start. \
+         Relative to the folder of this file.",
+    ),
+    key(
+        Within::Top,
+        "scheduler",
+        Kind::OneOf(&["agenda", "at"]),
+        "agenda",
+        UsedBy::Daemon,
+        "Who keeps delayed actions until their time: the daemon's own agenda, or at(1), as in the \
+         original. at(1) knows full minutes only, tries nothing again, and cannot be told of a \
+         renewed knock.",
+    ),
     // What is done.
     key(
         Within::Top,
@@ -442,23 +462,6 @@ pub const KEYS: &[Key] = &[
         "iptables",
         UsedBy::Client,
         "The logformat of the lines that logtofile writes.",
-    ),
-    // Known, without effect.
-    key(
-        Within::Top,
-        "statefile",
-        Kind::Path,
-        "",
-        UsedBy::Nobody("the state variable is kept in statedir across restarts, always"),
-        "Where the original kept the state variable.",
-    ),
-    key(
-        Within::Top,
-        "scheduler",
-        Kind::Name,
-        "",
-        UsedBy::Nobody("delayed actions are kept in statedir and run by the daemon, never by at(1)"),
-        "Who ran the original's delayed actions.",
     ),
     // <actions>
     key(Within::Actions, "action", Kind::Block, "", UsedBy::Daemon, "An action.").repeats(),
@@ -571,6 +574,24 @@ pub const KEYS: &[Key] = &[
         "30s, 1h for system",
         UsedBy::Daemon,
         "How long the command may run before it is ended. Other commands for the same client wait.",
+    ),
+    key(
+        Within::Template,
+        "user",
+        Kind::Name,
+        "the daemon's",
+        UsedBy::Daemon,
+        "The user that the command of system or exec runs as, with that user's groups and home. \
+         The daemon must be root, or hold CAP_SETUID and CAP_SETGID.",
+    ),
+    key(
+        Within::Template,
+        "onfailure",
+        Kind::Name,
+        "",
+        UsedBy::Daemon,
+        "The template that is run, with the values of the same knock, when the command has failed \
+         for good or took too long.",
     ),
     // <logformats>
     key(Within::Logformats, "logformat", Kind::Block, "", UsedBy::Both, "A logformat.").repeats(),

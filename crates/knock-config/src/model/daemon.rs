@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use knock_engine::{Plan, QueuePolicy};
+use knock_engine::{Plan, QueuePolicy, Scheduler};
 use knock_formats::packet::EthFilters;
 use knock_formats::{FormatSpec, Formats};
 use knock_rules::Names;
@@ -41,6 +41,8 @@ pub struct DaemonSettings {
     pub plan: Plan,
     /// The folder of the durable store.
     pub statedir: PathBuf,
+    /// The readable copy of the state variable, if there is to be one.
+    pub statefile: Option<PathBuf>,
     /// What `check` tells beside the problems: how long a knock is, how safe, and whether it can be
     /// sent again.
     pub notes: Vec<String>,
@@ -63,12 +65,14 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     // that it does not make errors of all that use one.
     let shape = wire.shape(&mut Vec::new());
     let names = Names::from_fields(shape.as_ref().map_or(&Field::ALL, |shape| shape.fields()));
-    let actions = actions::read(&mut reader, &top, &names);
+    let scheduler = scheduler(&mut reader, &top);
+    let actions = actions::read(&mut reader, &top, &names, scheduler);
     let queue = queue(&mut reader, &top);
     let statedir = reader.text(&top, "statedir").map(path_of);
     let statedir = statedir.unwrap_or_else(|| {
         PathBuf::from(keys::find(Within::Top, "statedir").map_or("", |key| key.default))
     });
+    let statefile = statefile(&mut reader, &top);
     let mut codec = wire.codec();
     for problem in &mut codec.problems {
         // What is wrong by its absence is wrong with the file.
@@ -76,7 +80,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     }
     let codec = reader.take(codec);
     let settings = codec.map(|codec| {
-        let plan = Plan { codec, actions, queue };
+        let plan = Plan { codec, actions, queue, scheduler };
         let captured = lines.capture.as_ref();
         let captured = captured.map(|capture| ethfilters::notes(capture, &ethfilters, &plan));
         DaemonSettings {
@@ -86,6 +90,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             formats: Arc::new(Formats::new(formats.in_use)),
             own_formats: formats.own,
             statedir,
+            statefile,
             notes: notes(&plan, &wire).into_iter().chain(captured.into_iter().flatten()).collect(),
             capture: lines.capture,
             ethfilters: Arc::new(ethfilters),
@@ -93,6 +98,32 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
         }
     });
     reader.finish(settings)
+}
+
+fn scheduler(reader: &mut Reader<'_>, top: &Section<'_>) -> Scheduler {
+    let read = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
+        "agenda" => Some(Scheduler::Agenda),
+        "at" => Some(Scheduler::At),
+        _ => None,
+    };
+    let Some(given) = reader.parsed(top, "scheduler", read) else { return Scheduler::default() };
+    if given.value == Scheduler::At
+        && let Some(objection) = (reader.options.machine.at)()
+        && let Some(at) = given.at()
+    {
+        reader.add(objection.at(at));
+    }
+    given.value
+}
+
+fn statefile(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<PathBuf> {
+    let text = reader.text(top, "statefile")?;
+    let path = reader.folder().join(path_of(text));
+    if path == reader.path {
+        // It would be taken for a damaged one and moved away.
+        reader.error(text.place(), "this is the configuration itself; name a file of its own");
+    }
+    Some(path)
 }
 
 fn queue(reader: &mut Reader<'_>, top: &Section<'_>) -> QueuePolicy {

@@ -114,6 +114,7 @@ fn daemon_differs(one: &DaemonSettings, other: &DaemonSettings) -> Option<&'stat
         own_formats,
         plan,
         statedir,
+        statefile,
         // Made from the others.
         notes: _,
     } = one;
@@ -129,7 +130,9 @@ fn daemon_differs(one: &DaemonSettings, other: &DaemonSettings) -> Option<&'stat
         (format!("{:?}", plan.codec) == format!("{:?}", other.plan.codec), "the knock"),
         (plan.actions == other.plan.actions, "the actions"),
         (plan.queue == other.plan.queue, "queuetimeout or maxclients"),
+        (plan.scheduler == other.plan.scheduler, "scheduler"),
         (*statedir == other.statedir, "statedir"),
+        (*statefile == other.statefile, "statefile"),
     ];
     same.into_iter().find_map(|(same, what)| (!same).then_some(what))
 }

@@ -8,10 +8,12 @@ mod client;
 mod daemon;
 mod ethfilters;
 mod formats;
+mod machine;
 mod meaning;
 mod section;
 mod setting;
 mod sources;
+mod templates;
 mod values;
 mod wire;
 
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 pub use client::{ClientSettings, read_client};
 pub use daemon::{DaemonSettings, read_daemon};
 pub use formats::{find_format, known_formats, read_format};
+pub use machine::{Machine, Objection};
 pub use setting::Setting;
 pub use sources::{CaptureSettings, RunMode};
 pub use wire::{IvChoice, WireSettings, parse_mac};
@@ -41,12 +44,15 @@ pub struct ReadOptions {
     /// Where logformats are looked for, after the file itself and the folder `logformats` beside
     /// it, and before those built in.
     pub format_dirs: Vec<PathBuf>,
+    /// The machine that the file is for.
+    pub machine: Machine,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             insecure: false,
+            machine: Machine::default(),
             strict: false,
             format_dirs: vec![
                 PathBuf::from("/etc/knockdaemon/logformats"),

@@ -1,5 +1,5 @@
-//! One part of a file, read by the table of keys: unknown keys, repeated keys, keys without effect,
-//! and values of the wrong sort are all found here. What a key means is told elsewhere.
+//! One part of a file, read by the table of keys: unknown keys, repeated keys and values of the
+//! wrong sort are all found here. What a key means is told elsewhere.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::keys::{self, Key, Kind, Repeats, UsedBy, Within};
+use crate::keys::{self, Key, Kind, Repeats, Within};
 use crate::model::{ReadOptions, Setting, values};
 use crate::place::{Place, SourceText};
 use crate::problem::{Problem, Reading, Severity};
@@ -109,9 +109,6 @@ impl<'o> Reader<'o> {
 
     fn known_key(&mut self, key: &Key, entry: &Entry) {
         let name = key.name;
-        if let UsedBy::Nobody(why) = key.used_by {
-            self.add(Problem::warning(entry.key_at(), format!("'{name}' has no effect: {why}")));
-        }
         if key.repeats == Repeats::Often {
             return;
         }

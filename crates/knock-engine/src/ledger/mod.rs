@@ -13,6 +13,10 @@ use crate::order::{Order, OrderId};
 /// One step from one state of the ledger to the next; what the store writes. Applying one twice is
 /// the same as once.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most are orders, and a list of them lives for one write"
+)]
 pub enum Change {
     /// An order was put into the agenda.
     Scheduled(Order),

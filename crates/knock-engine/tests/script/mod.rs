@@ -10,7 +10,7 @@
 //! | `knock CLIENT FIELD=N … [slots A-B] [uncommitted]` | the last verdict |
 //! | `… inside ADDRESS`, `… wrong key`, `… wrong checksum` | a knock that is not right |
 //! | `due [AT_MOST]`; `next` | what is handed out; when to ask again |
-//! | `done NAME CLIENT`, `failed …`, `broken …`, `late …`, `put back …` | what becomes of it |
+//! | `done NAME CLIENT`, `failed …`, `broken …`, `late …`, `taken …`, `put back …` | what becomes of it |
 //! | `show NAME CLIENT`, `agenda`, `state KEY,KEY`, `counters` | a look inside |
 //! | `reload PLAN`, `restart`, `clock +1h` or `clock -1h` | |
 
@@ -19,8 +19,8 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knock_engine::{
-    Action, Change, Engine, Fate, Finished, Ledger, Now, Order, OrderId, Outcome, Plan,
-    QueuePolicy, Verdict,
+    Action, Change, Engine, Fallback, Fate, Finished, Ledger, Now, Order, OrderId, Outcome, Plan,
+    QueuePolicy, Scheduler, Verdict,
 };
 use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
@@ -33,7 +33,8 @@ use knock_wire::{
 const START: Duration = Duration::from_secs(1_086_091_200);
 
 /// A plan as text, one setting a line: `knock`, `span`, `key`, `timeout`, `max`, `anyip`, and
-/// `action NAME if CONDITION [after DELAY] [iptables RULE | system COMMAND] [state UPDATE]…`.
+/// `scheduler`, and `action NAME if CONDITION [after DELAY] [iptables RULE | system COMMAND]
+/// [else COMMAND]… [state UPDATE]…`.
 pub(crate) fn plan(text: &str) -> Plan {
     let mut settings = BTreeMap::new();
     let mut actions = Vec::new();
@@ -54,7 +55,12 @@ pub(crate) fn plan(text: &str) -> Plan {
     };
     let span = PortSpan::parse(setting("span", "745-1000")).unwrap();
     let timeout = settings.get("timeout").map(|text| duration(text));
+    let scheduler = match setting("scheduler", "agenda") {
+        "at" => Scheduler::At,
+        _ => Scheduler::Agenda,
+    };
     Plan {
+        scheduler,
         codec: Codec::new(shape, span, cipher(setting("key", "secret")), address).unwrap(),
         actions: actions.into_iter().map(|text| action(text, &names)).collect(),
         queue: QueuePolicy { timeout, max_clients: setting("max", "1000").parse().unwrap() },
@@ -72,7 +78,7 @@ fn cipher(key: &str) -> Cipher {
 }
 
 fn action(text: &str, names: &Names) -> Action {
-    let words = [" if ", " after ", " iptables ", " system ", " state "];
+    let words = [" if ", " after ", " iptables ", " system ", " else ", " state "];
     let (name, mut rest) = text.split_once(" if ").expect(text);
     let mut action = Action {
         name: name.to_owned(),
@@ -82,6 +88,8 @@ fn action(text: &str, names: &Names) -> Action {
         command: None,
         state: Vec::new(),
         timeout: Duration::from_secs(30),
+        user: None,
+        on_failure: Vec::new(),
     };
     let mut part = " if ";
     loop {
@@ -91,6 +99,12 @@ fn action(text: &str, names: &Names) -> Action {
             " if " => action.condition = Condition::parse(value, names).unwrap(),
             " after " => action.delay = Some(Delay::parse(value, names).unwrap()),
             " system " => action.command = Some(Template::parse_shell(value, names).unwrap()),
+            " else " => action.on_failure.push(Fallback {
+                template: format!("t-{value}"),
+                command: Template::parse_shell(value, names).unwrap(),
+                user: None,
+                timeout: Duration::from_secs(30),
+            }),
             " state " => action.state.push(StateUpdate::parse(value, names).unwrap()),
             _ => {
                 let rule = Template::parse_iptables(TemplateKind::Iptables, value, names);
@@ -170,6 +184,7 @@ impl Stage {
                 String::new()
             }
             ("done", order) => self.finish(order, &Outcome::Done),
+            ("taken", order) => self.finish(order, &Outcome::HandedOver { job: 7 }),
             ("already", order) => self.finish(order, &Outcome::AlreadySo),
             ("late", order) => self.finish(order, &Outcome::TimedOut),
             ("failed", order) => {
@@ -184,12 +199,18 @@ impl Stage {
             }
             ("show", order) => {
                 let order = self.take(order);
-                let command = match &order.command {
+                let mut shown = match &order.command {
                     Command::Shell(text) => text.clone(),
                     other => other.to_string(),
                 };
+                if let Some(minute) = order.hand_over {
+                    shown += &format!(" by at@{}", self.moment(minute));
+                }
+                if let Some(end) = order.expires {
+                    shown += &format!(" before {}", self.moment(end));
+                }
                 self.handed_out.push(order);
-                command
+                shown
             }
             ("agenda", "") => {
                 let orders = self.engine.ledger().orders();
@@ -330,9 +351,10 @@ impl Stage {
 
     fn finish(&mut self, order: &str, outcome: &Outcome) -> String {
         let id = self.take(order).id;
-        let Finished { changes, fate, .. } =
+        let Finished { changes, fate, follow_up, .. } =
             self.engine.finished(&self.now(), id, outcome).unwrap();
-        let answer = match (fate, changes.as_slice()) {
+        let (first, then) = changes.split_at(1);
+        let mut answer = match (fate, first) {
             (Fate::Done, [Change::Finished(_)]) => "struck out".to_owned(),
             (Fate::Replaced, [Change::Finished(_)]) => "replaced".to_owned(),
             (Fate::GivenUp { tries }, [Change::Finished(_)]) => format!("given up after {tries}"),
@@ -340,8 +362,21 @@ impl Stage {
                 assert_eq!((*due, *attempts), (self.now().wall + after, tries));
                 format!("again at {}", self.moment(*due))
             }
+            (Fate::KeptHere, [Change::Finished(_)]) => "kept here".to_owned(),
             other => format!("{other:?}"),
         };
+        for change in then {
+            answer += &match change {
+                Change::Scheduled(order) => {
+                    format!(", {}@{}", order.template, self.moment(order.due))
+                }
+                Change::Finished(id) => format!(", strikes out {id}"),
+                other => format!("{other:?}"),
+            };
+        }
+        let scheduled = |change| matches!(change, &Change::Scheduled(_));
+        let expected = fate != Fate::KeptHere && then.iter().any(scheduled);
+        assert_eq!(follow_up.is_some(), expected);
         self.durable.extend(changes);
         answer
     }

@@ -73,3 +73,11 @@ fn what_has_no_length() {
         "[now] unknown name `now` -- did you mean NOW?\n[minutes] `minutes` follows without an operator -- join them: &&, ||, ==, eq, a dot, …",
     );
 }
+
+#[test]
+fn a_delay_that_is_the_same_each_time_is_known() {
+    let fixed = |text| Delay::parse(text, &names("IP,PORT,TIME,CHECKSUM")).unwrap().fixed();
+    assert_eq!(fixed("90s"), Some(Duration::from_secs(90)));
+    assert_eq!(fixed("0.5"), Some(Duration::from_secs(30)));
+    assert_eq!(fixed("TIME"), None);
+}

@@ -4,11 +4,12 @@ use crate::exit::Exit;
 
 use super::args::Common;
 use super::load;
+use super::machine::Purpose;
 use super::output::Printer;
 
 /// Prints the report on standard output; any error makes the status 1.
 pub(crate) fn check(common: &Common) -> Exit {
-    let loaded = match load::read(common) {
+    let loaded = match load::read(common, Purpose::Look) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

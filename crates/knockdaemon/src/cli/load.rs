@@ -12,6 +12,7 @@ use knock_formats::FormatSpec;
 use crate::exit::Exit;
 
 use super::args::Common;
+use super::machine::{self, Purpose};
 use super::output;
 
 /// A configuration file as it was read.
@@ -57,10 +58,10 @@ impl Loaded {
 }
 
 /// Reads the configuration; its problems are the caller's to show.
-pub(crate) fn read(common: &Common) -> Result<Loaded, Exit> {
+pub(crate) fn read(common: &Common, purpose: Purpose) -> Result<Loaded, Exit> {
     let path = find(common)?;
     let source = SourceText::read(&path).map_err(|error| unreadable(&path, &error))?;
-    let options = options(common);
+    let options = options(common, purpose);
     let reading = knock_config::read_daemon(&source, &options);
     let mut sources = report::Sources::of(&source);
     sources.load(&reading.problems);
@@ -69,8 +70,11 @@ pub(crate) fn read(common: &Common) -> Result<Loaded, Exit> {
 
 /// Reads the configuration and shows its problems on standard error; the settings when it has no
 /// errors.
-pub(crate) fn settings(common: &Common) -> Result<(PathBuf, DaemonSettings), Exit> {
-    let loaded = read(common)?;
+pub(crate) fn settings(
+    common: &Common,
+    purpose: Purpose,
+) -> Result<(PathBuf, DaemonSettings), Exit> {
+    let loaded = read(common, purpose)?;
     let report = loaded.report(Colour::Stderr);
     if !report.is_empty() && (!common.quiet || loaded.errors() > 0) {
         output::report(&report);
@@ -110,18 +114,19 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Exit {
 /// then the shipped ones.
 pub(crate) fn formats(common: &Common) -> Result<Vec<FormatSpec>, Exit> {
     let config = match &common.conf {
-        Some(_) => Some(settings(common)?),
+        Some(_) => Some(settings(common, Purpose::Look)?),
         // Without one the shipped formats are there all the same, whatever is wrong with a file
         // that nobody named.
-        None => search()
-            .ok()
-            .and_then(|path| settings(&Common { conf: Some(path), ..common.clone() }).ok()),
+        None => search().ok().and_then(|path| {
+            let common = Common { conf: Some(path), ..common.clone() };
+            settings(&common, Purpose::Look).ok()
+        }),
     };
     let (path, own) = match &config {
         Some((path, settings)) => (Some(path.as_path()), settings.own_formats.as_slice()),
         None => (None, [].as_slice()),
     };
-    let known = knock_config::known_formats(own, path, &options(common));
+    let known = knock_config::known_formats(own, path, &options(common, Purpose::Look));
     if !known.problems.is_empty() {
         let mut sources = report::Sources::default();
         sources.load(&known.problems);
@@ -142,8 +147,9 @@ pub(crate) fn text_of(
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn options(common: &Common) -> ReadOptions {
+fn options(common: &Common, purpose: Purpose) -> ReadOptions {
     let mut options = ReadOptions::default();
     options.insecure = common.insecure;
+    options.machine = machine::for_purpose(purpose);
     options
 }

@@ -6,6 +6,7 @@ mod convert;
 mod formats;
 mod input;
 mod load;
+mod machine;
 pub mod manual;
 mod output;
 mod replay;

@@ -23,12 +23,13 @@ use crate::run::{Clock, captured, lines_of, tell};
 use super::args::{Common, ReplayArgs};
 use super::input::{self, Input};
 use super::load;
+use super::machine::Purpose;
 use super::output::Printer;
 use time::ReplayTime;
 
 /// Runs the logs through the engine and prints knocks, then counts and rates.
 pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
-    let (_, settings) = match load::settings(common) {
+    let (_, settings) = match load::settings(common, Purpose::Look) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

@@ -4,18 +4,21 @@ use crate::exit::Exit;
 use crate::run::{self, Mode, RunError};
 
 use super::args::Common;
+use super::machine::Purpose;
 use super::{load, output};
 
 /// Reads the configuration, then follows the log until a signal comes.
 pub(crate) fn run(common: &Common, dry: bool) -> Exit {
-    let (path, settings) = match load::settings(common) {
+    let purpose = if dry { Purpose::Look } else { Purpose::Run };
+    let (path, settings) = match load::settings(common, purpose) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
     let mode = if dry { Mode::DryRun } else { Mode::Respond };
     // The same file again, also when the search would now find another one.
     let again = Common { conf: Some(path.clone()), ..common.clone() };
-    let reread = Box::new(move || load::settings(&again).ok().map(|(_, settings)| settings));
+    let reread =
+        Box::new(move || load::settings(&again, purpose).ok().map(|(_, settings)| settings));
     match run::run(settings, reread, mode, path) {
         Ok(()) => Exit::Ok,
         Err(error) => {

@@ -48,3 +48,9 @@ pub(crate) fn local_time(wall: SystemTime) -> LocalTime {
         weekday: local.weekday().num_days_from_sunday(),
     }
 }
+
+/// A moment for the log, by the calendar here.
+#[must_use]
+pub(crate) fn minute_of(wall: SystemTime) -> String {
+    DateTime::<Local>::from(wall).format("%Y-%m-%d %H:%M").to_string()
+}

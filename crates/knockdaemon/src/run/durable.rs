@@ -69,6 +69,10 @@ mod tests {
             environment: Vec::new(),
             timeout: Duration::from_secs(1),
             attempts: 0,
+            user: None,
+            on_failure: Vec::new(),
+            hand_over: None,
+            expires: None,
         }
     }
 

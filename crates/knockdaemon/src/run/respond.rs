@@ -8,6 +8,7 @@ use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
 use super::RunError;
+use super::clock::minute_of;
 use super::durable::Durable;
 use super::event::Event;
 
@@ -103,7 +104,11 @@ impl Respond {
             Self::DryRun => {
                 for order in &accepted.orders {
                     let delay = order.delay.as_secs();
-                    tracing::info!(%client, template = order.template, delay_s = delay, "would run: {}", order.command);
+                    let would = match order.hand_over {
+                        Some(_) => "would hand to at(1)",
+                        None => "would run",
+                    };
+                    tracing::info!(%client, template = order.template, delay_s = delay, "{would}: {}", order.command);
                 }
                 engine.commit(&accepted.remembered());
             }
@@ -144,6 +149,10 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
     let why = match outcome {
         Outcome::Done => return tracing::info!(%client, template, "done: {command}"),
         Outcome::AlreadySo => return tracing::info!(%client, template, "already so: {command}"),
+        Outcome::HandedOver { job } => {
+            let at = finished.order.hand_over.map(minute_of).unwrap_or_default();
+            return tracing::info!(%client, template, "job {job} at {at}: {command}");
+        }
         Outcome::Failed { why, .. } => format!("failed: {command}: {why}"),
         Outcome::TimedOut => format!("no end within {} s: {command}", timeout.as_secs()),
     };
@@ -151,6 +160,9 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
         Fate::Again { after, tries } => {
             let after = after.as_secs();
             tracing::warn!(%client, template, tries, "{why}; tried again in {after} s");
+        }
+        Fate::KeptHere => {
+            tracing::error!(%client, template, "not handed to at(1), the agenda has it: {why}");
         }
         Fate::Replaced => {
             tracing::warn!(%client, template, "{why}; left to the same closing of a later knock");
@@ -162,5 +174,8 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
             tracing::error!(%client, template, "{why}; given up after {tries} tries");
         }
         Fate::Done => {}
+    }
+    if let Some(onfailure) = &finished.follow_up {
+        tracing::warn!(%client, template, "onfailure: '{onfailure}' is run");
     }
 }

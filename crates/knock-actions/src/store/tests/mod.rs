@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
-use knock_engine::{Order, OrderId};
+use knock_engine::{Fallback, Order, OrderId};
 use knock_rules::{Command, Family, MemoryChange, MemoryValue};
 use tempfile::TempDir;
 
@@ -59,6 +59,23 @@ fn changes() -> Vec<Change> {
             action: String::new(),
             due: epoch - Duration::from_nanos(1),
             attempts: u32::MAX,
+            user: Some("ü nobody".to_owned()),
+            on_failure: vec![
+                Fallback {
+                    template: "t".to_owned(),
+                    command: Command::Exec(words(&["/bin/mail", "a b"])),
+                    user: None,
+                    timeout: Duration::from_nanos(7),
+                },
+                Fallback {
+                    template: String::new(),
+                    command: shell("'\n"),
+                    user: Some("daemon".to_owned()),
+                    timeout: Duration::from_secs(1),
+                },
+            ],
+            hand_over: Some(epoch + Duration::from_secs(60)),
+            expires: Some(epoch - Duration::from_secs(1)),
             ..order(3, Command::Exec(words(&["/bin/echo", "", "[\"a\"]"])))
         }),
         Change::Scheduled(Order { id: OrderId(u64::MAX - 1), ..order(4, shell("")) }),
@@ -120,6 +137,49 @@ fn ids_are_not_used_again_though_the_agenda_is_empty() {
     open(folder.path()).0.append(&change).unwrap();
     let ledger = open(folder.path()).1;
     assert_eq!((ledger.orders().count(), ledger.greatest_id()), (0, OrderId(9)));
+}
+
+/// As the first version of this program left it.
+#[test]
+fn a_store_with_the_first_tables_is_taken_over() {
+    let folder = folder();
+    let old = order(1, shell("true"));
+    open(folder.path()).0.append(&[Change::Scheduled(old.clone())]).unwrap();
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    let table: String = admin
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'agenda'", (), |row| row.get(0))
+        .unwrap();
+    let more = " user TEXT, on_failure TEXT, hand_over_ns INTEGER, expires_ns INTEGER,";
+    assert!(table.contains(more));
+    let columns = "id, client, action, template, due_ns, delay_ns, kind, command, environment, \
+                   timeout_ns, attempts, seal";
+    admin
+        .execute_batch(&format!(
+            "ALTER TABLE agenda RENAME TO new; {}; INSERT INTO agenda SELECT {columns} FROM new; \
+             DROP TABLE new; PRAGMA user_version = 1",
+            table.replace(more, "")
+        ))
+        .unwrap();
+    drop(admin);
+    for _ in 0..2 {
+        let (_, ledger) = open(folder.path());
+        assert_eq!(ledger.orders().collect::<Vec<_>>(), [&old]);
+    }
+}
+
+#[test]
+fn each_change_of_the_state_variable_counts() {
+    let folder = folder();
+    let visits = remembered(&["visits"], Some(MemoryValue::Number(1.0)));
+    let (mut store, _) = open(folder.path());
+    assert_eq!(store.generation(), 0);
+    store.append(&[visits.clone(), visits.clone()]).unwrap();
+    store.append(&[Change::Finished(OrderId(1))]).unwrap();
+    store.append(&[visits]).unwrap();
+    assert_eq!(store.generation(), 2);
+    drop(store);
+    let (store, ledger) = open(folder.path());
+    assert_eq!((store.generation(), ledger.memory().len()), (2, 1));
 }
 
 #[test]

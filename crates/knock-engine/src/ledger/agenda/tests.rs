@@ -54,6 +54,10 @@ fn order(id: u64, client: u32, delay: u64) -> Order {
         environment: Vec::new(),
         timeout: Duration::ZERO,
         attempts: 0,
+        user: None,
+        on_failure: Vec::new(),
+        hand_over: None,
+        expires: None,
     }
 }
 

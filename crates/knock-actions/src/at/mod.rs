@@ -1,0 +1,123 @@
+//! Hands an order to at(1), which keeps it in its own spool and runs it at a full minute.
+//!
+//! What is handed over needs nothing of this program any more. It counts as handed over only if at(1)
+//! had nothing to object to: a job that no atd looks for would leave a port open.
+
+mod script;
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use knock_engine::{Order, Outcome};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use crate::iptables::Firewall;
+use crate::output::Tail;
+use crate::process::{self, Ended, Ending, Trouble, status_text};
+
+/// How long at(1) may take; it only writes a file and wakes atd.
+const LIMIT: Duration = Duration::from_secs(10);
+/// at(1) reads its time in this zone, so that no summer time moves it. The job itself unsets it.
+const ZONE: (&str, &str) = ("TZ", "UTC0");
+/// at(1) always says this; everything else that it says beside the job's number is a complaint.
+const USUAL: &str = "warning: commands will be executed using /bin/sh";
+
+/// Gives at(1) what this order would have run, for this minute.
+pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTime) -> Outcome {
+    let failed = |why: String| Outcome::Failed { why, again: false };
+    let text = match script::of(firewall, order) {
+        Ok(text) => text,
+        Err(outcome) => return outcome,
+    };
+    let input = match in_memory(&text) {
+        Ok(input) => input,
+        Err(error) => return failed(format!("no room for what at(1) is to read: {error}")),
+    };
+    let minute = DateTime::<Utc>::from(minute).format("%Y%m%d%H%M").to_string();
+    // Nothing of our own environment gets into the job, which at(1) would keep in its spool.
+    let mut environment = order.environment.clone();
+    environment.push((ZONE.0.to_owned(), ZONE.1.to_owned()));
+    let ended = process::run_fed("at", ["-t", &minute], &environment, LIMIT, input);
+    match ended {
+        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut,
+        Ok(Ended { how: Ending::Exited(status), stderr, .. }) => match answer(&stderr) {
+            Answer { job: Some(job), complaint: None } if status.success() => {
+                Outcome::HandedOver { job }
+            }
+            Answer { job, complaint } => {
+                let complaint = complaint.unwrap_or_else(|| status_text(status));
+                failed(format!("at(1): {complaint}{}", job.map(take_back).unwrap_or_default()))
+            }
+        },
+        Err(Trouble::NotStarted(error)) if error.kind() == io::ErrorKind::NotFound => {
+            failed("there is no at(1) here; install the package 'at'".to_owned())
+        }
+        Err(error) => failed(format!("cannot run at(1): {error}")),
+    }
+}
+
+/// A file that is on no disk: a pipe would make us wait for a program that does not read.
+fn in_memory(text: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create("knockdaemon-at", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// What at(1) said.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    job: Option<u64>,
+    complaint: Option<String>,
+}
+
+fn answer(stderr: &Tail) -> Answer {
+    let mut answer = Answer { job: None, complaint: None };
+    for line in stderr.lines() {
+        let number = line.strip_prefix("job ").and_then(|rest| rest.split_once(" at "));
+        if let Some(job) = number.and_then(|(number, _)| number.parse().ok()) {
+            answer.job = Some(job);
+        } else if line != USUAL {
+            answer.complaint = Some(line);
+        }
+    }
+    answer
+}
+
+/// A job that at(1) has doubts about is not left to it. What follows if it stays: it runs twice.
+fn take_back(job: u64) -> String {
+    let removed = process::run("atrm", [job.to_string()], &[], LIMIT);
+    match removed {
+        Ok(Ended { how: Ending::Exited(status), .. }) if status.success() => String::new(),
+        Ok(_) | Err(_) => format!(" (and its job {job} could not be removed)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(said: &str, job: Option<u64>, complaint: Option<&str>) {
+        let mut stderr = Tail::default();
+        stderr.push(said.as_bytes());
+        let complaint = complaint.map(str::to_owned);
+        assert_eq!(answer(&stderr), Answer { job, complaint }, "{said}");
+    }
+
+    /// As at 3.2.5 says it.
+    #[test]
+    fn a_job_counts_only_without_a_complaint() {
+        let job = format!("{USUAL}\njob 7 at Sat Nov 21 10:39:00 2026\n");
+        check(&job, Some(7), None);
+        let no_atd = "Can't open /run/atd.pid to signal atd. No atd running?";
+        check(&format!("{job}{no_atd}\n"), Some(7), Some(no_atd));
+        let dead = "Warning: at daemon not running";
+        check(&format!("{job}{dead}\n"), Some(7), Some(dead));
+        let denied = "You do not have permission to use at.";
+        check(denied, None, Some(denied));
+        check("", None, None);
+        check("job seven at noon\n", None, Some("job seven at noon"));
+    }
+}
