@@ -211,6 +211,129 @@ fn run_modes() {
     assert!(shown.contains("error: no log to follow: 'logfile' is not given | "), "{shown}");
 }
 
+const NETWORK: &str = "runmode = network\ninterface = eth0\n";
+
+/// In network mode; lines are counted from the text's own first.
+#[track_caller]
+fn check_network(text: &str, expected: &str) {
+    check_in("knock.conf", REST, &format!("{text}\n{NETWORK}"), expected);
+}
+
+#[test]
+fn captures() {
+    check_network("", "");
+    check("runmode = network\ninterface = any\nsnapshotsize = 65535", "");
+    check(
+        "runmode = network",
+        "1:11 «network» error: no interface to capture from: 'interface' is not given | \
+         `ip -brief link` lists the interfaces of this machine; any captures from all of them",
+    );
+    check(
+        "runmode = network\ninterface = eth 0",
+        "2:13 «eth 0» error: no interface has the name 'eth 0' | \
+         `ip -brief link` lists the interfaces of this machine; any captures from all of them",
+    );
+    check_network(
+        "snapshotsize = 40",
+        "1:16 «40» error: 40 bytes do not hold the headers of a packet | leave it out, or give at least 128",
+    );
+    check_network(
+        "snapshotsize = 68",
+        "1:16 «68» warning: cuts off headers of IPv6 packets, and of IPv4 packets with options | \
+         leave it out, or give at least 128",
+    );
+    check_network(
+        "snapshotsize = 999999",
+        "1:16 «999999» warning: more than libpcap takes; 262144 is used",
+    );
+    check_network(
+        "snapshotsize = all",
+        "1:16 «all» error: expected a whole number, 1 or more, not 'all'",
+    );
+}
+
+#[test]
+fn ethfilters() {
+    check_network(
+        "<ethfilter knocks>\nproto = IP_PROTO_TCP\nflags = SYN\ndest_ip = ^192\\.0\\.2\\.1$\n</ethfilter>\nuseethfilter = knocks",
+        "",
+    );
+    check_network(
+        "<ethfilter knocks>\nflags = SYM | ACK\n</ethfilter>\nuseethfilter = knocks",
+        "2:9 «SYM» error: ethfilter 'knocks': flags: unknown symbol 'SYM' | \
+         there are FIN SYN RST PSH ACK URG ECE CWR",
+    );
+    check_network(
+        "<ethfilter knocks>\nflags = SYN\nproto = SYN, 256\n</ethfilter>\nuseethfilter = knocks",
+        "3:9 «SYN» error: ethfilter 'knocks': proto: SYN is a flag of TCP, which this is never compared with\n\
+         3:14 «256» error: ethfilter 'knocks': proto: 256 is too large; it is at most 255",
+    );
+    check_network(
+        "<ethfilter knocks>\ndest_port = ^7\\d\\d$\n</ethfilter>\nuseethfilter = knocks",
+        "2:13 «^» error: ethfilter 'knocks': dest_port: '^' means nothing in a number | write a number \
+         or a range such as 1-5; `|` is or, `&` is and, `!` is not. Regular expressions are for addresses",
+    );
+    check_network(
+        "<ethfilter knocks>\ndest_ip = ^10\\.(?!1)\n</ethfilter>\nuseethfilter = knocks",
+        "2:16 «(?!1)» error: ethfilter 'knocks': dest_ip: a negative look-ahead (?!…): Perl has it, \
+         expressions here have not | write what may stand there instead, as a class such as [^ ]",
+    );
+    check_network(
+        "<ethfilter knocks>\ndest_ip = 127.0.0.1\n</ethfilter>\nuseethfilter = knocks",
+        "2:11 «127.0.0.1» warning: ethfilter 'knocks': dest_ip: is a regular expression, which matches \
+         127.0.0.10 as well | write ^127\\.0\\.0\\.1$",
+    );
+    check_network(
+        "<ethfilter knocks>\nflag = SYN\ndestport = 22\n</ethfilter>\nuseethfilter = knocks",
+        "1:12 «knocks» warning: ethfilter 'knocks': has no property, so every packet with a port matches | \
+         name a property, such as flags = SYN or dest_port = 745-1000\n\
+         2:1 «flag» warning: unknown key 'flag' in an ethfilter | did you mean 'flags'?\n\
+         3:1 «destport» warning: unknown key 'destport' in an ethfilter | did you mean 'dest_port'?",
+    );
+    check_network(
+        "<ethfilter knocks>\nflags = SYN\ntcp.flags = ACK\n</ethfilter>\nuseethfilter = knocks",
+        "3:13 «ACK» error: ethfilter 'knocks': flags: stands here a second time | \
+         keep one of them; `22|80` is one or the other",
+    );
+    check_network(
+        "<ethfilter knocks>\nflags = SYN\n</ethfilter>\nuseethfilter = knoks, syn",
+        "4:16 «knoks» error: unknown ethfilter 'knoks' | did you mean 'knocks'?\n\
+         4:23 «syn» error: unknown ethfilter 'syn' | known are knocks",
+    );
+    check_network(
+        "useethfilter = syn",
+        "1:16 «syn» error: unknown ethfilter 'syn' | define it: <ethfilter NAME>",
+    );
+    check_network(
+        "<ethfilter>\nflags = SYN\n</ethfilter>",
+        "1:2 «ethfilter» error: an ethfilter needs a name | write <ethfilter NAME>",
+    );
+    check_network(
+        "<ethfilter a>\nflags = SYN\n</ethfilter>\n<ethfilters>\n<ethfilter a>\nflags = FIN\n</ethfilter>\n</ethfilters>",
+        "5:12 «a» error: ethfilter 'a' is defined twice | the first one is in line 1",
+    );
+    check_yaml(
+        "ethfilter: {syn: {flags: SYN, proto: {TCP: 1}}}\n",
+        "1:31 «proto» error: 'proto' takes a value, this is a block | \
+         expected a number, a range, or symbols such as SYN & !ACK",
+    );
+}
+
+/// An old file that has both ways must start in either: what the other one needs is no error.
+#[test]
+fn a_log_is_followed_whatever_the_ethfilters_say() {
+    check(
+        "interface = eth 0\nsnapshotsize = 0\nuseethfilter = syn\n<ethfilter syn>\nflags = SYN\n</ethfilter>",
+        "",
+    );
+    check(
+        "useethfilter = sin\n<ethfilter syn>\nflags = SYM\n</ethfilter>",
+        "1:16 «sin» warning: unknown ethfilter 'sin' | did you mean 'syn'?\n\
+         3:9 «SYM» warning: ethfilter 'syn': flags: unknown symbol 'SYM' | \
+         there are FIN SYN RST PSH ACK URG ECE CWR",
+    );
+}
+
 #[test]
 fn plain_values() {
     check("encrypt = maybe", "1:11 «maybe» error: expected 'yes' or 'no', not 'maybe'");

@@ -158,6 +158,42 @@ actions:
 }
 
 #[test]
+fn captures_and_their_filters() {
+    check(
+        r"
+        runmode = network
+        interface = eth0
+        useethfilter = knocks answers
+        encrypt = no
+        <ethfilter knocks>
+          proto = IP_PROTO_TCP
+          flags = SYN & !ACK
+          dest_ip = ^192\.0\.2\.1$
+        </ethfilter>
+        <ethfilters>
+          <ethfilter answers>
+            udp.dest_port = 745-1000
+          </ethfilter>
+        </ethfilters>
+        ",
+        r"
+runmode: network
+interface: eth0
+snapshotsize: 1500
+useethfilter: [knocks, answers]
+encrypt: no
+ethfilters:
+  knocks:
+    proto: IP_PROTO_TCP
+    flags: SYN & !ACK
+    dest_ip: ^192\.0\.2\.1$
+  answers:
+    udp.dest_port: 745-1000
+",
+    );
+}
+
+#[test]
 fn what_is_switched_off_is_not_in_the_plan() {
     let plan = |on: &str| {
         let action = format!("<action>\ntemplate = t\nuse = {on}\n</action>\n");
@@ -349,4 +385,23 @@ fn a_shell_command_may_wait_longer_than_others() {
     assert_eq!(limit("system = open\ntimeout = 5s"), 5);
     assert_eq!(limit("exec = /bin/open"), 30);
     assert_eq!(limit("iptables = -I INPUT -s IP -j ACCEPT"), 30);
+}
+
+#[test]
+fn what_is_captured() {
+    let notes = |text: &str| {
+        let network = "runmode = network\ninterface = eth0\nportspan = 745-1000\nencrypt = no\n";
+        let source = SourceText::new("a.conf", format!("{network}{text}"));
+        let notes = read_daemon(&source, &options()).value.unwrap().notes;
+        notes[notes.len() - 3..].to_vec()
+    };
+    let [what, tcp, kernel] = &notes("")[..] else { panic!("three notes") };
+    assert_eq!(
+        what,
+        "packets are captured from eth0, up to 1500 bytes of each, and chosen by the ethfilter default"
+    );
+    assert_eq!(tcp, "of TCP only the first packet of a connection counts (SYN without ACK)");
+    assert!(kernel.contains("tcp dst portrange 745-1000"), "{kernel}");
+    let own = notes("<ethfilter a>\nflags = FIN\n</ethfilter>\nuseethfilter = a\n");
+    assert!(own[1].starts_with("of TCP more than the first packet"), "{own:?}");
 }

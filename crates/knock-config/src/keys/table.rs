@@ -693,7 +693,7 @@ pub const KEYS: &[Key] = &[
     property("ip.flags", "The flags of IP: MOREFRAGS DONTFRAG CONGESTION. Of IPv6 only MOREFRAGS."),
     property("foffset", "Where a fragment begins in its packet, in bytes. Only the first has ports."),
     property("tos", "The type of service, or the traffic class of IPv6."),
-    property("len", "The length of the IP packet as it was sent, header included."),
+    property("len", "The length of the IP packet as it was sent, header included; of IPv6 without its header."),
     property("id", "The identification of an IP packet; IPv6 has one in fragments only."),
     property("ttl", "The time to live, or the hop limit of IPv6."),
     property("proto", "The protocol inside IP: TCP UDP ICMP …; of IPv6 the one behind its extension headers."),

@@ -38,8 +38,8 @@ pub(super) struct Ip {
     /// In bytes.
     pub(super) foffset: u16,
     pub(super) tos: u8,
-    /// The whole packet, header included, as it was sent.
-    pub(super) len: u32,
+    /// As it was sent: the whole packet, or of IPv6 what is behind its header.
+    pub(super) len: u16,
     /// IPv6 has one only in a fragment.
     pub(super) id: Option<u32>,
     pub(super) ttl: u8,
@@ -146,7 +146,7 @@ fn v4(bytes: &[u8]) -> Result<Headers, NoPacketHit> {
         flags: top(fragment, 13),
         foffset,
         tos: header.slice().get(1).copied().unwrap_or_default(),
-        len: u32::from(len),
+        len,
         id: Some(u32::from(header.identification())),
         ttl: header.ttl(),
         proto: proto.0,
@@ -172,7 +172,7 @@ fn v6(bytes: &[u8]) -> Result<Headers, NoPacketHit> {
         flags: 0,
         foffset: 0,
         tos: header.traffic_class(),
-        len: 40 + u32::from(payload),
+        len: payload,
         id: None,
         ttl: header.hop_limit(),
         proto: header.next_header().0,

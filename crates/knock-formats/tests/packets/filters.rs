@@ -131,7 +131,7 @@ fn ipv6_has_the_same_names() {
         "hlen = 10",
         "tos = 0",
         "ip.flags = 0",
-        "len = 92",
+        "len = 52",
         "src_ip = ^2001:db8::7$",
         "dest_ip = ^2001:db8::",
         "flags = SYN",
