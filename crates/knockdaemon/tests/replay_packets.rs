@@ -1,0 +1,174 @@
+//! `replay` of capture files: the packets of a knock, whole and cut off, among logs and in a pipe.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod common;
+
+use common::{CONFIG, Folder, KNOCK, knock_log};
+use etherparse::PacketBuilder;
+use serde_json::{Value, json};
+
+/// The classic actions, for packets.
+fn network_config() -> String {
+    let mode = "runmode = network\ninterface = eth0\nuseethfilter = knocks\n\
+                <ethfilter knocks>\n  proto = IP_PROTO_TCP\n  dest_ip = ^203\\.0\\.113\\.1$\n</ethfilter>\n";
+    CONFIG.replace("logfile = /var/log/messages\n", mode)
+}
+
+/// A SYN of the classic knock's client to this address.
+fn syn(to: [u8; 4], from_port: u16, port: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([10, 0, 0, 1], to, 64)
+        .tcp(from_port, port, 1000, 64_240)
+        .syn()
+        .write(&mut bytes, &[])
+        .unwrap();
+    bytes
+}
+
+/// A `.pcap` file of Ethernet frames, one every ten seconds.
+fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    file.extend(0xa1b2_c3d4u32.to_be_bytes());
+    file.extend([2u16, 4].into_iter().flat_map(u16::to_be_bytes));
+    file.extend([0u32, 0, 65_535, 1].into_iter().flat_map(u32::to_be_bytes));
+    for (second, frame) in (1_700_000_000u32..).step_by(10).zip(frames) {
+        let length = u32::try_from(frame.len()).unwrap();
+        file.extend([second, 0, length, length].into_iter().flat_map(u32::to_be_bytes));
+        file.extend(frame);
+    }
+    file
+}
+
+/// A knock with a packet to another host in its middle.
+fn knock_frames() -> Vec<Vec<u8>> {
+    let mut frames: Vec<_> =
+        (40_000..).zip(KNOCK).map(|(from, port)| syn([203, 0, 113, 1], from, port)).collect();
+    frames.insert(4, syn([203, 0, 113, 9], 50_000, 746));
+    frames
+}
+
+fn events(out: &str) -> Vec<Value> {
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_knock_in_a_capture_goes_through_the_ethfilters() {
+    let folder = Folder::new();
+    folder.write("k.conf", network_config());
+    let frames = knock_frames();
+    // Its name does not matter.
+    folder.write("messages", pcap(&frames));
+    let ended = folder.run(&["replay", "--json", "-conf", "k.conf", "messages"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    let events = events(&ended.out);
+    assert_eq!(events.len(), 2, "{}", ended.out);
+    assert_eq!(events[0]["packet"], 9);
+    assert_eq!(events[0].get("line"), None);
+    assert_eq!(
+        events[0]["fields"],
+        json!({"IP": "10.0.0.1", "PORT": 22, "TIME": 15, "CHECKSUM": 48})
+    );
+    let bytes: usize = frames.iter().map(Vec::len).sum();
+    for (name, value) in
+        [("lines", 0), ("packets", 9), ("bytes", bytes), ("hits", 8), ("knocks", 1)]
+    {
+        assert_eq!(events[1][name], value, "{name}");
+    }
+    assert!(events[1]["seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_same_from_a_pipe_for_people() {
+    let folder = Folder::new();
+    folder.write("k.conf", network_config());
+    let file = pcap(&knock_frames());
+    let ended = folder.run_with_input(&["-conf=k.conf", "replay", "-"], &file);
+    assert_eq!((ended.code, ended.err.as_str()), (0, ""));
+    assert!(
+        ended.out.starts_with("packet 9: 10.0.0.1 knocked: IP=10.0.0.1 PORT=22 TIME=15"),
+        "{}",
+        ended.out
+    );
+    assert!(ended.out.contains("\n9 packets, "), "{}", ended.out);
+    assert!(ended.out.contains(" packets/s"), "{}", ended.out);
+}
+
+#[test]
+fn the_packets_own_time_counts() {
+    // Ten seconds lie between two packets, so the queue is forgotten before it is full.
+    let folder = Folder::new();
+    folder.write("k.conf", format!("queuetimeout = 5s\n{}", network_config()));
+    folder.write("k.pcap", pcap(&knock_frames()));
+    let ended = folder.run(&["replay", "--json", "-conf", "k.conf", "k.pcap"]);
+    assert_eq!(events(&ended.out).last().unwrap()["knocks"], 0, "{}", ended.out);
+}
+
+#[test]
+fn half_a_knock_in_a_log_and_half_in_a_capture_that_is_cut_off() {
+    let folder = Folder::new();
+    folder.write("k.conf", network_config());
+    let log: String = knock_log().split_inclusive('\n').take(4).collect();
+    folder.write("log", log);
+    let mut second = pcap(&knock_frames()[5..]);
+    second.extend(b"the beginning of another packet");
+    folder.write("capture", second);
+    let ended = folder.run(&["replay", "-conf", "k.conf", "log", "capture"]);
+    assert_eq!(ended.code, 0);
+    assert!(ended.out.starts_with("capture:4: 10.0.0.1 knocked: "), "{}", ended.out);
+    assert!(ended.out.contains("4 lines, 4 packets, "), "{}", ended.out);
+    assert!(ended.err.contains("capture cannot be read to its end: "), "{}", ended.err);
+    assert!(ended.err.contains("read 4 packets"), "{}", ended.err);
+}
+
+#[test]
+fn with_a_configuration_for_logs_the_default_filter_serves_and_that_is_said() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    let mut frames = knock_frames();
+    frames.remove(4);
+    folder.write("k.pcap", pcap(&frames));
+    let ended = folder.run(&["replay", "-conf", "k.conf", "k.pcap"]);
+    assert!(ended.out.starts_with("packet 8: 10.0.0.1 knocked"), "{}", ended.out);
+    assert!(ended.err.contains("the configuration is for logs"), "{}", ended.err);
+}
+
+#[test]
+fn debug_says_of_each_packet_what_it_is() {
+    let folder = Folder::new();
+    folder.write("k.conf", network_config());
+    folder.write("k.pcap", pcap(&knock_frames()));
+    let ended = folder.run(&["replay", "-debug", "-conf", "k.conf", "k.pcap"]);
+    assert!(ended.err.contains("no hit: "), "{}", ended.err);
+    assert!(ended.err.contains("packet=5"), "{}", ended.err);
+    assert!(ended.err.contains("queued 7/8"), "{}", ended.err);
+    assert_eq!(ended.err.matches(" hit: client=10.0.0.1").count(), 8, "{}", ended.err);
+}
+
+#[test]
+fn what_only_begins_like_a_capture_is_an_error_and_formats_want_lines() {
+    let folder = Folder::new();
+    folder.write("k.conf", network_config());
+    let whole = pcap(&knock_frames());
+    folder.write("k.pcap", &whole[..20]);
+    let ended = folder.run(&["replay", "-conf", "k.conf", "k.pcap"]);
+    assert_eq!(ended.code, 74);
+    assert!(ended.err.contains("cannot read k.pcap as a capture file"), "{}", ended.err);
+
+    folder.write("k.pcap", whole);
+    let ended = folder.run(&["formats", "--test", "k.pcap"]);
+    assert_eq!(ended.code, 74);
+    assert!(ended.err.contains("k.pcap: is a capture file"), "{}", ended.err);
+}
+
+#[test]
+fn a_pipe_with_less_than_the_first_bytes_of_a_capture_is_a_log() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG);
+    for (input, lines) in [(b"".as_slice(), "0 lines"), (b"\n", "1 lines"), (b"\n\r", "2 lines")] {
+        let ended = folder.run_with_input(&["-conf", "k.conf", "replay", "-"], input);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert!(ended.out.starts_with(lines), "{}", ended.out);
+    }
+}
