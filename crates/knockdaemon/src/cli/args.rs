@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Read the configuration and print every mistake at once, with its place; status 1 on any
     Check,
-    /// Run existing logs through the same engine at full speed; responds to nothing
+    /// Run existing logs or capture files through the same engine at full speed; responds to nothing
     Replay(ReplayArgs),
     /// List logformats with their samples, or show what the lines of a file yield
     Formats(FormatsArgs),
@@ -93,7 +93,8 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Logs to read from their first line, in this order; `-` is standard input
+    /// Logs to read from their first line, in this order; `-` is standard input. A capture file (.pcap,
+    /// .pcapng, known by its contents) goes through the ethfilters, as with runmode = network
     #[arg(value_name = "LOG", required = true, action = ArgAction::Append)]
     pub(crate) logs: Vec<PathBuf>,
 }
