@@ -2,7 +2,12 @@
 
 mod common;
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
+
 use knock_formats::{FieldName, LogFormat, SampleYield};
+use knock_wire::{Hit, Protocol};
+use proptest::prelude::*;
 
 #[test]
 fn every_shipped_format_does_what_its_samples_say() {
@@ -80,6 +85,29 @@ fn a_line_cut_anywhere_never_tells_of_another_port_or_client() {
                     None => assert!(may_lose_its_mark, "{file}: {line}"),
                 }
             }
+        }
+    }
+}
+
+proptest! {
+    /// What the client writes with -logtofile, the daemon reads: whoever knocks, at whom, on what.
+    #[test]
+    fn every_shipped_format_reads_the_line_that_is_written_in_its_shape(
+        client: Ipv4Addr, server: Ipv4Addr, port in 1_u16.., from in 1_u16..,
+    ) {
+        for (file, spec) in common::shipped() {
+            let format = LogFormat::compile(&spec).unwrap();
+            let hit = Hit {
+                server: Some(IpAddr::V4(server)),
+                protocol: Some(Protocol::TCP),
+                source_port: Some(from),
+                ..Hit::new(IpAddr::V4(client), port)
+            };
+            let line = format
+                .render(&hit, SystemTime::UNIX_EPOCH)
+                .map_err(|error| TestCaseError::fail(format!("{file}: {error}")))?;
+            let back = format.hit(line.as_bytes()).unwrap();
+            prop_assert_eq!((back.client, back.port), (hit.client, port), "{}: {}", file, line);
         }
     }
 }

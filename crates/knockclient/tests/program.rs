@@ -330,6 +330,20 @@ fn log_lines_in_place_of_packets() {
          </logformat>\n",
     );
     check_log(&home, "mine", &line);
+    for (format, _) in knock_config::SHIPPED_FORMATS {
+        check_log(&home, format, &format!("{line} -r 192.0.2.1"));
+    }
+    // Of no firewall's shape, and without a sample.
+    home.file(
+        ".knockclient.conf",
+        "<logformat router>\n\
+         required = ^[A-Z][a-z]{2} [ \\d]\\d \\S+ router: DENIED\n\
+         ipclient = from <([\\d.]+)>\n\
+         ipserver = to <([\\d.]+)>\n\
+         port = port (\\d+)\n\
+         </logformat>\n",
+    );
+    check_log(&home, "router", &line);
     check_failure(
         &home,
         &format!("{line} -logtofile -logfile x -fileformat iptable"),

@@ -39,6 +39,8 @@ pub struct LogFormat {
     guards: Guards,
     /// The texts that `required` is made of, where it is plain enough to tell.
     pub(super) literals: Vec<String>,
+    /// What the expressions are made of, in the order of the format, to write lines after.
+    pub(super) expressions: Vec<(FieldName, Hir)>,
     /// Sample lines that yield something.
     pub(super) models: Vec<Vec<u8>>,
     pub(super) lints: Vec<FormatLint>,
@@ -83,6 +85,7 @@ impl LogFormat {
             guards: Guards::new(&build.literals),
             required: build.required,
             literals: build.literals,
+            expressions: build.expressions,
             models: models.take(MAX_MODELS).map(|sample| sample.line.clone()).collect(),
             lints: build.lints,
         };
@@ -301,6 +304,7 @@ struct Build {
     matchers: Vec<(FieldName, Matcher)>,
     required: Option<Regex>,
     literals: Vec<String>,
+    expressions: Vec<(FieldName, Hir)>,
     anchored: bool,
     lints: Vec<FormatLint>,
 }
@@ -325,6 +329,7 @@ impl Build {
                 return;
             }
         };
+        self.expressions.push((field, hir.clone()));
         if field == FieldName::Required {
             match matcher::compile(text) {
                 Ok(regex) => {

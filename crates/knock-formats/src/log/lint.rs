@@ -177,7 +177,9 @@ mod tests {
         let forged = "required: a stranger who picks a login name can pass for 198.51.100.66: Nov";
         check("portknock", "SRC=([0-9.]+)", "DPT=(\\d+)", &[forged]);
         check("Packet log", "PROTO=\\d+ ([0-9.]+):", ":(\\d+) L=", &[forged]);
-        check("strange", "from <([0-9.]+)>", "to <(\\d+)>", &["required: matches anywhere"]);
+        check("strange", "from <([0-9.]+)>", "to <(\\d+)>", &[forged]);
+        // Of a line that nobody can write nothing can be shown.
+        check("strange", "from <([0-9]{40})>", "to <(\\d+)>", &["required: matches anywhere"]);
         check("^\\w+ +\\d+ [\\d:]+ \\S+ kernel: portknock ", "SRC=([0-9.]+)", "DPT=(\\d+)", &[]);
     }
 

@@ -2,6 +2,8 @@
 //! lines are tried until one is read back by the format itself: there is no second description of
 //! a format that could fall behind the first.
 
+mod spelt;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -9,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Local};
 use knock_wire::{Hit, Protocol};
 
-use super::LogFormat;
+use super::{FieldName, LogFormat};
 
 impl LogFormat {
     /// A line, without its newline, that this format reads back as the same client and port.
@@ -21,10 +23,30 @@ impl LogFormat {
             .into_iter()
             .flat_map(|shape| prefixes.iter().map(move |prefix| shape.line(prefix, hit, wall)));
         let after_models = self.models.iter().filter_map(|model| self.after(model, hit));
-        lines.chain(after_models).find(|line| self.reads_back(line, hit)).ok_or_else(|| {
-            let format = self.name().to_owned();
-            RenderError::NoShape { format, client: hit.client, port: hit.port }
-        })
+        let spelt = std::iter::once_with(|| self.spelt(hit, wall)).flatten();
+        lines.chain(after_models).chain(spelt).find(|line| self.reads_back(line, hit)).ok_or_else(
+            || {
+                let format = self.name().to_owned();
+                RenderError::NoShape { format, client: hit.client, port: hit.port }
+            },
+        )
+    }
+
+    /// Lines made from the expressions themselves.
+    fn spelt(&self, hit: &Hit, wall: SystemTime) -> Vec<String> {
+        let value = |field| match field {
+            FieldName::IpClient => Some(hit.client.to_canonical().to_string()),
+            FieldName::Port => Some(hit.port.to_string()),
+            FieldName::IpServer => Some(server(hit).to_string()),
+            FieldName::Interface => Some(interface(hit)),
+            FieldName::Protocol => Some(protocol(hit).to_string()),
+            FieldName::SourcePort => Some(source_port(hit).to_string()),
+            FieldName::Flags => Some("SYN".to_owned()),
+            FieldName::Required | FieldName::Sequence | FieldName::Time => None,
+        };
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let head = format!("{} localhost kernel: ", date(since, "%b %e %H:%M:%S"));
+        spelt::lines(&self.expressions, value, &head)
     }
 
     fn reads_back(&self, line: &str, hit: &Hit) -> bool {

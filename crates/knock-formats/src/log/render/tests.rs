@@ -62,11 +62,44 @@ fn a_line_has_the_shape_that_the_format_reads() {
 fn any_other_shape_is_taken_from_a_sample() {
     let own = [(FieldName::IpClient, "from <([0-9.]+)>"), (FieldName::Port, "to <(\\d+)>")];
     check(&own, Some("denied to <7> from <192.0.2.1>."), "denied to <102> from <10.0.0.7>.");
+    // No line is both: what the client captures is no address.
+    let impossible = [(FieldName::IpClient, "^(x)$"), PORT];
     check(
-        &own,
+        &impossible,
         None,
         "no line can be written that logformat 'users' reads as port 102 from 10.0.0.7;",
     );
+}
+
+/// Formats as users write them, for firewalls and programs that we know nothing of.
+#[test]
+fn where_there_is_no_sample_the_expressions_tell_the_shape() {
+    let check = |client, port, required: &[&str], expected| {
+        let mut all = vec![(FieldName::IpClient, client), (FieldName::Port, port)];
+        all.extend(required.iter().map(|text| (FieldName::Required, *text)));
+        check(&all, None, expected);
+    };
+    check("from <([0-9.]+)>", "to <(\\d+)>", &[], "localhost kernel: from <10.0.0.7> to <102>");
+    check("from ([\\d.]+)", "port (\\d+)", &["portknock"], " portknock from 10.0.0.7 port 102");
+    check(
+        "^.*client=(\\S+)",
+        "^.*dport=(\\d+)",
+        &["^\\d+ DENY"],
+        "1 DENY client=10.0.0.7 dport=102",
+    );
+    check(
+        "src=\"([^\"]+)\"",
+        "dst_port=\"(\\d{1,5})\"",
+        &["^<\\d+>.*action=drop$"],
+        "<1> src=\"10.0.0.7\" dst_port=\"102\"action=drop",
+    );
+    check(
+        "\\b(\\d+\\.\\d+\\.\\d+\\.\\d+):\\d+ ->",
+        "-> \\S+:(\\d+)",
+        &["(?i)blocked"],
+        "10.0.0.7:1 -> -> x:102",
+    );
+    check("(?:saddr|src)[= ]+([0-9a-fA-F.:]+)", "(?:dport|dst port)[= ](\\d+)\\b", &[], "10.0.0.7");
 }
 
 #[test]
@@ -107,5 +140,30 @@ proptest! {
         };
         let line = all.render(&hit, wall()).unwrap();
         prop_assert_eq!(all.hit(line.as_bytes()), Some(hit));
+    }
+
+    /// A user's own format, whatever words its lines have.
+    #[test]
+    fn a_format_of_any_words_is_written_as_it_is_read(
+        words in prop::collection::vec("[a-z=:<(\\[]{1,8} ?", 3),
+        anchored: bool,
+        group in prop::sample::select(vec!["([0-9.]+)", "(\\S+)", "(\\d+\\.\\d+\\.\\d+\\.\\d+)", "\"([^\"]+)\""]),
+        client: std::net::Ipv4Addr,
+        port in 1_u16..,
+    ) {
+        let [required, source, target] = [0, 1, 2].map(|at| regex::escape(&words[at]));
+        let start = if anchored { "^" } else { "" };
+        let expressions = [
+            (FieldName::Required, format!("{start}{required}")),
+            (FieldName::IpClient, format!(" {source} {group}")),
+            (FieldName::Port, format!(" {target} (\\d+)(?: |$)")),
+        ];
+        let expressions: Vec<(FieldName, &str)> =
+            expressions.iter().map(|(field, text)| (*field, text.as_str())).collect();
+        let own = format(&expressions, None);
+        let hit = Hit::new(client.into(), port);
+        let line = own.render(&hit, wall()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let back = own.hit(line.as_bytes()).map(|hit| (hit.client, hit.port));
+        prop_assert_eq!(back, Some((hit.client, port)), "{}", line);
     }
 }
