@@ -84,18 +84,14 @@ impl Old {
         self.expect(commands);
     }
 
-    /// Waits until these commands have run, and no others since the last look.
+    /// Waits until these commands have run, in this order, and no others since the last look.
     pub fn expect(&mut self, commands: &[&str]) {
         let all = self
             .host
             .await_ran(self.ran + commands.len())
             .unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.lines().join("\n")));
-        let mut new = all[self.ran..].to_vec();
-        let mut expected: Vec<String> = commands.iter().map(|line| as_recorded(line)).collect();
-        // What answers one knock runs side by side.
-        new.sort();
-        expected.sort();
-        assert_eq!(new, expected);
+        let expected: Vec<String> = commands.iter().map(|line| as_recorded(line)).collect();
+        assert_eq!(all[self.ran..], expected);
         self.ran = all.len();
     }
 
