@@ -15,7 +15,7 @@ use etherparse::PacketBuilder;
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::{Host, Lab};
 use knock_e2e::process::{PATIENCE, Running, await_until};
-use knock_e2e::{probe, programs};
+use knock_e2e::{probe, programs, tool};
 use rustix::process::Signal;
 
 /// As a configuration of the original has it.
@@ -336,6 +336,34 @@ fn a_flood_of_other_packets_disturbs_no_knock() {
 
 #[test]
 #[ignore = "needs root: sudo make test"]
+fn packets_that_the_kernel_had_no_room_for_are_counted_aloud() {
+    let lab = closed_lab();
+    let interface = lab.interface(Host::Server);
+    let options = format!(
+        "{}\n<ethfilter datagrams>\n  proto = IP_PROTO_UDP\n</ethfilter>\n",
+        ETHFILTER.replace("useethfilter = knocks", "useethfilter = knocks, datagrams")
+    );
+    let setup = capturing(lab, &interface, &options, KNOCK);
+    let (client, server) = (setup.lab.client(), setup.lab.server());
+    // While nobody reads, more comes than there is room for.
+    setup.daemon.signal(Signal::STOP).unwrap();
+    setup
+        .lab
+        .within(Host::Client, || {
+            let socket = UdpSocket::bind((setup.lab.second_client(), 0)).unwrap();
+            for port in (745..=1000).cycle().take(20_000) {
+                let _sent = socket.send_to(b"flood", (server, port));
+            }
+        })
+        .unwrap();
+    setup.daemon.signal(Signal::CONT).unwrap();
+    let dropped = setup.daemon.await_line("the kernel dropped ").unwrap();
+    assert!(dropped.contains("packets because they came faster than they were read"), "{dropped}");
+    opens_and_closes(&setup, client);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
 fn without_the_capability_it_says_which_and_ends() {
     let mut setup = classic();
     setup.daemon.signal(Signal::TERM).unwrap();
@@ -351,6 +379,55 @@ fn without_the_capability_it_says_which_and_ends() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(77), "{said}");
     assert!(said.contains("CAP_NET_RAW"), "{said}");
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_user_with_the_units_capability_captures_and_on_loopback_too() {
+    const NOBODY: &str = "65534";
+    let lab = closed_lab();
+    let user = |path: &Path| tool(&format!("chown {NOBODY} {}", path.display())).unwrap();
+    // Where that user may read, whatever the folder of the sources allows.
+    let folder = lab.path("user");
+    std::fs::create_dir(&folder).unwrap();
+    tool(&format!("chmod 755 {}", lab.path("").display())).unwrap();
+    let program = folder.join("knockdaemon");
+    std::fs::copy(programs::folder().unwrap().join("knockdaemon"), &program).unwrap();
+    let config = lab
+        .write(
+            "user/knockdaemon.conf",
+            "runmode = network\ninterface = lo\nkey = any\nknock = PORT,CHECKSUM\nencrypt = no\n\
+             portspan = 745-1000\n<actions>\n</actions>\n",
+        )
+        .unwrap();
+    user(&config);
+    let mut command = Command::new("ip");
+    command
+        .args(["netns", "exec", &lab.namespace(Host::Server), "setpriv"])
+        .args(["--reuid", NOBODY, "--clear-groups", "--no-new-privs"])
+        .args(["--inh-caps", "-all,+net_raw", "--ambient-caps", "-all,+net_raw"])
+        .args(["--bounding-set", "-all,+net_raw"])
+        .arg(program)
+        .args(["-debug", "-test", "-conf"])
+        .arg(config);
+    let daemon = Running::spawn("knockdaemon", &mut command).unwrap();
+    daemon.await_line("following interface lo").unwrap();
+    lab.within(Host::Server, || {
+        TcpStream::connect_timeout(&"127.0.0.1:746".parse().unwrap(), Duration::from_secs(5))
+    })
+    .unwrap()
+    .unwrap_err();
+    daemon.await_line("queued 1/").unwrap();
+    lab.within(Host::Server, || {
+        TcpStream::connect_timeout(&"127.0.0.1:747".parse().unwrap(), Duration::from_secs(5))
+    })
+    .unwrap()
+    .unwrap_err();
+    // A packet on loopback goes out and comes in, and is one hit.
+    daemon.await_line("port=747").unwrap();
+    let hits: Vec<String> =
+        daemon.lines().into_iter().filter(|line| line.contains("hit: ")).collect();
+    assert_eq!(hits.len(), 2, "{hits:#?}");
 }
 
 /// Replays as a user does.
