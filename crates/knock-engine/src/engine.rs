@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use knock_wire::{Hit, PortSpan, Refusal};
 
+use crate::allowance::Allowance;
 use crate::clients::Clients;
 use crate::judge::{Judgement, judge};
 use crate::ledger::{Change, Ledger};
@@ -28,6 +29,7 @@ pub struct Engine {
     last_id: OrderId,
     /// The window under judgement; kept so that a refusal costs no allocation.
     window: Vec<u16>,
+    derivations: Allowance,
     counters: Counters,
 }
 
@@ -72,6 +74,7 @@ impl Engine {
             ledger,
             plan,
             window: Vec::new(),
+            derivations: Allowance::default(),
             counters: Counters::default(),
         }
     }
@@ -99,7 +102,12 @@ impl Engine {
         }
         self.window.clear();
         self.window.extend(queue.window());
-        match self.plan.codec.decode(&self.window, client) {
+        let codec = &self.plan.codec;
+        let decoded = match codec.slow_derivation(&self.window) {
+            Some(slow) if !self.derivations.take(slow, now.uptime) => Err(Refusal::Busy),
+            Some(_) | None => codec.decode(&self.window, client),
+        };
+        match decoded {
             Err(refusal) => {
                 queue.slide();
                 self.count(refusal);

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allowance;
 mod clients;
 mod engine;
 mod judge;

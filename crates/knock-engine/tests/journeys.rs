@@ -85,6 +85,27 @@ fn hits_outside_the_span_touch_nothing() {
     );
 }
 
+/// Whoever knocks the letters before a salt costs us a derivation, so there is a bound to it; the
+/// rest of the daemon goes on, and when they stop, knocks are judged again.
+#[test]
+fn strangers_cannot_make_us_derive_keys_all_day() {
+    let wrong = "at 0s knock 10.0.0.9 PORT=22 TIME=0 wrong key -> refused padding\n".repeat(50);
+    check(
+        &with("salted pbkdf2"),
+        &format!(
+            "{wrong}at 0s knock 10.0.0.9 PORT=22 TIME=0 wrong key -> refused busy
+             at 0s knock 10.0.0.1 PORT=22 TIME=0 -> refused busy
+             at 1s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@1s"
+        ),
+    );
+    // A derivation of a few digests is no burden.
+    let wrong = wrong.repeat(2);
+    check(
+        &with("salted opensslv2"),
+        &format!("{wrong}at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s"),
+    );
+}
+
 #[test]
 fn a_wrong_knock_is_refused_with_its_reason() {
     check(

@@ -124,6 +124,17 @@ impl Cipher {
         }
     }
 
+    /// The letters behind which a window makes us derive a key slowly, whoever sent it, and how.
+    pub(crate) fn slow_behind(&self) -> Option<(&'static [u8], KeyDerivation)> {
+        let cbc = self.0.as_ref()?;
+        match (&cbc.keys, cbc.derivation) {
+            (Keys::EachSalt { .. }, slow @ (KeyDerivation::Pbkdf2 | KeyDerivation::Argon2id)) => {
+                Some((cbc.letters(), slow))
+            }
+            (Keys::EachSalt { .. } | Keys::One { .. }, _) => None,
+        }
+    }
+
     /// Whether a text of so many bytes can be enciphered; else how long the blocks are.
     pub(crate) fn takes(&self, plain: usize) -> Result<(), usize> {
         match &self.0 {

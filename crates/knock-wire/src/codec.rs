@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::checksum::checksum;
 use crate::cipher::Cipher;
+use crate::derive::KeyDerivation;
 use crate::field::Field;
 use crate::knock::{Knock, Value};
 use crate::packing::{self, Unpackable};
@@ -130,6 +131,18 @@ impl Codec {
             knock.set(field, value(field, bytes));
         }
         Ok(knock)
+    }
+
+    /// The slow derivation that judging this window takes, if it takes one: each knock brings a salt,
+    /// and the window begins as such knocks do. Strangers can send as many of them as they like, so
+    /// who judges windows should bound it.
+    #[must_use]
+    pub fn slow_derivation(&self, symbols: &[u16]) -> Option<KeyDerivation> {
+        let (letters, derivation) = self.cipher.slow_behind()?;
+        let mut buffer = [0; MAX_WIRE];
+        let wire = buffer.get_mut(..self.wire_len)?;
+        packing::unpack(symbols, self.span.bits(), wire).ok()?;
+        wire.starts_with(letters).then_some(derivation)
     }
 
     /// How many bits stand between a guess and an accepted knock: of the windows that begin with
@@ -351,6 +364,8 @@ pub enum Refusal {
     Header,
     /// The MAC is not that of the other bytes: another key, or noise.
     Mac,
+    /// Not judged: too many others came at the time that cost a slow key derivation as well.
+    Busy,
     /// The padding is not what the cipher makes: another key, or noise.
     Padding,
     /// Not as many ports or bytes as the knock format has.
@@ -372,6 +387,7 @@ impl Refusal {
             Self::Fill => "fill",
             Self::Header => "header",
             Self::Mac => "mac",
+            Self::Busy => "busy",
             Self::Padding => "padding",
             Self::Length => "length",
             Self::Checksum => "checksum",
@@ -388,6 +404,9 @@ impl fmt::Display for Refusal {
                 f.write_str("it does not begin with the letters of the knock format's header")
             }
             Self::Mac => f.write_str("its mac is wrong: another key, or no knock at all"),
+            Self::Busy => f.write_str(
+                "it is not judged: it would cost a key derivation, and there are too many of these",
+            ),
             Self::Padding => f.write_str("it does not decrypt: another key, or no knock at all"),
             Self::Length => f.write_str("it is not as long as the knock format"),
             Self::Checksum => f.write_str("the checksum is wrong"),

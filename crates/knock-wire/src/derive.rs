@@ -236,6 +236,25 @@ mod tests {
         assert_eq!((vectors.len(), ivs), (270, 93));
     }
 
+    /// From argon2(1), the reference implementation: `argon2 SALT -id -v 13 -t 3 -k 65536 -p 4`.
+    #[test]
+    fn argon2id_as_its_authors_have_it() {
+        let all = |salt: Option<&[u8; 8]>, key, iv| {
+            let derived = derive(KeyDerivation::Argon2id, b"knock", salt, key, iv).unwrap();
+            hex(derived.key()) + &hex(derived.iv())
+        };
+        assert_eq!(
+            all(None, 32, 16),
+            "2e12ba75ca7e0eb827e9d22a8509a80981dde3ebcd5314c7982e1662bfadc984\
+             2751de73b53cfc93f78e843459e770ee"
+        );
+        assert_eq!(
+            all(Some(b"saltSALT"), 56, 8),
+            "1b64c9999eff134f230e3b477a95f7c02946eb506c0e33ef9fba05ebbe2494df\
+             4f21d5b721a6acb8bdfe4543b466e99b39101b9e0dacac317fff9133854bb67c"
+        );
+    }
+
     #[test]
     fn names() {
         for derivation in KeyDerivation::ALL {

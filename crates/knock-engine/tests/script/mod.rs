@@ -26,13 +26,15 @@ use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
 };
 use knock_wire::{
-    AddressRule, Cipher, CipherSpec, Codec, Field, Hit, Knock, PortSpan, Secret, Shape, Value,
+    AddressRule, Cipher, CipherSpec, Codec, Field, Hit, IvMode, KeyDerivation, Knock, PortSpan,
+    Secret, Shape, Value,
 };
 
 /// The script's zero: 2004-06-01 12:00:00 UTC.
 const START: Duration = Duration::from_secs(1_086_091_200);
 
-/// A plan as text, one setting a line: `knock`, `span`, `key`, `timeout`, `max`, `anyip`, and
+/// A plan as text, one setting a line: `knock`, `span`, `key`, `salted`, `timeout`, `max`,
+/// `anyip`, and
 /// `scheduler`, and `action NAME if CONDITION [after DELAY] [iptables RULE | system COMMAND]
 /// [else COMMAND]… [state UPDATE]…`.
 pub(crate) fn plan(text: &str) -> Plan {
@@ -61,18 +63,25 @@ pub(crate) fn plan(text: &str) -> Plan {
     };
     Plan {
         scheduler,
-        codec: Codec::new(shape, span, cipher(setting("key", "secret")), address).unwrap(),
+        codec: Codec::new(
+            shape,
+            span,
+            cipher(setting("key", "secret"), setting("salted", "no")),
+            address,
+        )
+        .unwrap(),
         actions: actions.into_iter().map(|text| action(text, &names)).collect(),
         queue: QueuePolicy { timeout, max_clients: setting("max", "1000").parse().unwrap() },
     }
 }
 
-fn cipher(key: &str) -> Cipher {
-    match key {
-        "none" => Cipher::none(),
-        key => {
-            let secret = Secret::new(key.as_bytes().to_vec());
-            Cipher::new(&CipherSpec::classic(secret)).unwrap()
+fn cipher(key: &str, salted: &str) -> Cipher {
+    let spec = CipherSpec::classic(Secret::new(key.as_bytes().to_vec()));
+    match (key, KeyDerivation::parse(salted)) {
+        ("none", _) => Cipher::none(),
+        (_, None) => Cipher::new(&spec).unwrap(),
+        (_, Some(derivation)) => {
+            Cipher::new(&CipherSpec { iv: IvMode::Salt, derivation, ..spec }).unwrap()
         }
     }
 }
