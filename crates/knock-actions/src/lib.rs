@@ -15,7 +15,9 @@ mod output;
 mod pool;
 mod process;
 mod runner;
+mod seal;
 mod shell;
+mod statefile;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -24,4 +26,5 @@ pub use account::{AccountError, can_run_as, find_program};
 pub use host::Host;
 pub use pool::Pool;
 pub use runner::Runner;
+pub use statefile::{FoundState, MovedAside, StateFile, StateFileError};
 pub use store::{Store, StoreError, StoreNotice};

@@ -9,7 +9,7 @@ use knock_rules::{Command, Family};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::Fault;
-use super::seal::Seal;
+use crate::seal::Seal;
 
 /// One that is there already stays as it is, as in the ledger.
 pub(super) fn schedule(connection: &Connection, order: &Order) -> Result<(), Fault> {

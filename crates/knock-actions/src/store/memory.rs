@@ -5,7 +5,7 @@ use knock_rules::{MemoryChange, MemoryValue};
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
-use super::seal::Seal;
+use crate::seal::Seal;
 
 pub(super) fn remember(connection: &Connection, change: &MemoryChange) -> Result<(), Fault> {
     let path = serde_json::Value::from(change.path.as_slice()).to_string();

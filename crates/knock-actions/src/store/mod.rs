@@ -6,7 +6,6 @@ mod error;
 mod folder;
 mod memory;
 mod schema;
-mod seal;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -69,15 +68,27 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
+        let remembers = changes.iter().any(|change| matches!(change, Change::Remembered(_)));
+        self.write(changes, remembers.then(|| self.generation + 1))
+    }
+
+    /// Makes the changes durable that turn the state variable into that of its readable copy, which
+    /// was written, or edited, after so many changes. From now on the store is the newer of the two.
+    ///
+    /// # Errors
+    /// When it cannot; nothing of it has happened then.
+    pub fn take_over(&mut self, changes: &[Change], generation: u64) -> Result<(), StoreError> {
+        self.write(changes, Some(self.generation.max(generation) + 1))
+    }
+
+    fn write(&mut self, changes: &[Change], generation: Option<u64>) -> Result<(), StoreError> {
         // SQLite would go on writing into a file that no restart finds.
         if self.folder.identity()? != self.identity {
             return Err(StoreError::Gone { path: self.database.clone() });
         }
-        let remembers = changes.iter().any(|change| matches!(change, Change::Remembered(_)));
-        let generation = self.generation + u64::from(remembers);
         write(&mut self.connection, changes, generation)
             .map_err(|fault| fault.at(&self.database))?;
-        self.generation = generation;
+        self.generation = generation.unwrap_or(self.generation);
         Ok(())
     }
 
@@ -101,7 +112,11 @@ fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     Ok((connection, ledger, generation))
 }
 
-fn write(connection: &mut Connection, changes: &[Change], generation: u64) -> Result<(), Fault> {
+fn write(
+    connection: &mut Connection,
+    changes: &[Change],
+    generation: Option<u64>,
+) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for change in changes {
         match change {
@@ -113,7 +128,7 @@ fn write(connection: &mut Connection, changes: &[Change], generation: u64) -> Re
             Change::Remembered(change) => memory::remember(&transaction, change)?,
         }
     }
-    if changes.iter().any(|change| matches!(change, Change::Remembered(_))) {
+    if let Some(generation) = generation {
         memory::count(&transaction, generation)?;
     }
     Ok(transaction.commit()?)

@@ -30,6 +30,20 @@ impl Durable {
         Ok(())
     }
 
+    /// As [`Store::take_over`]. Asked for at the start only, when nothing waits to be written.
+    pub(crate) fn take_over(
+        &mut self,
+        changes: &[Change],
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        self.store.take_over(changes, generation)
+    }
+
+    /// As [`Store::generation`].
+    pub(crate) fn generation(&self) -> u64 {
+        self.store.generation()
+    }
+
     /// For what has happened already: written now, or with the next write that succeeds.
     pub(crate) fn append_sooner_or_later(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.append(changes).inspect_err(|_| self.unsaved.extend_from_slice(changes))

@@ -10,6 +10,7 @@ mod event;
 mod extract;
 mod respond;
 mod signals;
+mod statefile;
 mod summary;
 pub(crate) mod tell;
 mod threads;
@@ -161,6 +162,7 @@ impl Daemon {
     fn turn_until_stopped(&mut self, inbox: &Receiver<Event>) -> Result<(), RunError> {
         loop {
             let response = self.respond.hand_out(&mut self.engine, &self.clock.now());
+            self.respond.write_statefile(&self.engine);
             // With nothing left to read it still stays until what is open has been closed.
             if self.readers.all_ended() && self.engine.ledger().orders().next().is_none() {
                 return self.failure.take().map_or(Ok(()), Err);
@@ -264,6 +266,7 @@ impl Daemon {
             Err(error) => tracing::error!("could not start a source: {error}; the old ones go on"),
         }
         self.tests.replace(&settings);
+        self.respond.move_statefile(settings.statefile);
         self.engine.replace_plan(settings.plan);
         tracing::info!("configuration reloaded; queues and agenda are kept");
     }
@@ -283,7 +286,7 @@ impl Daemon {
                 self.finished(id, &outcome);
             }
         }
-        self.respond.close();
+        self.respond.close(&self.engine);
         let waiting = self.engine.ledger().orders().count();
         tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
     }

@@ -1,6 +1,7 @@
 //! From an accepted knock to the world: durable first, then run, then struck out.
 //! Decides nothing; the engine says what is due.
 
+use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 
 use knock_actions::{Host, Pool, Store};
@@ -11,6 +12,7 @@ use super::RunError;
 use super::clock::minute_of;
 use super::durable::Durable;
 use super::event::Event;
+use super::statefile::StateCopy;
 
 /// Orders that may run side by side; those of one client never do.
 const WORKERS: usize = 4;
@@ -31,6 +33,8 @@ pub(crate) enum Respond {
 pub(crate) struct Real {
     /// The agenda and the state variable on disk.
     durable: Durable,
+    /// The state variable for people to read.
+    copy: StateCopy,
     /// Who runs the orders.
     pool: Pool,
     /// Orders handed to the pool that it has not reported yet.
@@ -51,23 +55,42 @@ impl Respond {
         settings: &DaemonSettings,
         inbox: SyncSender<Event>,
     ) -> Result<(Self, Ledger), RunError> {
-        let (store, ledger, notices) = Store::open(&settings.statedir).map_err(RunError::Store)?;
+        let (store, mut ledger, notices) =
+            Store::open(&settings.statedir).map_err(RunError::Store)?;
         for notice in notices {
             tracing::error!("{notice}");
         }
+        let mut durable = Durable::new(store);
+        let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger)
+            .map_err(RunError::Store)?;
         let pool = Pool::start(WORKERS, Host::new, move |id, outcome| {
             // A closed inbox: the daemon has stopped, and the order runs again at the next start.
             let _gone = inbox.send(Event::Finished(id, outcome));
         })
         .map_err(RunError::System)?;
-        Ok((Self::Real(Box::new(Real { durable: Durable::new(store), pool, running: 0 })), ledger))
+        Ok((Self::Real(Box::new(Real { durable, copy, pool, running: 0 })), ledger))
+    }
+
+    /// Writes the readable copy of the state variable, if knocks have changed it since. Behind
+    /// their orders: nobody waits for it.
+    pub(crate) fn write_statefile(&mut self, engine: &Engine) {
+        if let Self::Real(real) = self {
+            real.copy.write(engine.ledger().memory(), real.durable.generation());
+        }
+    }
+
+    /// Another file for the copy, or none.
+    pub(crate) fn move_statefile(&mut self, path: Option<PathBuf>) {
+        if let Self::Real(real) = self {
+            real.copy.move_to(path);
+        }
     }
 
     /// Ends the answering.
-    pub(crate) fn close(self) {
-        if let Self::Real(real) = self
-            && let Err((changes, error)) = real.durable.close()
-        {
+    pub(crate) fn close(self, engine: &Engine) {
+        let Self::Real(mut real) = self else { return };
+        real.copy.close(engine.ledger().memory(), real.durable.generation());
+        if let Err((changes, error)) = real.durable.close() {
             tracing::error!(
                 changes,
                 "what was done cannot be kept on disk, and runs again: {error}"
@@ -112,7 +135,10 @@ impl Respond {
                 }
                 engine.commit(&accepted.remembered());
             }
-            Self::Real(_) => engine.commit(&accepted.changes),
+            Self::Real(real) => {
+                engine.commit(&accepted.changes);
+                real.copy.note(&accepted.changes);
+            }
         }
     }
 

@@ -1,28 +1,28 @@
-//! A number over all columns of a row, kept in the row: tells bits that turned on the disk.
+//! A number over what was written, kept beside it: tells bits that turned on the disk.
 //! No protection against people; who can write the file can write the seal.
 
 /// FNV-1a, 64 bits: short, and fixed for ever, unlike the standard library's hashes. A single
 /// changed byte always changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seal(u64);
+pub(crate) struct Seal(u64);
 
 impl Seal {
     /// Of a row of this table.
-    pub(super) fn of(table: &str) -> Self {
+    pub(crate) fn of(table: &str) -> Self {
         Self(0xcbf2_9ce4_8422_2325).text(table)
     }
 
     /// With its length, so that a letter that moves to the next column does not go unnoticed.
-    pub(super) fn text(self, text: &str) -> Self {
+    pub(crate) fn text(self, text: &str) -> Self {
         self.bytes(text.as_bytes()).bytes(&text.len().to_le_bytes())
     }
 
-    pub(super) fn number(self, number: i64) -> Self {
+    pub(crate) fn number(self, number: i64) -> Self {
         self.bytes(&number.to_le_bytes())
     }
 
     /// As SQLite has it: all integers have a sign there.
-    pub(super) fn column(self) -> i64 {
+    pub(crate) fn column(self) -> i64 {
         self.0.cast_signed()
     }
 
