@@ -405,3 +405,19 @@ fn what_is_captured() {
     let own = notes("<ethfilter a>\nflags = FIN\n</ethfilter>\nuseethfilter = a\n");
     assert!(own[1].starts_with("of TCP more than the first packet"), "{own:?}");
 }
+
+#[test]
+fn the_guide_to_ethfilters_is_right() {
+    let guide = include_str!("../../../docs/guide/ethfilters.md");
+    let blocks: Vec<&str> = guide.split("```").skip(1).step_by(2).collect();
+    let [legacy, yaml] = blocks[..] else { panic!("two examples") };
+    let yaml = yaml.strip_prefix("yaml\n").unwrap();
+    let legacy = format!("runmode = network\ninterface = any\nencrypt = no\n{legacy}");
+    let yaml =
+        format!("runmode: network\ninterface: any\nencrypt: no\nuseethfilter: knocks\n{yaml}");
+    for (path, text) in [("a.conf", legacy), ("a.yaml", yaml)] {
+        let problems = read_daemon(&SourceText::new(path, text), &options()).problems;
+        let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(said, ["no action is defined, so knocks do nothing"], "{path}");
+    }
+}

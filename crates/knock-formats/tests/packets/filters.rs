@@ -192,6 +192,21 @@ fn of_several_filters_one_must_match() {
     assert!(EthFilters::new(Vec::new()).hit(&captured(1, &tcp(SYN).bytes())).is_err());
 }
 
+/// The guide names every property, and its examples are filters.
+#[test]
+fn the_guide_is_right() {
+    let guide = include_str!("../../../../docs/guide/ethfilters.md").replace("\\|", "|");
+    let quoted: Vec<&str> = guide.split('`').skip(1).step_by(2).collect();
+    for property in Property::all() {
+        let names = property.names();
+        assert!(quoted.iter().any(|text| names.contains(text)), "{property} is not in the guide");
+    }
+    let examples = quoted.iter().filter(|text| {
+        text.split_once(" = ").is_some_and(|(name, _)| Property::parse(name).is_some())
+    });
+    assert!(examples.map(|example| filter(example)).count() > 20);
+}
+
 #[track_caller]
 fn check_capture(lines: &str, span: Option<&str>, expected: &str) {
     let span = span.map(|span| PortSpan::parse(span).unwrap());
