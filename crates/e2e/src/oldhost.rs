@@ -82,9 +82,7 @@ impl OldHost {
             fs::write(host.at("sbin").join(program), "")?;
         }
         for name in stand_ins {
-            let program = host.at("sbin").join(name);
-            fs::write(&program, STAND_IN)?;
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+            host.program(name, STAND_IN)?;
         }
         fs::write(host.at("var/log/ran"), "")?;
         Ok(host)
@@ -95,6 +93,17 @@ impl OldHost {
     pub fn with_bare_path(mut self) -> Self {
         "/sbin".clone_into(&mut self.path);
         self
+    }
+
+    /// Puts a program of one's own into `/sbin`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn program(&self, name: &str, text: &str) -> Result<()> {
+        let program = self.at("sbin").join(name);
+        fs::write(&program, text)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        Ok(())
     }
 
     /// Where a file of the host is on this machine; no slash at the beginning.
@@ -127,7 +136,7 @@ impl OldHost {
         Ok(daemon)
     }
 
-    /// One of the two programs with these arguments, run to its end in the host's `etc`.
+    /// A program in `/sbin` with these arguments, run to its end in the host's `etc`.
     ///
     /// # Errors
     /// When it cannot be started. How it ended is in the output.

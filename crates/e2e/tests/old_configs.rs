@@ -323,3 +323,20 @@ fn twofish_over_ports_of_ten_bits() {
     assert_eq!(old.log("messages").lines().count(), 13);
     old.finish();
 }
+
+#[test]
+fn what_has_a_delay_goes_to_at() {
+    let mut old = Old::start("24-at");
+    old.knock(&["-port", "22", "-time", "15"], &[OPEN_22]);
+    old.await_line("job 7");
+    let time = fs::read_to_string(old.host().at("var/log/at.calls")).unwrap();
+    let minute = time.trim().strip_prefix("-t ").unwrap();
+    assert!(minute.len() == 12 && minute.bytes().all(|byte| byte.is_ascii_digit()), "{time}");
+    // It is the job that closes, whatever became of the daemon.
+    old.restart();
+    assert!(old.host().run("run-jobs", &[]).unwrap().status.success());
+    old.expect(&[CLOSE_22]);
+    // TIME 0: what is left open needs no job.
+    old.knock(&["-port", "22", "-time", "0"], &[OPEN_22]);
+    old.finish();
+}

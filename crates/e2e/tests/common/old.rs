@@ -11,8 +11,16 @@ use knock_e2e::process::Running;
 use rustix::process::Signal;
 
 /// All programs that the configurations call.
-const PROGRAMS: &[&str] =
-    &["iptables", "ipchains", "printer-door", "note", "wake", "tell", "ring", "at"];
+const PROGRAMS: &[&str] = &["iptables", "ipchains", "printer-door", "note", "wake", "tell", "ring"];
+
+/// at(1), as far as one sees it from outside: it keeps the job, and `run-jobs` is the time come.
+const AT: &str = r#"#!/bin/sh
+echo "$*" >> /var/log/at.calls
+cat >> /var/log/at.jobs
+echo "warning: commands will be executed using /bin/sh" >&2
+echo "job 7 at Thu Feb 12 00:28:00 2004" >&2
+"#;
+const RUN_JOBS: &str = "#!/bin/sh\nexec /bin/sh < /var/log/at.jobs\n";
 
 /// The logs that they follow.
 const LOGS: [&str; 3] = ["messages", "kern.log", "wall"];
@@ -37,6 +45,8 @@ pub fn names() -> Vec<String> {
 /// A host with all files of one configuration, and an empty log where it looks for one.
 pub fn host(name: &str) -> OldHost {
     let host = OldHost::new(PROGRAMS).unwrap();
+    host.program("at", AT).unwrap();
+    host.program("run-jobs", RUN_JOBS).unwrap();
     let number = &name[..3];
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
