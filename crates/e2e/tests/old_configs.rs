@@ -95,7 +95,9 @@ fn a_logformat_of_the_admins_own() {
         &["iptables -I INPUT -p tcp -s 203.0.113.7/32 --dport 21 -j ACCEPT"],
     );
     let log = old.log("wall");
-    assert!(log.contains(" wall: refused tcp on eth1 from 203.0.113.7 to 192.0.2.1:60"), "{log}");
+    // No firewall's line, but one of this format.
+    assert_eq!(log.matches("wall: refused").count(), 8, "{log}");
+    assert_eq!(log.matches("from 203.0.113.7 to ").count(), 8, "{log}");
     old.finish();
 }
 
