@@ -8,12 +8,10 @@ mod links;
 
 use std::{ops::ControlFlow, time::Duration};
 
-use rustix::io::Errno;
-
 use self::{
     file::plain,
     handle::{Batch, Handle},
-    links::{Links, Look, forbidden},
+    links::{Links, Look, permitted},
 };
 use crate::{
     AwayReason, Intake, Notice, Source, SourceError, Stop,
@@ -23,8 +21,8 @@ use crate::{
 pub use file::PcapFileSource;
 pub use kind::InputKind;
 
-/// Between two attempts to open an interface when the kernel does not tell of changes, or when it
-/// is there and cannot be opened: at first, and at most.
+/// Between two attempts to open an interface that is there and cannot be opened: at first, and at
+/// most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -64,30 +62,30 @@ impl CaptureSource {
         Self { interface, snapshot, filter }
     }
 
-    /// Opens the interface as soon as it can be; `None` when the stop was set before. What is in the
-    /// way is said once, unless `is_said`.
+    /// Opens the interface as soon as it can be, and tells which it is: a name of libpcap's own (`any`)
+    /// is no interface of the kernel's and has no number. `None` when the stop was set before. What is
+    /// in the way is said once, unless `is_said`.
     fn await_open(
         &self,
         links: &Links,
         mut is_said: bool,
         intake: &mut dyn Intake,
         stop: &Stop,
-    ) -> Result<Option<Handle>, SourceError> {
+    ) -> Result<Option<(Handle, Option<u32>)>, SourceError> {
         let mut pause = FIRST_PAUSE;
         let mut trouble = None;
         loop {
+            let index = links.index(&self.interface);
             let filter = self.filter.as_deref();
             let error = match Handle::open(&self.interface, self.snapshot, filter) {
-                Ok(handle) => return Ok(Some(handle)),
+                Ok(handle) if links.index(&self.interface) == index => {
+                    return Ok(Some((handle, index)));
+                }
+                // Another one took its place, and there is no telling which of them was opened.
+                Ok(_) => continue,
                 Err(error) => error,
             };
-            match forbidden() {
-                Some(Errno::AFNOSUPPORT) => {
-                    return Err(SourceError::CaptureUnavailable(Errno::AFNOSUPPORT.into()));
-                }
-                Some(error) => return Err(SourceError::CaptureForbidden(error.into())),
-                None => {}
-            }
+            permitted()?;
             let is_away = match links.look(&self.interface) {
                 Look::Missing => Some(AwayReason::Missing),
                 Look::Down(_) => Some(AwayReason::Down),
@@ -106,9 +104,9 @@ impl CaptureSource {
                     trouble = Some(why);
                 }
             }
-            let limit = (is_away.is_none() || !links.tells()).then_some(pause);
+            let limit = is_away.is_none().then_some(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
-            match wait(links.fd(stop), stop, limit)? {
+            match wait(links.fd(), stop, limit)? {
                 Woken::Stopped => return Ok(None),
                 Woken::Ready | Woken::TimedOut => {
                     links.hear();
@@ -120,18 +118,16 @@ impl CaptureSource {
     /// Hands over packets until the interface is lost.
     fn capture(
         &self,
-        handle: &mut Handle,
+        (handle, index): (&mut Handle, Option<u32>),
         links: &Links,
         intake: &mut dyn Intake,
         stop: &Stop,
     ) -> Result<Ended, SourceError> {
-        // A name of libpcap's own (`any`) is no interface of the kernel's, and never goes away.
-        let index = links.index(&self.interface);
         let mut is_down = false;
         let mut batches = 0;
         loop {
             let limit = (batches > 0).then_some(CALM);
-            match wait_either(handle.fd(), links.fd(stop), stop, limit)? {
+            match wait_either(handle.fd(), links.fd(), stop, limit)? {
                 Woken::Stopped => return Ok(Ended::Over),
                 Woken::TimedOut => {
                     tell_dropped(handle, &mut batches, intake);
@@ -151,7 +147,9 @@ impl CaptureSource {
             if batches >= BATCHES {
                 tell_dropped(handle, &mut batches, intake);
             }
-            let Some(index) = index.filter(|_| links.hear()) else { continue };
+            // Heard in any case: word that nobody takes would wake us without end.
+            let has_word = links.hear();
+            let Some(index) = index.filter(|_| has_word) else { continue };
             match links.look(&self.interface) {
                 // Kept open: the kernel captures on it again from the moment that it is up.
                 Look::Down(found) if found == index => {
@@ -188,15 +186,15 @@ impl Source for CaptureSource {
 
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
         // Before the first look, so that nothing happens unheard between the two.
-        let links = Links::new().map_err(SourceError::Wait)?;
+        let links = Links::new()?;
         let mut was_lost = false;
-        while let Some(mut handle) = self.await_open(&links, was_lost, intake, stop)? {
+        while let Some((mut handle, index)) = self.await_open(&links, was_lost, intake, stop)? {
             if was_lost {
                 self.say_back(intake);
             } else {
                 intake.notice(Notice::Started { name: self.name() });
             }
-            match self.capture(&mut handle, &links, intake, stop)? {
+            match self.capture((&mut handle, index), &links, intake, stop)? {
                 Ended::Over => break,
                 Ended::Lost { is_said } => {
                     was_lost = true;

@@ -14,7 +14,7 @@ pub enum SourceError {
     KmsgOpen(io::Error),
     /// Packets may not be captured.
     CaptureForbidden(io::Error),
-    /// The process has no access to packet sockets, whatever its rights.
+    /// The process gets no packet or netlink socket, whatever its rights.
     CaptureUnavailable(io::Error),
     /// What is read is no capture file that libpcap knows.
     NotACapture {
@@ -73,7 +73,7 @@ impl fmt::Display for SourceError {
             Self::CaptureUnavailable(error) => write!(
                 f,
                 "cannot capture packets: {error}; the kernel has no packet sockets, or the unit's \
-                 RestrictAddressFamilies= does not name AF_PACKET"
+                 RestrictAddressFamilies= does not name AF_PACKET and AF_NETLINK"
             ),
             Self::NotACapture { name, why } => {
                 write!(f, "cannot read {name} as a capture file: {why}")

@@ -1,10 +1,7 @@
 //! Whether an interface is there, and the kernel's word that something about interfaces has changed.
 //! Captures nothing. The word only wakes; what happened is found by looking.
 
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
     io::Errno,
@@ -14,7 +11,7 @@ use rustix::{
     },
 };
 
-use crate::Stop;
+use crate::SourceError;
 
 /// The group of rtnetlink that tells of interfaces (`RTMGRP_LINK`).
 const LINK_CHANGES: u32 = 1;
@@ -35,34 +32,33 @@ pub(super) enum Look {
 pub(super) struct Links {
     /// Interfaces are asked for through any socket.
     ask: OwnedFd,
-    /// `None` where the system gives no netlink socket: then there is no word.
-    word: Option<OwnedFd>,
+    /// Where changes are told.
+    word: OwnedFd,
 }
 
 impl Links {
     /// Listens from now on.
-    pub(super) fn new() -> io::Result<Self> {
-        let ask = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-        Ok(Self { ask, word: listen().ok() })
+    pub(super) fn new() -> Result<Self, SourceError> {
+        let ask = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+            .map_err(|error| SourceError::Wait(error.into()))?;
+        let word = listen().map_err(|error| match error {
+            Errno::AFNOSUPPORT => SourceError::CaptureUnavailable(error.into()),
+            error => SourceError::Wait(error.into()),
+        })?;
+        Ok(Self { ask, word })
     }
 
-    /// Whether changes are told.
-    pub(super) fn tells(&self) -> bool {
-        self.word.is_some()
-    }
-
-    /// Readable when there is word; without any, the stop, which every wait includes anyway.
-    pub(super) fn fd<'a>(&'a self, stop: &'a Stop) -> BorrowedFd<'a> {
-        self.word.as_ref().map_or_else(|| stop.as_fd(), AsFd::as_fd)
+    /// Readable when there is word.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.word.as_fd()
     }
 
     /// Empties the socket; returns whether there was word.
     pub(super) fn hear(&self) -> bool {
-        let Some(word) = &self.word else { return false };
         let mut room = [0; 4096];
         let mut heard = false;
         loop {
-            match recv(word, room.as_mut_slice(), RecvFlags::DONTWAIT) {
+            match recv(&self.word, room.as_mut_slice(), RecvFlags::DONTWAIT) {
                 // More was told than there was room for: a reason to look all the same.
                 Ok(_) | Err(Errno::NOBUFS) => heard = true,
                 Err(Errno::INTR) => {}
@@ -94,12 +90,14 @@ impl Links {
     }
 }
 
-/// What keeps this process from packet sockets; libpcap's own error has no code to go by.
-pub(super) fn forbidden() -> Option<Errno> {
-    let flags = SocketFlags::CLOEXEC;
-    match socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None) {
-        Err(error @ (Errno::PERM | Errno::ACCESS | Errno::AFNOSUPPORT)) => Some(error),
-        _ => None,
+/// Fails where this process may have no packet sockets; libpcap's own error has no code to go by.
+pub(super) fn permitted() -> Result<(), SourceError> {
+    match socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, None) {
+        Err(Errno::AFNOSUPPORT) => Err(SourceError::CaptureUnavailable(Errno::AFNOSUPPORT.into())),
+        Err(error @ (Errno::PERM | Errno::ACCESS)) => {
+            Err(SourceError::CaptureForbidden(error.into()))
+        }
+        _ => Ok(()),
     }
 }
 
