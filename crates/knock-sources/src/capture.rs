@@ -32,6 +32,9 @@ const CALM: Duration = Duration::from_secs(1);
 /// In a flood the calm does not come; after so many batches it is asked all the same.
 const BATCHES: u32 = 64;
 
+/// libpcap's name for all interfaces at once.
+const ANY: &str = "any";
+
 /// Captures on an interface: what comes in there, cut off behind the snapshot. `any` is all of them.
 ///
 /// An interface that is not there, goes away or is switched off is waited for. The kernel tells of
@@ -62,8 +65,8 @@ impl CaptureSource {
         Self { interface, snapshot, filter }
     }
 
-    /// Opens the interface as soon as it can be, and tells which it is: a name of libpcap's own (`any`)
-    /// is no interface of the kernel's and has no number. `None` when the stop was set before. What is
+    /// Opens the interface as soon as it can be, and tells which it is: `any` is
+    /// no interface of the kernel's and has no number. `None` when the stop was set before. What is
     /// in the way is said once, unless `is_said`.
     fn await_open(
         &self,
@@ -73,17 +76,21 @@ impl CaptureSource {
         stop: &Stop,
     ) -> Result<Option<(Handle, Option<u32>)>, SourceError> {
         let mut pause = FIRST_PAUSE;
-        let mut trouble = None;
+        let mut trouble = String::new();
         loop {
             let index = links.index(&self.interface);
             let filter = self.filter.as_deref();
-            let error = match Handle::open(&self.interface, self.snapshot, filter) {
-                Ok(handle) if links.index(&self.interface) == index => {
+            // libpcap has more to offer (USB, D-Bus), which is no network.
+            let is_there = index.is_some() || self.interface == ANY;
+            let open = || Handle::open(&self.interface, self.snapshot, filter);
+            let error = match is_there.then(open) {
+                Some(Ok(handle)) if links.index(&self.interface) == index => {
                     return Ok(Some((handle, index)));
                 }
                 // Another one took its place, and there is no telling which of them was opened.
-                Ok(_) => continue,
-                Err(error) => error,
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => plain(&error),
+                None => String::new(),
             };
             permitted()?;
             let is_away = match links.look(&self.interface) {
@@ -97,11 +104,11 @@ impl CaptureSource {
                     is_said = true;
                 }
             } else {
-                let why = plain(&error);
-                if trouble.as_ref() != Some(&why) {
+                // What appeared a moment after it was looked for is no trouble.
+                if trouble != error && !error.is_empty() {
                     let name = self.interface.clone();
-                    intake.notice(Notice::CaptureTrouble { name, why: why.clone() });
-                    trouble = Some(why);
+                    intake.notice(Notice::CaptureTrouble { name, why: error.clone() });
+                    trouble = error;
                 }
             }
             let limit = is_away.is_none().then_some(pause);

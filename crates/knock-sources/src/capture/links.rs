@@ -67,7 +67,7 @@ impl Links {
         }
     }
 
-    /// The number of an interface. `any` and other inventions of libpcap have none.
+    /// The number of an interface, if the kernel has one of this name.
     pub(super) fn index(&self, name: &str) -> Option<u32> {
         name_to_index(&self.ask, name).ok()
     }
@@ -86,7 +86,7 @@ impl Links {
     pub(super) fn names(&self) -> Vec<String> {
         let listed = pcap::Device::list().unwrap_or_default();
         let names = listed.into_iter().map(|device| device.name);
-        names.filter(|name| name == "any" || self.index(name).is_some()).collect()
+        names.filter(|name| name == super::ANY || self.index(name).is_some()).collect()
     }
 }
 
