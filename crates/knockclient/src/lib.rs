@@ -138,7 +138,9 @@ fn tell(job: &Job, knock: &Knock, ports: &[u16], voice: Voice) {
     let fields: Vec<String> =
         knock.iter().map(|(field, value)| format!("{field}={value}")).collect();
     voice.debug(&format!("fields: {}", fields.join(" ")));
-    voice.debug(&format!("plaintext: {} bytes", job.codec.shape().bytes()));
+    let (plain, wire) = (job.codec.shape().bytes(), job.codec.wire_bytes());
+    voice.debug(&format!("plaintext: {plain} bytes; on the wire: {wire}"));
+    voice.debug(&format!("cipher: {}", job.codec.cipher()));
     voice.debug(&format!("ports: {} ({} of {})", join(ports), ports.len(), job.codec.span()));
 }
 
