@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use knock_e2e::oldhost::OldHost;
 use knock_e2e::programs;
 use old::Old;
 
@@ -340,5 +341,33 @@ fn what_has_a_delay_goes_to_at() {
     old.expect(&[CLOSE_22]);
     // TIME 0: what is left open needs no job.
     old.knock(&["-port", "22", "-time", "0"], &[OPEN_22]);
+    old.finish();
+}
+
+#[test]
+fn what_the_statefile_says_is_what_is_remembered() {
+    let announced = "tell 203.0.113.7 is new";
+    let mut old = Old::start("23-statefile");
+    old.knock(&["-port", "22"], &[announced, OPEN_22]);
+    old.knock(&["-port", "22"], &[OPEN_22]);
+    let statefile = old.host().at("var/lib/knockdaemon.state");
+    old.restart();
+    let text = fs::read_to_string(&statefile).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(state["203.0.113.7"]["visits"], 2, "{text}");
+    old.knock(&["-port", "22"], &[OPEN_22]);
+
+    // All that is left of the daemon's memory is the file.
+    let lose_the_rest = |host: &OldHost| {
+        fs::remove_dir_all(host.at("var/lib/knockdaemon")).unwrap();
+    };
+    old.restart_after(lose_the_rest);
+    old.knock(&["-port", "22"], &[OPEN_22]);
+    // Without it they meet for the first time.
+    old.restart_after(|host| {
+        lose_the_rest(host);
+        fs::remove_file(&statefile).unwrap();
+    });
+    old.knock(&["-port", "22"], &[announced, OPEN_22]);
     old.finish();
 }

@@ -122,7 +122,13 @@ impl Old {
 
     /// Stops the daemon and starts it again with the same files.
     pub fn restart(&mut self) {
+        self.restart_after(|_| ());
+    }
+
+    /// The same, with something done to the host's files in between.
+    pub fn restart_after(&mut self, change: impl FnOnce(&OldHost)) {
         self.stop();
+        change(&self.host);
         let config = self.host.at(&format!("etc/{}.conf", self.name));
         self.daemon = self.host.daemon(&config, &[]).unwrap();
         self.knocks = 0;
