@@ -138,8 +138,8 @@ fn a_broken_file_has_one_error() {
         ("a.yaml", b"logfile: \"x\nkey: y\n", "this quote is never closed"),
         ("a.yaml", b"logfile: \xff\n", "this is not UTF-8, as YAML must be"),
         ("a.yaml", b"knock\n", "a config file is made of keys with values"),
-        ("a.yaml", &large, "this file is larger than 1048576 bytes"),
-        ("a.conf", &large, "this file is larger than 1048576 bytes"),
+        ("a.yaml", &large, "a.yaml is larger than 1048576 bytes"),
+        ("a.conf", &large, "a.conf is larger than 1048576 bytes"),
         ("a.conf", b"<actions>\nuse = yes\n", "`<actions>` is never closed"),
         ("a.conf", b"</actions>\n", "`</actions>` closes a block, but none is open"),
         ("a.conf", b"<<include none.conf>>\n", "cannot include 'none.conf'"),
@@ -151,6 +151,69 @@ fn a_broken_file_has_one_error() {
         assert_eq!(read_client(&source, &options()).problems, daemon);
         assert_eq!(read_format(&source).problems, daemon);
     }
+}
+
+/// A file that is no configuration has one error, and none of its bytes are shown.
+#[test]
+fn what_is_no_configuration_is_told_in_one_line() {
+    for (name, text, expected) in [
+        ("a.conf", &b"\x7fELF\x02\x01\0\0 = \0\n"[..], "a.conf is no text: it has NUL bytes"),
+        ("a.yaml", b"\x7fELF\x02\x01\0\0 = \0\n", "a.yaml is no text: it has NUL bytes"),
+        ("a.conf", b"\xff\xfek\0e\0y\0", "a.conf is UTF-16 text"),
+        ("a.conf", b"", "this file gives nothing: no log, no key, no action"),
+        ("a.yaml", b"# logfile: x\n\n", "this file gives nothing: no log, no key, no action"),
+    ] {
+        let source = SourceText::new(name, text);
+        let problems = read_daemon(&source, &options()).problems;
+        let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(messages, [expected], "{name}");
+        assert!(problems[0].help.is_some());
+    }
+}
+
+/// What can be told of the rest of a broken file is told, and nothing that may only follow from the
+/// break.
+#[test]
+fn a_broken_file_does_not_hide_other_mistakes() {
+    check_yaml(
+        "knock: IP,PORT\nknock: IP\nportspan: 1-3\naction: {template: tell, condition: PROT == 1}\ntemplates: {tell: {exec: [/bin/true]}}\n",
+        "2:1 «knock» error: 'knock' is given twice; the first is in line 1 | give several values as a list: `knock: [a, b]`\n\
+         3:11 «1-3» error: 3 ports; the number of ports must be a power of two from 2 to 32768: 2 or 4\n\
+         4:37 «PROT» error: unknown name `PROT` | did you mean PORT?",
+    );
+    check_yaml(
+        "<<: {encrypt: no}\nencrypt: perhaps\nuselogformat: mein\nrnumode: file\n",
+        "1:1 «<<» error: merge keys `<<` are not known here | write the keys out\n\
+         2:10 «perhaps» error: expected 'yes' or 'no', not 'perhaps'",
+    );
+    let broken = "<<include none.conf>>\nportspan = 1-3\nuselogformat = theirs\n\
+                  <action>\ncondition = PROT == 22 && FLAG3 > 1\ntemplate = theirs\n</action>\n";
+    let source = SourceText::new("a.conf", broken);
+    let shown = show(&read_daemon(&source, &options()).problems, &source);
+    assert_eq!(
+        shown.trim_end().lines().map(|line| line.split(" | ").next().unwrap()).collect::<Vec<_>>(),
+        [
+            "1:11 «none.conf» error: cannot include 'none.conf': No such file or directory (os error 2)",
+            "2:12 «1-3» error: 3 ports; the number of ports must be a power of two from 2 to 32768: 2 or 4",
+            "5:13 «PROT» error: unknown name `PROT`",
+        ]
+    );
+}
+
+#[test]
+fn what_this_syntax_does_not_do() {
+    check(
+        "logfile = '/var/log/messages'",
+        "1:11 «'/var/log/messages'» warning: single quotes are part of the value | take them away, or use double ones",
+    );
+    check(
+        "<action>\ntemplate = tell\ncondition = 'PORT' == '22'\n</action>\n<template tell>\nexec = /bin/true\n</template>\n",
+        "",
+    );
+    check(
+        "Include other.conf",
+        "1:1 «Include» warning: unknown key 'Include' in the file | another file is read in by <<include FILE>>",
+    );
 }
 
 #[test]

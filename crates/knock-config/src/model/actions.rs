@@ -68,7 +68,7 @@ pub(super) fn read(
     if actions.is_empty() && ["action", "actions"].iter().all(|key| top.table.get(key).is_none()) {
         let problem =
             Problem::warning(top.table.place(), "no action is defined, so knocks do nothing");
-        reader.add(problem);
+        reader.add_if_whole(problem);
     }
     templates.lint(reader);
     actions.into_iter().flatten().collect()
@@ -104,12 +104,13 @@ fn read_action(
         && !templates.use_by(text.text().trim(), &name)
     {
         let problem = templates.unknown(text, &name);
-        reader.add(problem);
+        reader.add_if_whole(problem);
     }
     let template = wanted.and_then(|text| templates.get(text.text().trim()));
     if table.get("template").is_none() && table.get("state").is_none() {
         let problem = Problem::warning(at.clone(), format!("action '{name}' does nothing"));
-        reader.add(problem.with_help("name a 'template', or change the state with 'state'"));
+        reader
+            .add_if_whole(problem.with_help("name a 'template', or change the state with 'state'"));
     }
     if let Some(template) = template {
         state.extend(template.state.iter().cloned());

@@ -12,7 +12,7 @@ use crate::model::section::{Reader, path_of};
 use crate::model::{ReadOptions, WireSettings, formats, values, wire};
 use crate::place::SourceText;
 use crate::problem::Reading;
-use crate::syntax::parse;
+use crate::syntax::{Extent, parse_as_far_as};
 
 /// What a file tells the client.
 #[derive(Debug, Default, PartialEq)]
@@ -52,10 +52,11 @@ const FLAGS: [&str; 10] =
 /// file.
 #[must_use]
 pub fn read_client(source: &SourceText, options: &ReadOptions) -> Reading<ClientSettings> {
-    let Reading { value, problems } = parse(source);
-    // Of what cannot be read nobody can tell what is missing.
-    let Some(tree) = value else { return Reading { value: None, problems } };
-    let mut reader = Reader::new(source, options, problems);
+    let (tree, problems, extent) = parse_as_far_as(source);
+    if extent == Extent::Nothing {
+        return Reading { value: None, problems };
+    }
+    let mut reader = Reader::new(source, options, problems).relying_on(extent);
     let top = reader.section(Within::Top, tree.root());
     let mut flags = [None; 10];
     for (flag, name) in flags.iter_mut().zip(FLAGS) {

@@ -17,8 +17,8 @@ use crate::model::{
     formats, sources, wire,
 };
 use crate::place::SourceText;
-use crate::problem::Reading;
-use crate::syntax::{Syntax, parse};
+use crate::problem::{Problem, Reading};
+use crate::syntax::{Extent, Syntax, parse_as_far_as};
 
 /// What a file tells the daemon, checked and ready to run.
 #[derive(Debug)]
@@ -52,10 +52,17 @@ pub struct DaemonSettings {
 /// file.
 #[must_use]
 pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<DaemonSettings> {
-    let Reading { value, problems } = parse(source);
-    // Of what cannot be read nobody can tell what is missing.
-    let Some(tree) = value else { return Reading { value: None, problems } };
-    let mut reader = Reader::new(source, options, problems);
+    let (tree, problems, extent) = parse_as_far_as(source);
+    if extent == Extent::Nothing {
+        return Reading { value: None, problems };
+    }
+    let mut reader = Reader::new(source, options, problems).relying_on(extent);
+    if reader.is_whole() && tree.root().iter().next().is_none() {
+        let message = "this file gives nothing: no log, no key, no action";
+        let help = "`knockdaemon -man` names all keys; examples come with the program";
+        reader.add(Problem::error(tree.root().place(), message).with_help(help));
+        return reader.finish(None);
+    }
     let top = reader.section(Within::Top, tree.root());
     let lines = sources::read(&mut reader, &top);
     let ethfilters = ethfilters::read(&mut reader, &top, lines.runmode);
@@ -64,7 +71,10 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     // A knock that reads badly has its own error; rules are then checked against every field, so
     // that it does not make errors of all that use one.
     let shape = wire.shape(&mut Vec::new());
-    let names = Names::from_fields(shape.as_ref().map_or(&Field::ALL, |shape| shape.fields()));
+    // So are they where the line that names the fields may be what is missing.
+    let told = reader.is_whole() || top.table.get("knock").is_some();
+    let shape = shape.as_ref().filter(|_| told);
+    let names = Names::from_fields(shape.map_or(&Field::ALL, |shape| shape.fields()));
     let scheduler = scheduler(&mut reader, &top);
     let actions = actions::read(&mut reader, &top, &names, scheduler);
     let queue = queue(&mut reader, &top);
@@ -74,6 +84,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     });
     let statefile = statefile(&mut reader, &top);
     let mut codec = wire.codec();
+    codec.problems.retain(|problem| reader.is_whole() || problem.at.is_some());
     for problem in &mut codec.problems {
         // What is wrong by its absence is wrong with the file.
         problem.at.get_or_insert_with(|| tree.root().place());

@@ -36,7 +36,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode)
                     let at = Some(text.place_of(part));
                     let message = format!("unknown ethfilter '{name}'");
                     let help = Some(known(name, &all));
-                    reader.add(Problem { severity, at, message, help });
+                    reader.add_if_whole(Problem { severity, at, message, help });
                 }
             }
         }

@@ -349,7 +349,7 @@ fn find(
     if let Some((name, text)) = SHIPPED_FORMATS.iter().find(|(shipped, _)| *shipped == name) {
         return compile_file(reader, &built_in(name, text));
     }
-    reader.add(unknown(name, own, &folders, at));
+    reader.add_if_whole(unknown(name, own, &folders, at));
     None
 }
 

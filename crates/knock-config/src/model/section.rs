@@ -12,7 +12,7 @@ use crate::model::{ReadOptions, Setting, values};
 use crate::place::{Place, SourceText};
 use crate::problem::{Problem, Reading, Severity};
 use crate::suggest::nearest;
-use crate::syntax::Syntax;
+use crate::syntax::{Extent, Syntax};
 use crate::tree::{Block, Entry, Found, Node, Scalar, Table};
 
 /// Reads one file and remembers what is wrong with it.
@@ -21,6 +21,7 @@ pub(super) struct Reader<'o> {
     pub(super) path: PathBuf,
     pub(super) options: &'o ReadOptions,
     problems: Vec<Problem>,
+    extent: Extent,
 }
 
 /// One part of the file: a table of which the keys have been looked at.
@@ -37,7 +38,25 @@ impl<'o> Reader<'o> {
         problems: Vec<Problem>,
     ) -> Self {
         let syntax = Syntax::of(&source.path);
-        Self { syntax, path: source.path.clone(), options, problems }
+        Self { syntax, path: source.path.clone(), options, problems, extent: Extent::Whole }
+    }
+
+    /// For a file of which the tree may not hold all.
+    pub(super) fn relying_on(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
+
+    /// Whether what is not in the tree is not in the file either.
+    pub(super) fn is_whole(&self) -> bool {
+        self.extent == Extent::Whole
+    }
+
+    /// For what is wrong by the absence of something, or by its place: of a file that is broken
+    /// elsewhere it cannot be told.
+    pub(super) fn add_if_whole(&mut self, problem: Problem) {
+        if self.is_whole() {
+            self.add(problem);
+        }
     }
 
     /// The folder that relative paths in the file start from.
@@ -98,13 +117,16 @@ impl<'o> Reader<'o> {
     fn unknown_key(&mut self, within: Within, name: &str, at: Place) {
         let help = match nearest(name, keys::names(within)) {
             Some(near) => Some(format!("did you mean '{near}'?")),
+            None if name.eq_ignore_ascii_case("include") && self.syntax == Syntax::Legacy => {
+                Some("another file is read in by <<include FILE>>".to_owned())
+            }
             None => keys::KEYS
                 .iter()
                 .find(|key| key.name == name)
                 .map(|key| format!("'{name}' belongs into {}", key.within)),
         };
         let message = format!("unknown key '{name}' in {within}");
-        self.add(Problem { severity: self.strictness(), at: Some(at), message, help });
+        self.add_if_whole(Problem { severity: self.strictness(), at: Some(at), message, help });
     }
 
     fn known_key(&mut self, key: &Key, entry: &Entry) {
@@ -248,7 +270,8 @@ impl<'o> Reader<'o> {
         let found = at.table.blocks(name);
         for stray in found.strays {
             let what = stray.node.kind();
-            self.error(stray.key_at(), format!("'{}' takes a block, this is {what}", key.name));
+            let message = format!("'{}' takes a block, this is {what}", key.name);
+            self.add_if_whole(Problem::error(stray.key_at(), message));
         }
         found.blocks
     }

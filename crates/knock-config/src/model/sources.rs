@@ -61,7 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> Lines {
     let runmode = runmode(reader, top);
     let logfiles: Vec<PathBuf> = reader.texts(top, "logfile").into_iter().map(path_of).collect();
     if runmode == RunMode::File && top.table.get("logfile").is_none() {
-        reader.add(
+        reader.add_if_whole(
             Problem::error(top.table.place(), "no log to follow: 'logfile' is not given")
                 .with_help("name the firewall's log, or read the kernel's own with runmode kmsg"),
         );
@@ -105,7 +105,7 @@ fn capture(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<CaptureSettings
     if top.table.get("interface").is_none() {
         let at = top.table.get("runmode").map_or(top.table.place(), |mode| mode.node.place());
         let message = "no interface to capture from: 'interface' is not given";
-        reader.add(Problem::error(at, message).with_help(HELP));
+        reader.add_if_whole(Problem::error(at, message).with_help(HELP));
     }
     let text = reader.text(top, "interface")?;
     match Interface::new(text.text().trim().as_bytes()) {

@@ -329,7 +329,7 @@ impl Defined {
     fn lint(&self, reader: &mut Reader<'_>) {
         if self.used_by.is_empty() && !self.stands_in {
             let message = format!("template '{}' is used by no action", self.name);
-            reader.add(Problem::warning(self.at.clone(), message));
+            reader.add_if_whole(Problem::warning(self.at.clone(), message));
         }
         let Some((template, written)) = &self.command else { return };
         for (at, name) in unfilled(template) {

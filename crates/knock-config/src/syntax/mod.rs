@@ -13,7 +13,7 @@ mod yaml_comments;
 use std::path::Path;
 
 use crate::place::{SourceFile, SourceText, Spot};
-use crate::problem::{Problem, Reading};
+use crate::problem::{Problem, Reading, Severity};
 use crate::tree::{Table, Tree};
 use remarks::Remarks;
 
@@ -50,20 +50,48 @@ pub fn parse(source: &SourceText) -> Reading<Tree> {
 
 /// The same, but with all of the tree that could be understood, so that a key is found in a broken file too.
 pub fn parse_all(source: &SourceText) -> (Tree, Vec<Problem>) {
+    let (tree, problems, _) = tree_of(source);
+    (tree, problems)
+}
+
+/// How much of a file its tree holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All that matters.
+    Whole,
+    /// What is there is so, but something is missing or not where it belongs.
+    Parts,
+    /// Too little to say more about it.
+    Nothing,
+}
+
+/// The same for the model, with a word on how far it can rely on the tree.
+pub(crate) fn parse_as_far_as(source: &SourceText) -> (Tree, Vec<Problem>, Extent) {
+    let (tree, problems, extent) = tree_of(source);
+    match no_text(source) {
+        Some(problem) => (tree, vec![problem], Extent::Nothing),
+        None => (tree, problems, extent),
+    }
+}
+
+fn tree_of(source: &SourceText) -> (Tree, Vec<Problem>, Extent) {
     let syntax = Syntax::of(&source.path);
     let file = SourceFile::new(source);
     let whole = Spot { file: file.clone(), bytes: 0..0 };
-    let (root, remarks, mut problems) = if source.text.len() > MAX_FILE {
-        let message = format!("this file is larger than {MAX_FILE} bytes");
-        let problem = Problem::error(whole.place(), message);
-        (Table { spot: whole, entries: Vec::new() }, Remarks::default(), vec![problem])
+    let (root, remarks, mut problems, extent) = if let Some(problem) = too_large(source) {
+        let root = Table { spot: whole, entries: Vec::new() };
+        (root, Remarks::default(), vec![problem], Extent::Nothing)
     } else {
         match syntax {
-            Syntax::Legacy => legacy::parse(&file),
+            Syntax::Legacy => {
+                let (root, remarks, problems) = legacy::parse(&file);
+                let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
+                (root, remarks, problems, if broken { Extent::Parts } else { Extent::Whole })
+            }
             Syntax::Yaml => {
-                let (root, problems) = yaml::parse(&file);
+                let (root, problems, extent) = yaml::parse(&file);
                 let remarks = yaml_comments::find(&file, &root);
-                (root, remarks, problems)
+                (root, remarks, problems, extent)
             }
         }
     };
@@ -71,5 +99,29 @@ pub fn parse_all(source: &SourceText) -> (Tree, Vec<Problem>) {
         let included = problem.at.as_ref().is_some_and(|at| *at.file != *source.path);
         (included, problem.at.clone())
     });
-    (Tree { root, syntax, remarks }, problems)
+    (Tree { root, syntax, remarks }, problems, extent)
+}
+
+fn too_large(source: &SourceText) -> Option<Problem> {
+    let large = source.text.len() > MAX_FILE;
+    large.then(|| of_the_file(source, &format!("is larger than {MAX_FILE} bytes"), NOT_THIS_FILE))
+}
+
+/// What is wrong with a program, an archive, or text of another kind: one thing, and no line of it is
+/// worth showing.
+fn no_text(source: &SourceText) -> Option<Problem> {
+    let text = &source.text;
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        let help = "save it as UTF-8: iconv -f utf16 -t utf8";
+        return Some(of_the_file(source, "is UTF-16 text", help));
+    }
+    let nul = text.contains(&0) && text.len() <= MAX_FILE;
+    nul.then(|| of_the_file(source, "is no text: it has NUL bytes", NOT_THIS_FILE))
+}
+
+const NOT_THIS_FILE: &str = "is it the file that you meant?";
+
+fn of_the_file(source: &SourceText, what: &str, help: &str) -> Problem {
+    let message = format!("{} {what}", source.path.display());
+    Problem { severity: Severity::Error, at: None, message, help: Some(help.to_owned()) }
 }

@@ -14,10 +14,10 @@ use serde::de::{
     SeqAccess, Visitor,
 };
 
-use super::MAX_DEPTH;
 use super::align::align;
 use super::complaint::{self, Complaint, NOT_TEXT, OWN};
 use super::locate::{self, Mark, Offsets};
+use super::{Extent, MAX_DEPTH};
 use crate::place::{BOM, SourceFile, Spot};
 use crate::problem::Problem;
 use crate::tree::{Entry, Item, List, Node, Scalar, Table};
@@ -30,13 +30,14 @@ pub(super) const MAX_VALUES: usize = 100_000;
 pub(super) const MAX_BRACKETS: usize = 1000;
 
 /// Reads a file.
-pub(super) fn parse(file: &Arc<SourceFile>) -> (Table, Vec<Problem>) {
+pub(super) fn parse(file: &Arc<SourceFile>) -> (Table, Vec<Problem>, Extent) {
     let mut reader = Reader::new(file);
     let root = reader.read().unwrap_or_else(|problem| {
         reader.problems.get_mut().push(problem);
+        reader.extent.set(Extent::Nothing);
         reader.empty()
     });
-    (root, reader.problems.into_inner())
+    (root, reader.problems.into_inner(), reader.extent.get())
 }
 
 struct Reader<'a> {
@@ -46,6 +47,7 @@ struct Reader<'a> {
     base: usize,
     offsets: RefCell<Offsets<'a>>,
     problems: RefCell<Vec<Problem>>,
+    extent: Cell<Extent>,
 }
 
 impl<'a> Reader<'a> {
@@ -54,7 +56,8 @@ impl<'a> Reader<'a> {
         let bytes = file.text().get(base..).unwrap_or_default();
         let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let offsets = RefCell::new(Offsets::new(text));
-        Reader { file, bytes, base, offsets, problems: RefCell::default() }
+        let extent = Cell::new(Extent::Whole);
+        Reader { file, bytes, base, offsets, problems: RefCell::default(), extent }
     }
 
     fn read(&self) -> Result<Table, Problem> {
@@ -337,6 +340,8 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
             let node = map.next_value_seed(seed)?;
             let key = key.text().to_owned();
             let problem = if key == "<<" {
+                // What it would have brought is missing; of a key that is given twice the first counts.
+                self.reader.extent.set(Extent::Parts);
                 Some(Problem::error(key_spot.place(), "merge keys `<<` are not known here"))
                     .map(|problem| problem.with_help("write the keys out"))
             } else {

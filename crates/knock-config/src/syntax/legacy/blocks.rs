@@ -281,6 +281,7 @@ impl Builder<'_> {
             Some(value) => {
                 let scalar = value.unescape().into_scalar(file);
                 self.warn_of_bad_utf8(&scalar);
+                self.warn_of_single_quotes(&scalar);
                 Node::Scalar(scalar)
             }
             None => Node::Null(key_spot.clone()),
@@ -297,6 +298,17 @@ impl Builder<'_> {
         let message = "this is no tag, since more follows on its line; it is read as an option";
         let help = "put each tag and each option on a line of its own";
         self.problems.push(Problem::warning(at, message).with_help(help));
+    }
+
+    /// `'/var/log/messages'`: to this syntax just characters, and to nobody else.
+    fn warn_of_single_quotes(&mut self, scalar: &Scalar) {
+        let text = scalar.text();
+        let inside = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+        if inside.is_some_and(|inside| !inside.contains('\'')) {
+            let message = "single quotes are part of the value";
+            let help = "take them away, or use double ones";
+            self.problems.push(Problem::warning(scalar.place(), message).with_help(help));
+        }
     }
 
     fn warn_of_bad_utf8(&mut self, scalar: &Scalar) {
