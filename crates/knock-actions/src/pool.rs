@@ -1,9 +1,9 @@
-//! The threads that run orders, and the bounded queue before them.
+//! The threads that run orders, as many as there are orders to run at once, within a bound.
 //! Knows nothing of time or sequence: what it gets is due, and no two orders of a client at once.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use knock_engine::{Order, OrderId, Outcome};
@@ -11,72 +11,124 @@ use knock_rules::Command;
 
 use crate::runner::Runner;
 
-/// Orders that wait in the queue for each worker. Short on purpose: what does not fit is safer in
-/// the durable agenda, where a restart finds it.
-const QUEUED_PER_WORKER: usize = 4;
-
-/// Threads that run orders. Once it is dropped they work the queue off and end by themselves.
-#[derive(Debug)]
+/// Threads that run orders. Once it is dropped they work off what they have and end by themselves.
 pub struct Pool {
-    orders: SyncSender<Order>,
+    shared: Arc<Shared>,
+    most: usize,
+    spawn: Box<dyn Fn(Arc<Shared>) -> std::io::Result<()> + Send>,
 }
 
 impl Pool {
-    /// Starts `workers` threads (at least one), each with a runner of its own. `done` is called in
-    /// the worker's thread; if it blocks, the worker does.
+    /// Starts one thread; up to `most` more come when all others are at work, and then stay. An
+    /// order that waits in its program for an hour so keeps no other from running. Each thread has
+    /// a runner of its own. `done` is called in the worker's thread; if it blocks, the worker does.
     ///
     /// # Errors
-    /// When the system does not give all these threads.
+    /// When the system does not give the first thread.
     pub fn start<R: Runner + 'static>(
-        workers: usize,
-        make_runner: impl Fn() -> R,
+        most: usize,
+        make_runner: impl Fn() -> R + Send + 'static,
         done: impl Fn(OrderId, Outcome) + Send + Clone + 'static,
     ) -> std::io::Result<Self> {
-        let workers = workers.max(1);
-        let (orders, inbox) = sync_channel(workers * QUEUED_PER_WORKER);
-        let inbox = Arc::new(Mutex::new(inbox));
-        for number in 1..=workers {
-            let worker =
-                Worker { inbox: Arc::clone(&inbox), runner: make_runner(), done: done.clone() };
-            thread::Builder::new().name(format!("worker-{number}")).spawn(|| worker.work())?;
-        }
-        Ok(Self { orders })
+        let spawn = move |shared| {
+            let worker = Worker { shared, runner: make_runner(), done: done.clone() };
+            thread::Builder::new().name("worker".to_owned()).spawn(|| worker.work()).map(|_| ())
+        };
+        let pool =
+            Self { shared: Arc::new(Shared::default()), most: most.max(1), spawn: Box::new(spawn) };
+        (pool.spawn)(Arc::clone(&pool.shared))?;
+        pool.shared.lock().threads = 1;
+        Ok(pool)
     }
 
-    /// Puts an order into the queue; never waits.
+    /// Gives an order to a worker; never waits.
     ///
     /// # Errors
-    /// The order itself, when the queue is full: put it back into the agenda.
+    /// The order itself, when all workers are at work and there may be no more of them: put it back
+    /// into the agenda, where a restart finds it.
     #[allow(clippy::result_large_err, reason = "the order goes back where it came from, unboxed")]
     pub fn try_send(&self, order: Order) -> Result<(), Order> {
-        self.orders.try_send(order).map_err(|refused| match refused {
-            TrySendError::Full(order) | TrySendError::Disconnected(order) => order,
-        })
+        let mut state = self.shared.lock();
+        if state.working + state.orders.len() >= state.threads {
+            if state.threads >= self.most || (self.spawn)(Arc::clone(&self.shared)).is_err() {
+                return Err(order);
+            }
+            state.threads += 1;
+        }
+        state.orders.push_back(order);
+        self.shared.news.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.news.notify_all();
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+/// What the pool and its workers share.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Never more than there are idle workers.
+    orders: VecDeque<Order>,
+    threads: usize,
+    working: usize,
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next order, waited for; `None` when there will be none.
+    fn next(&self) -> Option<Order> {
+        let mut state = self.lock();
+        loop {
+            if let Some(order) = state.orders.pop_front() {
+                state.working += 1;
+                return Some(order);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
 struct Worker<R, D> {
-    inbox: Arc<Mutex<Receiver<Order>>>,
+    shared: Arc<Shared>,
     runner: R,
     done: D,
 }
 
 impl<R: Runner, D: Fn(OrderId, Outcome)> Worker<R, D> {
     fn work(mut self) {
-        while let Some(order) = self.next() {
+        while let Some(order) = self.shared.next() {
             let id = order.id;
             let outcome = self.run(&order);
+            // Before the report: whoever hears of it may give the next order at once.
+            self.shared.lock().working -= 1;
             (self.done)(id, outcome);
         }
     }
 
-    /// The idle workers wait for this lock, and the one that has it waits for an order.
-    fn next(&self) -> Option<Order> {
-        let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        inbox.recv().ok()
-    }
-
-    /// A runner that panics must not take its worker along: a closing may be next in the queue.
+    /// A runner that panics must not take its worker along: a closing may be next.
     fn run(&mut self, order: &Order) -> Outcome {
         catch_unwind(AssertUnwindSafe(|| self.runner.run(order))).unwrap_or_else(|_| {
             Outcome::Failed {
@@ -90,7 +142,7 @@ impl<R: Runner, D: Fn(OrderId, Outcome)> Worker<R, D> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
     use knock_rules::Family;
@@ -128,7 +180,7 @@ mod tests {
             let open = Arc::new(Mutex::new(open));
             let (done, told) = channel();
             let done = move |id, outcome| done.send((id, outcome)).unwrap();
-            let gate = || Gate { began: began.clone(), open: Arc::clone(&open) };
+            let gate = move || Gate { began: began.clone(), open: Arc::clone(&open) };
             Self { pool: Pool::start(workers, gate, done).unwrap(), begun, opener, told }
         }
     }
@@ -139,33 +191,34 @@ mod tests {
 
     #[test]
     fn orders_are_run_and_told_also_those_of_a_pool_that_is_gone() {
-        let Gated { pool, begun, opener, told } = Gated::start(1);
+        let Gated { pool, begun, opener, told } = Gated::start(2);
         pool.try_send(numbered(1)).unwrap();
         pool.try_send(numbered(2)).unwrap();
         drop(pool);
-        for (number, outcome) in [(1, Outcome::TimedOut), (2, Outcome::Done)] {
-            assert_eq!(begun.recv_timeout(LONG), Ok(numbered(number)));
-            opener.send(outcome.clone()).unwrap();
-            assert_eq!(told.recv_timeout(LONG), Ok((OrderId(number.into()), outcome)));
+        let begun = [(); 2].map(|()| begun.recv_timeout(LONG).unwrap());
+        assert!(begun.contains(&numbered(1)) && begun.contains(&numbered(2)));
+        for _ in 0..2 {
+            opener.send(Outcome::Done).unwrap();
         }
-        assert!(begun.recv_timeout(LONG).is_err(), "the worker ends");
+        let mut ended = [(); 2].map(|()| told.recv_timeout(LONG).unwrap().0);
+        ended.sort();
+        assert_eq!(ended, [OrderId(1), OrderId(2)]);
+        assert!(told.recv_timeout(LONG).is_err(), "the workers end");
     }
 
     #[test]
-    fn a_full_queue_gives_the_order_back() {
-        let Gated { pool, begun, opener, told: _told } = Gated::start(2);
-        for number in [1, 2] {
+    fn an_order_that_hangs_keeps_no_other_from_running_up_to_the_bound() {
+        let Gated { pool, begun, opener, told } = Gated::start(9);
+        for number in 1..=9 {
             pool.try_send(numbered(number)).unwrap();
             assert_eq!(begun.recv_timeout(LONG), Ok(numbered(number)));
         }
-        for number in 3..3 + 2 * QUEUED_PER_WORKER {
-            pool.try_send(numbered(number.try_into().unwrap())).unwrap();
-        }
         assert_eq!(pool.try_send(numbered(99)), Err(numbered(99)));
         opener.send(Outcome::Done).unwrap();
-        assert_eq!(begun.recv_timeout(LONG), Ok(numbered(3)));
+        told.recv_timeout(LONG).unwrap();
         assert_eq!(pool.try_send(numbered(99)), Ok(()));
-        for _ in 0..3 + 2 * QUEUED_PER_WORKER {
+        assert_eq!(begun.recv_timeout(LONG), Ok(numbered(99)));
+        for _ in 0..9 {
             // Without this the workers would wait for the test's gate.
             opener.send(Outcome::Done).unwrap();
         }
@@ -182,12 +235,13 @@ mod tests {
         }
         let (done, told) = channel();
         let done = move |_, outcome| done.send(outcome).unwrap();
+        // One worker, which the first order's panic must leave alive for the others.
         let pool = Pool::start(1, || Faulty, done).unwrap();
         let rule = Command::Iptables { family: Family::V4, args: Vec::new() };
-        for order in [order(1, rule), numbered(1), numbered(2)] {
+        let told = [order(1, rule), numbered(1), numbered(2)].map(|order| {
             pool.try_send(order).unwrap();
-        }
-        let told: Vec<Outcome> = (0..3).map(|_| told.recv_timeout(LONG).unwrap()).collect();
+            told.recv_timeout(LONG).unwrap()
+        });
         assert!(matches!(told[0], Outcome::Failed { again: true, .. }));
         assert!(matches!(told[1], Outcome::Failed { again: false, .. }));
         assert_eq!(told[2], Outcome::Done);

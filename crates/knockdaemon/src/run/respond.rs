@@ -14,12 +14,10 @@ use super::durable::Durable;
 use super::event::Event;
 use super::statefile::StateCopy;
 
-/// Orders that may run side by side; those of one client never do.
-const WORKERS: usize = 4;
-
-/// Orders that the workers are given at a time, as many as their queue holds. The rest waits in the
-/// agenda.
-const AT_ONCE: usize = 16;
+/// Orders that may run side by side; those of one client never do. So many that programs which wait
+/// for a quarter of an hour, as old templates do, hold up nobody else's closing; the rest waits in
+/// the agenda.
+const AT_ONCE: usize = 256;
 
 /// How knocks are answered.
 pub(crate) enum Respond {
@@ -63,7 +61,7 @@ impl Respond {
         let mut durable = Durable::new(store);
         let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger)
             .map_err(RunError::Store)?;
-        let pool = Pool::start(WORKERS, Host::new, move |id, outcome| {
+        let pool = Pool::start(AT_ONCE, Host::new, move |id, outcome| {
             // A closed inbox: the daemon has stopped, and the order runs again at the next start.
             let _gone = inbox.send(Event::Finished(id, outcome));
         })
