@@ -322,6 +322,17 @@ fn ethfilters() {
         "",
     );
     check_network(
+        "<ethfilter knocks>\nflags = \"SYN\"\ndest_port = 745-1000\n</ethfilter>\nuseethfilter = \"knocks\"",
+        "",
+    );
+    check_network(
+        "<ethfilter knocks>\nflags =\n</ethfilter>\nuseethfilter = knocks",
+        "1:12 «knocks» warning: ethfilter 'knocks': has no property, so every packet with a port matches | \
+         name a property, such as flags = SYN or dest_port = 745-1000\n\
+         2:1 «flags» error: 'flags' takes a value, this is a key without value | \
+         expected a number, a range, or symbols such as SYN & !ACK",
+    );
+    check_network(
         "<ethfilter knocks>\nflags = SYM | ACK\n</ethfilter>\nuseethfilter = knocks",
         "2:9 «SYM» error: ethfilter 'knocks': flags: unknown symbol 'SYM' | \
          there are FIN SYN RST PSH ACK URG ECE CWR",
@@ -386,7 +397,8 @@ fn ethfilters() {
 #[test]
 fn a_log_is_followed_whatever_the_ethfilters_say() {
     check(
-        "interface = eth 0\nsnapshotsize = 0\nuseethfilter = syn\n<ethfilter syn>\nflags = SYN\n</ethfilter>",
+        "interface = eth 0\nsnapshotsize = 0\nuseethfilter = syn\n\
+         <ethfilter syn>\nflags = \"SYN\"\ndest_ip = 127.0.0.1\n</ethfilter>\n<ethfilter all>\n</ethfilter>",
         "",
     );
     check(

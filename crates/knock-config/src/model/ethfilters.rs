@@ -31,7 +31,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode)
         for (part, name) in values::names(text.text()) {
             wanted.push(name.to_owned());
             match all.iter().find(|written| written.spec.name == name) {
-                Some(written) => in_use.extend(written.compile(reader, severity)),
+                Some(written) => in_use.extend(written.compile(reader, runmode, severity)),
                 None => {
                     let at = Some(text.place_of(part));
                     let message = format!("unknown ethfilter '{name}'");
@@ -43,7 +43,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode)
     }
     let unused = reader.strictness();
     for written in all.iter().filter(|written| !wanted.contains(&written.spec.name)) {
-        written.compile(reader, unused);
+        written.compile(reader, runmode, unused);
     }
     if wanted.is_empty() { EthFilters::default() } else { EthFilters::new(in_use) }
 }
@@ -156,7 +156,12 @@ fn add(
 
 impl Written {
     /// The filter, ready to run; mistakes weigh what the caller says.
-    fn compile(&self, reader: &mut Reader<'_>, severity: Severity) -> Option<EthFilter> {
+    fn compile(
+        &self,
+        reader: &mut Reader<'_>,
+        runmode: RunMode,
+        severity: Severity,
+    ) -> Option<EthFilter> {
         let name = &self.spec.name;
         // Of two spellings of one property the later is at fault.
         let texts = |property| self.texts.iter().filter(move |(known, _)| *known == property);
@@ -177,7 +182,8 @@ impl Written {
                 return None;
             }
         };
-        for lint in filter.lint() {
+        // Who follows a log is told of mistakes only.
+        for lint in filter.lint().iter().filter(|_| runmode == RunMode::Network) {
             let text = lint.property.and_then(|property| texts(property).next());
             let at = text.map_or(self.at.clone(), |(_, text)| text.place());
             let message = format!("ethfilter '{name}': {lint}");
