@@ -327,10 +327,8 @@ fn ethfilters() {
     );
     check_network(
         "<ethfilter knocks>\nflags =\n</ethfilter>\nuseethfilter = knocks",
-        "1:12 «knocks» warning: ethfilter 'knocks': has no property, so every packet with a port matches | \
-         name a property, such as flags = SYN or dest_port = 745-1000\n\
-         2:1 «flags» error: 'flags' takes a value, this is a key without value | \
-         expected a number, a range, or symbols such as SYN & !ACK",
+        "2:8 «» error: ethfilter 'knocks': flags: has no value here | \
+         write a number, a range such as 1-5, or a symbol such as FIN",
     );
     check_network(
         "<ethfilter knocks>\nflags = SYM | ACK\n</ethfilter>\nuseethfilter = knocks",
