@@ -508,6 +508,10 @@ fn headers_derivations_paddings_and_macs() {
         "3:11 «pkcs7» error: expected 'standard', 'space', 'null', 'oneandzeroes' or 'none', not 'pkcs7'",
     );
     with("mac = 3", "3:7 «3» error: expected 0, or a number from 4 to 32, not '3'");
+    check(
+        "encrypt = no\nmac = 8",
+        "2:7 «8» error: without encryption there is no key for a mac | say 'yes' to encrypt, or leave mac out",
+    );
     with(
         "iv = bare\nfixediv = 76543210",
         "4:11 «76543210» warning: 'fixediv' has no effect: with this iv each knock has its own",

@@ -277,6 +277,18 @@ fn what_a_knock_is_worth() {
         ],
     );
     check_notes(
+        "key = s3cret\ncipher = Crypt::DES_PP",
+        &[
+            "a knock (IP,PORT,TIME,CHECKSUM) is 8 bytes, in 8 packets over 256 ports (745-1000)",
+            "the cipher is DES, key by md5chain, no header",
+            "keys of DES have 56 bits, which have long been searched through: any other cipher is \
+             better",
+            "48 bits stand between a guess and an accepted knock",
+            "a knock of this format is the same every time: whoever sees it can send it again from \
+             the same address",
+        ],
+    );
+    check_notes(
         "key = s3cret\niv = salt\nkeyderivation = opensslv1\nanyip = yes",
         &[
             "a knock (IP,PORT,TIME,CHECKSUM) is 24 bytes, in 24 packets over 256 ports (745-1000)",

@@ -115,6 +115,12 @@ impl Cipher {
         }
     }
 
+    /// Which one it is, if knocks are enciphered at all.
+    #[must_use]
+    pub fn name(&self) -> Option<CipherName> {
+        self.0.as_ref().map(|cbc| cbc.name)
+    }
+
     /// How many bytes go on the wire for so many bytes of plaintext.
     #[must_use]
     pub fn wire_len(&self, plain: usize) -> usize {

@@ -174,6 +174,40 @@ fn a_random_iv_is_drawn_for_each_knock() {
     assert_ne!(knocks[0], knocks[1]);
 }
 
+/// Options for the cipher, how many ports come of them, and whether twice the same.
+#[test]
+fn every_cipher_header_and_derivation_by_option() {
+    let home = Home::new();
+    home.file(".knockclient.conf", "client = 10.0.0.1\nkey = knock\ncipher = DES\n");
+    for (options, ports, varies) in [
+        ("", 8, false),
+        ("-cipher crypt::rijndael_pp", 16, false),
+        ("-iv bare", 16, true),
+        ("-iv bare -cipher AES -mac 8", 40, true),
+        ("-iv yes -cipher IDEA", 24, true),
+        ("-iv salt -keyderivation pbkdf2 -cipher Serpent", 32, true),
+        ("-iv no -keyderivation opensslv2 -fixedsalt saltSALT -fixediv x", 8, false),
+        ("-keyderivation literal -cipher Blowfish", 8, false),
+        ("-keyderivation Argon2id -padding oneandzeroes", 8, false),
+        ("-padding none -knock IP,PORT16,TIME,CHECKSUM", 8, false),
+    ] {
+        let knocks = [(); 2].map(|()| home.run(&format!("-test {options}")).0);
+        assert_eq!(knocks[0].split(',').count(), ports, "{options}");
+        assert_eq!(knocks[0] != knocks[1], varies, "{options}");
+    }
+    let (.., debug, _) = home.run("-test -debug -iv bare -mac 4");
+    assert!(debug.contains("cipher: DES, key by md5chain, header a bare IV, mac of 4 bytes"));
+    check_failure(&home, "-test -iv often", 64, "write no, yes, salt or bare");
+    check_failure(&home, "-test -mac 3", 64, "write 0, or a number from 4 to 32");
+    check_failure(&home, "-test -padding pkcs7", 64, "standard, space, null, oneandzeroes, none");
+    check_failure(&home, "-test -keyderivation md5", 64, "md5chain, literal, opensslv1");
+    check_failure(&home, "-test -iv salt", 64, "needs a keyderivation that takes the salt");
+    check_failure(&home, "-test -cipher AES -iv yes", 64, "use iv = salt, or iv = bare");
+    check_failure(&home, "-test -cipher RC4", 64, "cipher 'RC4' is not available");
+    check_failure(&home, "-test -keyderivation literal", 78, "a key of exactly 8 bytes");
+    check_failure(&home, "-test -encrypt no -mac 8", 64, "without encryption");
+}
+
 #[test]
 fn mistakes_are_told_with_the_way_out() {
     let home = Home::new();

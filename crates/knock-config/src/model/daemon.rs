@@ -8,7 +8,7 @@ use knock_engine::{Plan, QueuePolicy, Scheduler};
 use knock_formats::packet::EthFilters;
 use knock_formats::{FormatSpec, Formats};
 use knock_rules::Names;
-use knock_wire::Field;
+use knock_wire::{CipherName, Field};
 
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
@@ -165,6 +165,11 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
         return notes;
     }
     notes.push(format!("the cipher is {}", codec.cipher()));
+    if codec.cipher().name() == Some(CipherName::Des) {
+        let des = "keys of DES have 56 bits, which have long been searched through: any other cipher is \
+                   better";
+        notes.push(des.to_owned());
+    }
     let guess = codec.guess_bits();
     notes.push(format!("{guess:.0} bits stand between a guess and an accepted knock"));
     let bound = !is(&wire.anyip)

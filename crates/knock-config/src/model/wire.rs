@@ -147,6 +147,12 @@ impl WireSettings {
 
     fn cipher(&self, problems: &mut Vec<Problem>) -> Option<Cipher> {
         if !self.encrypts() {
+            // Who asked for one counts on it.
+            if let Some(mac) = self.mac.as_ref().filter(|mac| mac.value > 0) {
+                let help = "say 'yes' to encrypt, or leave mac out";
+                let message = "without encryption there is no key for a mac";
+                problems.push(mac.problem("mac", 0..2, message).with_help(help));
+            }
             return Some(Cipher::none());
         }
         let name = self.name(problems);
