@@ -77,18 +77,18 @@ fn it_opens_closes_after_the_time_and_closes_when_told() {
 #[test]
 fn packets_that_were_let_through_are_no_knock() {
     let old = Old::start();
-    let messages = old.host.at("var/log/messages");
-    old.knock("0");
-    old.host.await_ran(1).unwrap();
-    // The same lines once more, had the firewall accepted the packets.
-    let accepted = fs::read_to_string(&messages).unwrap().replace(" DENY ", " ACCEPT ");
-    fs::write(old.host.at("var/log/accepted"), &accepted).unwrap();
-    let mut log = fs::OpenOptions::new().append(true).open(&messages).unwrap();
-    std::io::Write::write_all(&mut log, accepted.as_bytes()).unwrap();
+    // A knock's lines as they were, had the firewall accepted its packets.
+    let elsewhere = ["-port", "22", "-time", "0", "-logfile", "/var/log/elsewhere"];
+    old.host.knock(&old.client, &elsewhere).unwrap();
+    let denied = fs::read_to_string(old.host.at("var/log/elsewhere")).unwrap();
+    let accepted = denied.replace(" DENY ", " ACCEPT ");
+    assert_ne!(accepted, denied);
+    let messages = fs::OpenOptions::new().append(true).open(old.host.at("var/log/messages"));
+    std::io::Write::write_all(&mut messages.unwrap(), accepted.as_bytes()).unwrap();
     // A knock behind them is the sign that they have been read.
     old.knock("255");
-    old.host.await_ran(2).unwrap();
-    assert_eq!(old.finish(), [OPEN, CLOSE]);
+    old.host.await_ran(1).unwrap();
+    assert_eq!(old.finish(), [CLOSE]);
 }
 
 #[test]
