@@ -10,9 +10,11 @@ pub mod kernel_log;
 pub mod lab;
 pub mod loggen;
 pub mod oldhost;
+pub mod private;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod written;
 
 use std::fmt;
 use std::process::Command;

@@ -1,0 +1,103 @@
+//! A daemon that follows a log which the test writes: for what happens behind the knock, where no
+//! packet is needed. Makes no namespaces of its own.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::process::Running;
+use crate::{LabError, Result, programs};
+
+/// Who knocks.
+pub const CLIENT: &str = "198.51.100.7";
+
+/// A folder with a configuration, a log and whatever the actions leave there.
+pub struct WrittenLog {
+    folder: TempDir,
+    source_port: u16,
+}
+
+impl WrittenLog {
+    /// With these actions and further keys. `FOLDER` stands for the folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(actions: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("knockdaemon-e2e-").tempdir()?;
+        let written = Self { folder, source_port: 40_000 };
+        fs::write(written.path("messages"), "")?;
+        let path = |name: &str| written.path(name).display().to_string();
+        let config = format!(
+            "logfile = {}\nstatedir = {}\nkey = open sesame\n{}\n",
+            path("messages"),
+            path("state"),
+            actions.replace("FOLDER", &written.folder.path().display().to_string())
+        );
+        fs::write(written.config(), config)?;
+        fs::set_permissions(written.config(), Permissions::from_mode(0o600))?;
+        Ok(written)
+    }
+
+    /// A path in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path("knockdaemon.conf")
+    }
+
+    /// Starts the daemon: the words go before it, as `nsenter` wants.
+    ///
+    /// # Errors
+    /// When it does not begin to follow the log.
+    pub fn daemon(&self, before: &[String], options: &[&str]) -> Result<Running> {
+        let program = programs::folder()?.join("knockdaemon");
+        let mut command = match before.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.arg("-conf").arg(self.config()).args(options).env("E2E_SECRET", "secret");
+        let daemon = Running::spawn("knockdaemon", &mut command)?;
+        daemon.await_line("following")?;
+        Ok(daemon)
+    }
+
+    /// The kernel's lines for a knock of [`CLIENT`] for port 22, in the log.
+    ///
+    /// # Errors
+    /// When the client does not tell the ports.
+    pub fn knock(&mut self, time: u8) -> Result<()> {
+        let output = Command::new(programs::folder()?.join("knockclient"))
+            .args(["-test", "-quiet", "-remote", "192.0.2.1", "-key", "open sesame"])
+            .args(["-client", CLIENT, "-port", "22", "-time", &time.to_string()])
+            .env("HOME", self.folder.path())
+            .output()?;
+        if !output.status.success() {
+            return Err(LabError(String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+        let mut log = OpenOptions::new().append(true).open(self.path("messages"))?;
+        for port in String::from_utf8_lossy(&output.stdout).trim().split(',') {
+            self.source_port += 1;
+            writeln!(
+                log,
+                "Nov 21 03:22:42 vm kernel: portknock IN=eth0 OUT= MAC= SRC={CLIENT} \
+                 DST=192.0.2.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=58454 DF PROTO=TCP SPT={} \
+                 DPT={port} WINDOW=64240 RES=0x00 SYN URGP=0 ",
+                self.source_port
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! `user` and `onfailure`, with users of a machine whose /etc/group is the test's own.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use knock_e2e::private::Private;
+use knock_e2e::process::{PATIENCE, await_until};
+use knock_e2e::written::{CLIENT, WrittenLog};
+
+const ACTIONS: &str = "
+<actions>
+  <action>
+    condition = TIME == 0
+    template  = shell
+  </action>
+  <action>
+    condition = TIME == 0
+    template  = program
+  </action>
+  <template shell>
+    system    = id -un >FOLDER/out/shell; id -Gn >>FOLDER/out/shell; echo $HOME $USER $LOGNAME $SHELL %IP% >>FOLDER/out/shell; grep -E '^Cap(Eff|Prm|Amb)' /proc/self/status >>FOLDER/out/shell; exit 3
+    user      = daemon
+    onfailure = told
+  </template>
+  <template program>
+    exec      = /bin/sh -c 'test $(id -u) = 1 && cat /etc/shadow'
+    user      = daemon
+    onfailure = told
+  </template>
+  <template told>
+    system = echo \"%PORT% $(id -un)\" >>FOLDER/told
+  </template>
+</actions>
+";
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_command_runs_as_its_user_and_its_failure_is_followed_up() {
+    let machine = Private::new().unwrap();
+    let mut host = WrittenLog::new(ACTIONS).unwrap();
+    let group = fs::read_to_string("/etc/group").unwrap();
+    let group: String = group
+        .lines()
+        .filter(|line| !line.starts_with("games:"))
+        .fold("games:x:60:daemon\n".to_owned(), |text, line| text + line + "\n");
+    fs::write(host.path("group"), group).unwrap();
+    machine.on(&format!("mount --bind {} /etc/group", host.path("group").display())).unwrap();
+    fs::set_permissions(host.path(""), Permissions::from_mode(0o711)).unwrap();
+    fs::create_dir(host.path("out")).unwrap();
+    fs::set_permissions(host.path("out"), Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(host.path("group"), Permissions::from_mode(0o644)).unwrap();
+
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    host.knock(0).unwrap();
+    daemon.await_lines("onfailure: 'told' is run", 2).unwrap();
+    let told = || fs::read_to_string(host.path("told")).unwrap_or_default();
+    assert!(await_until(PATIENCE, || told() == "22 root\n22 root\n"), "{:?}", daemon.lines());
+    let said = daemon.lines().join("\n");
+    assert!(said.contains("Permission denied"), "{said}");
+
+    let shell = fs::read_to_string(host.path("out/shell")).unwrap();
+    let lines: Vec<&str> = shell.lines().collect();
+    assert_eq!(lines[0], "daemon");
+    let mut groups: Vec<&str> = lines[1].split(' ').collect();
+    groups.sort_unstable();
+    assert_eq!(groups, ["daemon", "games"]);
+    assert_eq!(lines[2], format!("/usr/sbin daemon daemon /usr/sbin/nologin {CLIENT}"));
+    assert_eq!(lines.len(), 6);
+    assert!(lines[3..].iter().all(|line| line.ends_with("0000000000000000")), "{lines:?}");
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_daemon_that_may_not_change_users_says_so_at_the_start() {
+    let host = WrittenLog::new(ACTIONS).unwrap();
+    let program = knock_e2e::programs::folder().unwrap().join("knockdaemon");
+    let run = |before: &[&str], options: &[&str]| {
+        let mut words = before.iter();
+        let mut command = std::process::Command::new(words.next().unwrap());
+        command.args(words).arg(&program).args(options).arg("-conf").arg(host.config());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let without = ["setpriv", "--bounding-set=-setuid", "--"];
+    let (code, said) = run(&without, &["run"]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("this process may not run commands as 'daemon'"), "{said}");
+    // Whoever only looks may have fewer rights than the daemon.
+    let (code, said) = run(&without, &["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("warning: this process may not run commands as 'daemon'"), "{said}");
+
+    let config = fs::read_to_string(host.config()).unwrap();
+    fs::write(host.config(), config.replace("= daemon", "= nobdy")).unwrap();
+    let (code, said) = run(&["env"], &["check"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("error: there is no user 'nobdy' on this machine"), "{said}");
+}
+
+/// As under systemd with AmbientCapabilities=: they are for changing the user and not for the command.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_daemon_that_is_not_root_hands_none_of_its_rights_on() {
+    const BIN: u32 = 2;
+    let mut host = WrittenLog::new(
+        &ACTIONS.replace("condition = TIME == 0\n    template  = program", "use = no"),
+    )
+    .unwrap();
+    fs::create_dir(host.path("out")).unwrap();
+    for name in ["", "out", "messages", "knockdaemon.conf"] {
+        chown(host.path(name), Some(BIN), Some(BIN)).unwrap();
+    }
+    fs::set_permissions(host.path(""), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(host.path("out"), Permissions::from_mode(0o777)).unwrap();
+    // The target folder may be where only root can read.
+    let program = knock_e2e::programs::folder().unwrap().join("knockdaemon");
+    fs::copy(program, host.path("knockdaemon")).unwrap();
+    let before = [
+        "setpriv",
+        "--reuid=bin",
+        "--regid=bin",
+        "--clear-groups",
+        "--inh-caps=-all,+setuid,+setgid",
+        "--ambient-caps=-all,+setuid,+setgid",
+        "--no-new-privs",
+        "sh",
+        "-c",
+        "shift; exec \"$0\" \"$@\"",
+    ];
+    let mut before: Vec<String> = before.map(str::to_owned).to_vec();
+    before.push(host.path("knockdaemon").display().to_string());
+    let daemon = host.daemon(&before, &[]).unwrap();
+    host.knock(0).unwrap();
+    daemon.await_line("onfailure: 'told' is run").unwrap();
+    let shell = fs::read_to_string(host.path("out/shell")).unwrap();
+    let lines: Vec<&str> = shell.lines().collect();
+    assert_eq!(lines[0], "daemon");
+    assert!(lines[3..].iter().all(|line| line.ends_with("0000000000000000")), "{lines:?}");
+    let told = || fs::read_to_string(host.path("told")).unwrap_or_default();
+    assert!(await_until(PATIENCE, || told() == "22 bin\n"), "{:?}", daemon.lines());
+}
