@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
@@ -88,16 +87,14 @@ impl Private {
         Ok(jobs)
     }
 
-    /// Makes a job due: its file's name ends in its time, in minutes.
+    /// Makes a job due: its file's name ends in its time, in minutes since 1970.
     ///
     /// # Errors
     /// When it cannot be renamed.
     pub fn bring_forward(&self, job: &std::path::Path, atd: &Running) -> Result<()> {
-        let minutes =
-            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
         let name = job.file_name().unwrap_or_default().to_string_lossy();
         let number = name.get(..6).unwrap_or_default();
-        fs::rename(job, job.with_file_name(format!("{number}{:08x}", minutes - 1)))?;
+        fs::rename(job, job.with_file_name(format!("{number}00000001")))?;
         atd.signal(Signal::HUP)
     }
 
