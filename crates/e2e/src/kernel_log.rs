@@ -12,8 +12,9 @@ use crate::lab::Lab;
 use crate::process::{Running, await_until};
 use crate::{LabError, Result};
 
-const SWITCH: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
-const LOCK: &str = "/run/knockdaemon-e2e-log";
+pub(crate) const SWITCH: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
+/// Holds the value that the switch had; empty once it has been put back.
+pub(crate) const LOCK: &str = "/run/knockdaemon-e2e-log";
 
 /// Lets the LOG target of namespaces reach the kernel's log. The last one to be dropped on this
 /// machine puts the old value back.
@@ -28,12 +29,13 @@ impl LogFromNamespaces {
     /// When the kernel has no such switch, or we may not set it.
     pub fn switch_on() -> Result<Self> {
         let lock = File::options().create(true).append(true).open(LOCK)?;
-        // Whoever gets it exclusively is the first: the old value is worth keeping.
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        // Whoever gets it exclusively is the first: the old value is worth keeping, unless an earlier
+        // run ended without having put its own back.
+        let kept = lock.metadata()?.len() > 0;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && !kept {
             let old = fs::read_to_string(SWITCH).map_err(|error| {
                 LabError(format!("{SWITCH}: {error}; the kernel cannot log from namespaces"))
             })?;
-            lock.set_len(0)?;
             (&lock).write_all(old.trim().as_bytes())?;
         }
         flock(&lock, FlockOperation::LockShared).map_err(std::io::Error::from)?;
@@ -48,7 +50,8 @@ impl Drop for LogFromNamespaces {
         if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok()
             && let Ok(old) = fs::read_to_string(LOCK)
         {
-            let _read_only = fs::write(SWITCH, old);
+            let restored = fs::write(SWITCH, old);
+            let _read_only = restored.and_then(|()| self.lock.set_len(0));
         }
     }
 }

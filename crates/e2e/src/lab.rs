@@ -12,11 +12,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tempfile::TempDir;
 
+use crate::guardian::{self, Charge};
 use crate::kernel_log::LogFromNamespaces;
 use crate::{LabError, Result, tool};
 
 /// Where labs on this machine agree on who has which number.
-const LOCKS: &str = "/run/knockdaemon-e2e";
+pub(crate) const LOCKS: &str = "/run/knockdaemon-e2e";
 
 /// Which of the two hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Lab {
             _number_lock: lock,
             _logging: LogFromNamespaces::switch_on()?,
         };
+        guardian::guard(&lab.charge());
         lab.take_down();
         lab.set_up()?;
         Ok(lab)
@@ -217,6 +219,10 @@ impl Lab {
         self.on(Host::Server, &format!("ip link delete {interface}")).map(drop)
     }
 
+    fn charge(&self) -> Charge {
+        Charge::Lab(self.number, self.folder.path().display().to_string())
+    }
+
     fn take_down(&self) {
         for host in [Host::Server, Host::Client] {
             let namespace = self.namespace(host);
@@ -236,6 +242,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         self.take_down();
+        guardian::release(&self.charge());
     }
 }
 

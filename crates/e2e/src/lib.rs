@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod firewall;
+mod guardian;
 pub mod kernel_log;
 pub mod lab;
 pub mod loggen;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::guardian::{self, Charge};
 use crate::{LabError, Result};
 
 /// How long a test waits for something that must happen. Generous: only a failing test waits it out.
@@ -61,6 +62,7 @@ impl Running {
             .process_group(0)
             .spawn()
             .map_err(|error| LabError(format!("cannot start {name}: {error}")))?;
+        guardian::guard(&Charge::Group(child.id()));
         let said = Arc::new(Said::default());
         if let Some(stderr) = child.stderr.take() {
             keep(stderr, Arc::clone(&said));
@@ -150,6 +152,7 @@ impl Drop for Running {
         let _gone = kill_process_group(self.pid(), Signal::KILL);
         let _gone = self.child.kill();
         let _gone = self.child.wait();
+        guardian::release(&Charge::Group(self.child.id()));
     }
 }
 
