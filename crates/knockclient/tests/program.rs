@@ -143,6 +143,38 @@ fn the_config_is_looked_for_at_home() {
     assert_ne!(out.trim_end(), CLASSIC, "the named file and no other");
 }
 
+/// `~/.knockclient.conf`, beside the program, in its `etc`, in `../etc`: the first, and no other.
+#[test]
+fn the_config_is_looked_for_in_the_originals_order() {
+    let home = Home::new();
+    let path = |name: &str| home.0.path().join(name);
+    for name in ["opt/bin/etc", "opt/etc"] {
+        fs::create_dir_all(path(name)).unwrap();
+    }
+    let (built, program) = (env!("CARGO_BIN_EXE_knockclient"), path("opt/bin/knockclient"));
+    if fs::hard_link(built, &program).is_err() {
+        fs::copy(built, &program).unwrap();
+    }
+    let places = [
+        ".knockclient.conf",
+        "opt/bin/knockclient.conf",
+        "opt/bin/etc/knockclient.conf",
+        "opt/etc/knockclient.conf",
+    ];
+    for (number, place) in places.iter().enumerate() {
+        home.file(
+            place,
+            &format!("encrypt = no\nknock = FLAG0\nportspan = 256-511\nflag0 = {number}\n"),
+        );
+    }
+    for (number, place) in places.iter().enumerate() {
+        let output =
+            Command::new(&program).arg("-test").env("HOME", home.0.path()).output().unwrap();
+        assert_eq!(told(&output), (format!("{}\n", 256 + number), String::new(), 0), "{place}");
+        fs::remove_file(path(place)).unwrap();
+    }
+}
+
 #[test]
 fn keys_from_everywhere_but_never_shown() {
     let home = Home::new();

@@ -180,3 +180,38 @@ fn without_a_configuration_it_says_where_it_looked() {
     assert_eq!(ended.code, 0);
     assert!(ended.out.contains(".knockdaemon.conf: ok"), "{}", ended.out);
 }
+
+/// `~/.knockdaemon.conf`, beside the program, in its `etc`, in `../etc`: the first, and no other.
+#[test]
+fn the_configuration_is_looked_for_in_the_originals_order() {
+    let folder = Folder::new();
+    for name in ["opt/bin/etc", "opt/etc"] {
+        std::fs::create_dir_all(folder.path(name)).unwrap();
+    }
+    let program = folder.path("opt/bin/knockdaemon");
+    let built = env!("CARGO_BIN_EXE_knockdaemon");
+    if std::fs::hard_link(built, &program).is_err() {
+        std::fs::copy(built, &program).unwrap();
+    }
+    let places = [
+        ".knockdaemon.conf",
+        "opt/bin/knockdaemon.conf",
+        "opt/bin/etc/knockdaemon.conf",
+        "opt/etc/knockdaemon.conf",
+    ];
+    for (number, place) in places.iter().enumerate() {
+        // Were another file read too, its key would be given twice.
+        folder.write(place, CONFIG.replace("messages", &format!("messages.{number}")));
+    }
+    for place in places {
+        let output = std::process::Command::new(&program)
+            .arg("check")
+            .env("HOME", folder.dir.path())
+            .output()
+            .unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let name = place.trim_start_matches("opt/");
+        assert!(output.status.success() && out.contains(&format!("{name}: ok")), "{place}: {out}");
+        std::fs::remove_file(folder.path(place)).unwrap();
+    }
+}
