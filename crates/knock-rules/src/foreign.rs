@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::error::RuleError;
-use crate::lexer::{Spanned, Token};
+use crate::lexer::{Spanned, Token, unit_seconds};
 use crate::parser::slice;
 
 /// A token where an operator should be.
@@ -38,6 +38,9 @@ pub(crate) fn in_operators_place(found: &Spanned<'_>, text: &str) -> RuleError {
             }
             "between" => refused("write PORT >= 20 && PORT <= 30"),
             "like" | "matches" | "contains" => refused("a match is written =~ /…/"),
+            unit if unit_seconds(unit).is_some() && unit.len() > 1 => {
+                refused("numbers are minutes already; a fixed time has its unit: 90s, 5m, 1h 30m")
+            }
             "then" | "else" => refused("write a ? b : c, or an action each"),
             _ => RuleError::new(at.clone(), format!("`{shown}` follows without an operator"))
                 .help_with("join them: &&, ||, ==, eq, a dot, …"),
@@ -69,6 +72,8 @@ pub(crate) fn in_operators_place(found: &Spanned<'_>, text: &str) -> RuleError {
         "(" => RuleError::new(at, "`(` follows without an operator").help_with(
             "join them: &&, ||, ==, …; keys of state stand in one pair: state(IP,visits)",
         ),
+        ":" => RuleError::new(at, "`:` without a `?` before it")
+            .help_with("a choice is written a ? b : c, a time 1h 30m"),
         "{" | "[" => refused("the keys of state stand in parentheses: state(IP,visits)"),
         ")" => RuleError::new(at, "this `)` was never opened").help_with("remove it"),
         _ => RuleError::new(at, format!("`{shown}` cannot stand here")),

@@ -67,10 +67,18 @@ fn what_has_no_length() {
         "TIME + 5m",
         "[5m] `5m` stands alone, as a whole delay -- in an expression of a delay, numbers are minutes: TIME + 5",
     );
+    refused(
+        "TIME minutes",
+        "[minutes] `minutes` is not part of the language -- numbers are minutes already; a fixed time has its unit: 90s, 5m, 1h 30m",
+    );
+    refused(
+        "1:30",
+        "[:] `:` without a `?` before it -- a choice is written a ? b : c, a time 1h 30m",
+    );
     refused("TIEM", "[TIEM] unknown name `TIEM` -- did you mean TIME?");
     refused(
         "now + 5 minutes",
-        "[now] unknown name `now` -- did you mean NOW?\n[minutes] `minutes` follows without an operator -- join them: &&, ||, ==, eq, a dot, …",
+        "[now] unknown name `now` -- did you mean NOW?\n[minutes] `minutes` is not part of the language -- numbers are minutes already; a fixed time has its unit: 90s, 5m, 1h 30m",
     );
 }
 
