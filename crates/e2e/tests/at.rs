@@ -100,3 +100,18 @@ fn without_atd_the_agenda_closes() {
     // No second closing waits for a day on which somebody starts atd.
     assert_eq!(machine.jobs().unwrap(), Vec::<std::path::PathBuf>::new());
 }
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn check_says_where_at_is_missing_and_where_it_is_too_coarse() {
+    let machine = Private::new().unwrap();
+    let host = WrittenLog::new(&ACTIONS.replace("DELAY", "90s")).unwrap();
+    let program = knock_e2e::programs::folder().unwrap().join("knockdaemon");
+    let line = format!("{} check -conf {}", program.display(), host.config().display());
+    let said = machine.on(&line).unwrap();
+    assert!(said.contains("at(1) knows full minutes only"), "{said}");
+    assert!(!said.contains("there is no at(1)"), "{said}");
+    machine.on("mount --bind /dev/null /usr/bin/at").unwrap();
+    let said = machine.on(&line).unwrap();
+    assert!(said.contains("warning: there is no at(1) on this machine"), "{said}");
+}
