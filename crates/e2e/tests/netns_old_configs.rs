@@ -66,12 +66,21 @@ impl Old {
 
     fn await_open(&self, from: IpAddr) {
         probe::await_open(&self.lab, from, self.lab.server(), 22)
-            .unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.lines().join("\n")));
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.evidence(from)));
     }
 
     fn await_closed(&self, from: IpAddr) {
         probe::await_closed(&self.lab, from, self.lab.server(), 22)
-            .unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.lines().join("\n")));
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.evidence(from)));
+    }
+
+    /// What the daemon said, and what of this client is in the log.
+    fn evidence(&self, from: IpAddr) -> String {
+        let log = fs::read_to_string(self.lab.path("var/log/messages")).unwrap_or_default();
+        let mut lines = self.daemon.lines();
+        let source = format!("SRC={from} ");
+        lines.extend(log.lines().filter(|line| line.contains(&source)).map(ToOwned::to_owned));
+        lines.join("\n")
     }
 
     /// Opens with one knock, closes with another, for nobody else.
