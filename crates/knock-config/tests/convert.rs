@@ -157,3 +157,198 @@ fn what_only_an_old_file_may_hold_becomes_a_comment() {
          11:2 warning: unknown key 'mine' in the file; it becomes a comment, since YAML allows none\n"
     );
 }
+
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config_general")
+}
+
+#[test]
+fn json_is_what_config_general_made_of_it() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "conf") {
+            continue;
+        }
+        count += 1;
+        let recorded = std::fs::read_to_string(path.with_extension("json")).unwrap();
+        let recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+        let reading = convert(&SourceText::new(&path, std::fs::read(&path).unwrap()), To::Json);
+        let made: Option<serde_json::Value> =
+            reading.value.map(|text| serde_json::from_str(&text).unwrap());
+        let expected = recorded.get("error").is_none().then_some(recorded.clone());
+        if made != expected {
+            wrong.push(format!("{}: {made:?}, recorded {recorded}", path.display()));
+        }
+    }
+    assert!(count > 90, "the files are missing: {count}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn json_of_yaml_too() {
+    let json = converted("a.yaml", "# c\na:\nb: [1, yes, {c: ~}]\n", To::Json);
+    assert_eq!(
+        json,
+        "{\n  \"a\": null,\n  \"b\": [\n    \"1\",\n    \"yes\",\n    {\n      \"c\": null\n    }\n  ]\n}\n"
+    );
+}
+
+#[test]
+fn every_example_both_ways() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let to = match name.rsplit_once('.') {
+            Some((_, "conf")) => To::Yaml,
+            Some((_, "yaml")) => To::Conf,
+            _ => continue,
+        };
+        count += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let there = converted(&name, &text, to);
+        let (other, back) =
+            if to == To::Yaml { ("b.yaml", To::Conf) } else { ("b.conf", To::Yaml) };
+        let again = converted(other, &there, back);
+        for comment in
+            text.lines().filter_map(|line| line.split_once('#')).map(|(_, text)| text.trim())
+        {
+            assert!(there.contains(comment) && again.contains(comment), "{name}: {comment}");
+        }
+        let tree = |name: &str, text: &str| {
+            let reading = knock_config::parse(&SourceText::new(name, text));
+            knock_config::to_json(&reading.value.unwrap())
+        };
+        // A list of actions becomes blocks on the first way to a .conf; from then on nothing changes any more.
+        let third = converted(if back == To::Conf { "b.conf" } else { "b.yaml" }, &again, to);
+        assert_eq!(tree(other, &there), tree(other, &third), "{name}");
+    }
+    assert!(count >= 9, "the examples are missing: {count}");
+}
+
+/// Every text that the original lost in silence is told of, and what stood there is a comment then.
+#[test]
+fn what_the_original_lost_is_told_and_kept_as_a_comment() {
+    for (lost, message, kept) in [
+        ("about = /var/*/log", "1:14 warning: `*/` ends a comment", "about = /var/"),
+        ("about = a /* b */ c", "1:11 warning: this is a comment, even inside", "# b"),
+        ("about = \"a # b\"", "1:12 warning: `#` begins a comment even inside quotes", "# b\""),
+        ("/* open\nabout = x", "1:1 warning: this comment is never closed", "# about = x"),
+        (
+            "about <<END\nabout two",
+            "1:9 warning: the here-document that begins here never",
+            "# about two",
+        ),
+        ("about = x \\", "1:1 warning: the file ends in a continued line", "# about = x"),
+    ] {
+        // What is open at the end must stand there.
+        let text = format!("remote = h\n{lost}\n");
+        let (text, problems) = said("a.conf", text.as_bytes(), To::Yaml);
+        let message = message.replacen('1', "2", 1);
+        assert!(problems.contains(&message), "{lost}: {problems}");
+        let text = text.unwrap();
+        assert!(text.contains(kept), "{lost}: {text}");
+        let problems = said("a.conf", format!("remote = h\n{lost}\n").as_bytes(), To::Json).1;
+        assert!(problems.contains(&message), "{lost}: {problems}");
+    }
+}
+
+#[test]
+fn old_encodings() {
+    let (text, problems) = said("a.conf", b"remote = h # \xe4\n", To::Yaml);
+    assert_eq!(text.unwrap(), "remote: h # ä\n");
+    assert_eq!(problems, "1:13 warning: this comment is not UTF-8; it is taken for Latin-1\n");
+    let (text, problems) = said("a.conf", b"remote = h\nkey = \xe4\n", To::Yaml);
+    assert_eq!(text, None);
+    assert!(
+        problems
+            .contains("2:7 error: this value is not UTF-8, so it would be another one afterwards"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn what_no_conf_can_hold_is_refused_with_its_place() {
+    let yaml = "remote: h\nlogformat:\n  'a # b':\n    ipclient: S=(\\S+)\n    port: D=(\\d+)\n";
+    let (text, problems) = said("a.yaml", yaml.as_bytes(), To::Conf);
+    assert_eq!(text, None);
+    assert_eq!(problems, "3:4 error: the name 'a # b' cannot be written in a .conf\n");
+}
+
+#[test]
+fn values_that_need_care() {
+    to_yaml(
+        "remote = h\nkey = 0x10\n<logformat f>\nabout = ~\nipclient = S=(.)\nport = \"D=(.) \"\nrequired = yes\n</logformat>\ntime = 7\n",
+        "remote: h\nkey: '0x10'\nlogformat:\n  f:\n    about: '~'\n    ipclient: S=(.)\n    port: 'D=(.) '\n    required: 'yes'\ntime: 7\n",
+    );
+    to_conf(
+        "remote: h\nkey: \" a'\\\\\"\nlogformat:\n  f: {ipclient: S=(.), port: D=(.), about: \"END\\n */ b\\\\\\n\"}\n",
+        "remote = h\nkey = \" a'\\\"\n<logformat f>\n  ipclient = S=(.)\n  port = D=(.)\n  about = <<END1\n  \"END\n   */ b\\\\\n  \"\n  END1\n</logformat>\n",
+    );
+}
+
+#[test]
+fn included_files_are_put_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("time.inc"), "# in it\ntime = 7 # beside\n").unwrap();
+    let source = SourceText::new(
+        folder.path().join("a.conf"),
+        "remote = h\n<<include time.inc>> # why\nport = 22\n",
+    );
+    assert_eq!(
+        convert(&source, To::Yaml).value.unwrap(),
+        "remote: h\n# why\n# from time.inc:\n# in it\ntime: 7 # beside\n# end of time.inc\nport: 22\n"
+    );
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_own_errors_but_has_a_tree() {
+    let conf = "logfile = /l\nkey = k\n<action>\ntemplate = nosuch\n</action>\n";
+    let (text, problems) = said("a.conf", conf.as_bytes(), To::Yaml);
+    assert_eq!(text, None);
+    assert!(problems.contains("4:12 error: unknown template 'nosuch'"), "{problems}");
+    assert!(said("a.conf", conf.as_bytes(), To::Json).0.is_some());
+}
+
+#[test]
+fn the_timeout_that_is_not_written_stays_what_it_was() {
+    for (given, expected) in
+        [("", "queuetimeout: 0\n"), ("queuetimeout = 5m\n", "queuetimeout: 5m\n")]
+    {
+        let yaml = converted("a.conf", &format!("{given}{REST}"), To::Yaml);
+        assert!(yaml.contains(expected), "{yaml}");
+    }
+    let yaml =
+        "logfile: /l\nencrypt: no\nactions: [{template: t}]\ntemplate: {t: {exec: ['/bin/a b']}}\n";
+    let conf = converted("a.yaml", yaml, To::Conf);
+    assert!(conf.contains("queuetimeout = 60s\n"), "{conf}");
+    // A list of one word is not split.
+    assert!(conf.contains("exec = '/bin/a b'\n"), "{conf}");
+    // The client has no queue.
+    assert!(!converted("a.conf", "remote = h\n", To::Yaml).contains("queuetimeout"));
+}
+
+#[test]
+fn two_blocks_of_actions_become_one() {
+    let conf = "logfile = /l\nencrypt = no\n<actions>\n# one\n<action>\nname = a\ntemplate = t\n</action>\n</actions>\n\
+                # between\n<actions>\n# two\n<action>\nname = b\ntemplate = t\n</action>\n<template t>\nexec = /bin/a\n</template>\n</actions>\n";
+    let yaml = converted("a.conf", conf, To::Yaml);
+    let expected = "\
+actions:
+  # one
+  action:
+    - name: a
+      template: t
+    # between
+    # two
+    - name: b
+      template: t
+  template:
+    t:
+      exec: /bin/a
+";
+    assert!(yaml.ends_with(expected), "{yaml}");
+}
