@@ -130,17 +130,16 @@ impl Finder<'_> {
             Some(key) => column <= self.indent(key),
             None => column == 0,
         };
-        let before = self.places.keys.get(..next).unwrap_or_default();
-        let owner = before.iter().rev().find(|key| self.column(key) <= column);
-        match owner.filter(|_| !shallow) {
-            Some(owner) => self.remarks.of(owner).after.append(&mut self.waiting),
-            None => {
-                if let Some(key) = self.places.keys.get(next) {
-                    self.remarks.of(key).before.append(&mut self.waiting);
-                } else {
-                    self.remarks.end.append(&mut self.waiting);
-                }
-            }
+        // Looked for only then: of a shallow one it may be far away.
+        let owner = (!shallow).then(|| {
+            let before = self.places.keys.get(..next).unwrap_or_default();
+            before.iter().rev().find(|key| self.column(key) <= column).cloned()
+        });
+        let lines = std::mem::take(&mut self.waiting);
+        match (owner.flatten(), self.places.keys.get(next)) {
+            (Some(owner), _) => self.remarks.of(&owner).after.extend(lines),
+            (None, Some(key)) => self.remarks.of(key).before.extend(lines),
+            (None, None) => self.remarks.end.extend(lines),
         }
     }
 
