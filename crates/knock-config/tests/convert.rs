@@ -233,6 +233,13 @@ fn every_example_both_ways() {
 #[test]
 fn what_the_original_lost_is_told_and_kept_as_a_comment() {
     for (lost, message, kept) in [
+        ("about = #fff", "1:9 warning: `#` begins a comment; the value is empty", "#fff"),
+        ("about = a#b", "1:10 warning: `#` begins a comment; the value ends here", "#b"),
+        ("about = << x\nabout 2", "1:12 warning: the here-document", "# about 2"),
+        ("about = a \\ \nabout = 2", "1:11 warning: a backslash joins", "about"),
+        ("<x> about = 2", "1:1 warning: this is no tag", "about = 2"),
+        ("<x>\nabout = 2\n</y>", "3:1 warning: `</y>` closes `<x>`", "about: '2'"),
+        ("about = /* a\nb */", "2:3 warning: `*/` ends a comment that was never", "# b"),
         ("about = /var/*/log", "1:14 warning: `*/` ends a comment", "about = /var/"),
         ("about = a /* b */ c", "1:11 warning: this is a comment, even inside", "# b"),
         ("about = \"a # b\"", "1:12 warning: `#` begins a comment even inside quotes", "# b\""),
@@ -247,7 +254,8 @@ fn what_the_original_lost_is_told_and_kept_as_a_comment() {
         // What is open at the end must stand there.
         let text = format!("remote = h\n{lost}\n");
         let (text, problems) = said("a.conf", text.as_bytes(), To::Yaml);
-        let message = message.replacen('1', "2", 1);
+        let (line, rest) = message.split_once(':').unwrap();
+        let message = format!("{}:{rest}", line.parse::<u32>().unwrap() + 1);
         assert!(problems.contains(&message), "{lost}: {problems}");
         let text = text.unwrap();
         assert!(text.contains(kept), "{lost}: {text}");
@@ -327,8 +335,10 @@ fn the_timeout_that_is_not_written_stays_what_it_was() {
     assert!(conf.contains("queuetimeout = 60s\n"), "{conf}");
     // A list of one word is not split.
     assert!(conf.contains("exec = '/bin/a b'\n"), "{conf}");
-    // The client has no queue.
-    assert!(!converted("a.conf", "remote = h\n", To::Yaml).contains("queuetimeout"));
+    // The client has no queue, even if the daemon could read its file.
+    for conf in ["remote = h\n", "remote = h\nlogfile = /l\nencrypt = no\n"] {
+        assert!(!converted("a.conf", conf, To::Yaml).contains("queuetimeout"));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Problems,
     /// The command line was wrong (`EX_USAGE`).
     Usage,
-    /// A log, a device or the store could not be read or written (`EX_IOERR`).
+    /// A log, a device, the store or an output could not be read or written (`EX_IOERR`).
     Input,
     /// Something is not permitted (`EX_NOPERM`).
     Permission,
@@ -38,6 +38,6 @@ Exit status:
    0  success
    1  check found mistakes, or a line of formats --test was expected to yield and did not
   64  the command line is wrong
-  74  a log, a device or the state folder cannot be read or written
+  74  a log, a device, the state folder or an output cannot be read or written
   77  a permission is missing
-  78  the configuration is missing or wrong";
+  78  the configuration is missing or wrong, or cannot be converted";

@@ -79,7 +79,7 @@ impl Meaning {
             return Some("the knock and its key");
         }
         let daemon = match (&self.daemon, &other.daemon) {
-            (Some(one), Some(other)) => daemon_differs(one, other),
+            (Some(one), Some(other)) => daemon_differs(one, other, self.role),
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => {
                 (self.role == Role::Daemon).then_some("whether knockdaemon can read it")
@@ -103,7 +103,11 @@ fn read_wire(source: &SourceText, options: &ReadOptions) -> WireSettings {
 }
 
 /// All of it is named here, so that a new setting cannot be forgotten.
-fn daemon_differs(one: &DaemonSettings, other: &DaemonSettings) -> Option<&'static str> {
+fn daemon_differs(
+    one: &DaemonSettings,
+    other: &DaemonSettings,
+    role: Role,
+) -> Option<&'static str> {
     let DaemonSettings {
         runmode,
         logfiles,
@@ -129,7 +133,8 @@ fn daemon_differs(one: &DaemonSettings, other: &DaemonSettings) -> Option<&'stat
         (*own_formats == other.own_formats, "the file's own logformats"),
         (format!("{:?}", plan.codec) == format!("{:?}", other.plan.codec), "the knock"),
         (plan.actions == other.plan.actions, "the actions"),
-        (plan.queue == other.plan.queue, "queuetimeout or maxclients"),
+        // A client has no queue, and its file says nothing of one.
+        (role == Role::Client || plan.queue == other.plan.queue, "queuetimeout or maxclients"),
         (plan.scheduler == other.plan.scheduler, "scheduler"),
         (*statedir == other.statedir, "statedir"),
         (*statefile == other.statefile, "statefile"),
