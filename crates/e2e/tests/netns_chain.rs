@@ -80,14 +80,20 @@ fn opens_nothing(fields: &[&str], why: &str) {
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn a_wrong_key_opens_nothing() {
-    opens_nothing(&["-port", "22", "-time", "0", "-key", "open barley"], "window refused (padding)");
+    opens_nothing(
+        &["-port", "22", "-time", "0", "-key", "open barley"],
+        "window refused (padding)",
+    );
 }
 
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn a_wrong_address_opens_nothing() {
     // The later -client wins: the knock speaks of somebody else than its packets.
-    opens_nothing(&["-port", "22", "-time", "0", "-client", "192.0.2.7"], "window refused (address)");
+    opens_nothing(
+        &["-port", "22", "-time", "0", "-client", "192.0.2.7"],
+        "window refused (address)",
+    );
 }
 
 #[test]

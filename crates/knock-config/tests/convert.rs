@@ -334,7 +334,7 @@ fn the_timeout_that_is_not_written_stays_what_it_was() {
     let conf = converted("a.yaml", yaml, To::Conf);
     assert!(conf.contains("queuetimeout = 60s\n"), "{conf}");
     // A list of one word is not split.
-    assert!(conf.contains("exec = '/bin/a b'\n"), "{conf}");
+    assert!(conf.contains("exec = /bin/a\\ b\n"), "{conf}");
     // The client has no queue, even if the daemon could read its file.
     for conf in ["remote = h\n", "remote = h\nlogfile = /l\nencrypt = no\n"] {
         assert!(!converted("a.conf", conf, To::Yaml).contains("queuetimeout"));

@@ -188,10 +188,14 @@ fn append(known: &mut Entry, mut entry: Entry) {
 fn one_word(entry: &mut Entry) {
     let [Item { value: Value::Text(text), .. }] = entry.items.as_mut_slice() else { return };
     if entry.kind == Some(Kind::Arguments) && entry.listed {
-        let plain = |c: char| !c.is_whitespace() && !"'\"\\".contains(c);
-        if !text.chars().all(plain) || text.is_empty() {
-            *text = format!("'{}'", text.replace('\'', r#"'"'"'"#)).into();
+        let mut word = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c.is_whitespace() || "'\"\\".contains(c) {
+                word.push('\\');
+            }
+            word.push(c);
         }
+        *text = word.into();
         entry.listed = false;
     }
 }

@@ -161,16 +161,22 @@ fn option(key: &str, text: &str, indent: usize) -> Option<String> {
         format!("{key} = {escaped}"),
         format!("{key} = \"{escaped}\""),
     ];
-    let plainest = on_one_line.into_iter().find(|line| reads_as(line, &expected));
-    plainest.or_else(|| {
-        let quoted = format!("\"{escaped}\"");
-        let bodies = [text, &escaped, &quoted];
-        let mark = mark(text);
-        let documents = [indent, 0]
-            .into_iter()
-            .flat_map(|indent| bodies.map(|body| here_document(key, body, &mark, indent)));
-        documents.into_iter().find(|document| reads_as(document, &expected))
-    })
+    let quiet = on_one_line.iter().find(|line| reads_as(line, &expected));
+    quiet
+        .cloned()
+        .or_else(|| {
+            let quoted = format!("\"{escaped}\"");
+            let bodies = [text, &escaped, &quoted];
+            let mark = mark(text);
+            let documents = [indent, 0]
+                .into_iter()
+                .flat_map(|indent| bodies.map(|body| here_document(key, body, &mark, indent)));
+            documents.into_iter().find(|document| reads_as(document, &expected))
+        })
+        // Such as single quotes around all of it, which are warned of and mean themselves.
+        .or_else(|| {
+            on_one_line.into_iter().find(|line| says(line, &expected) == Some(Says::WithWarning))
+        })
 }
 
 /// Only `$ \ " #` lose a backslash before them, and only these need one.
@@ -222,12 +228,24 @@ fn tags(kind: &str, name: Option<&str>) -> Option<(String, String)> {
     Some((open, close))
 }
 
+/// How a text says what it should.
+#[derive(PartialEq, Eq)]
+enum Says {
+    Quietly,
+    WithWarning,
+}
+
 /// Does this text, on lines of its own, say just that, without anything to warn of?
 fn reads_as(text: &str, expected: &Json) -> bool {
+    says(text, expected) == Some(Says::Quietly)
+}
+
+fn says(text: &str, expected: &Json) -> Option<Says> {
     // It could include a file only where a key begins so, which none does that means something.
     if text.trim_start().starts_with("<<") {
-        return false;
+        return None;
     }
     let reading = parse(&SourceText::new("written.conf", format!("{text}\n")));
-    reading.problems.is_empty() && reading.value.is_some_and(|tree| to_json(&tree) == *expected)
+    let same = reading.value.is_some_and(|tree| to_json(&tree) == *expected);
+    same.then_some(if reading.problems.is_empty() { Says::Quietly } else { Says::WithWarning })
 }

@@ -2,6 +2,7 @@
 //!
 //! The models themselves are compared, not texts; places and the syntax play no part. Runs nothing.
 
+use knock_engine::Plan;
 use knock_formats::{FormatSpec, LogFormat};
 
 use crate::keys::{self, UsedBy, Within};
@@ -122,6 +123,7 @@ fn daemon_differs(
         // Made from the others.
         notes: _,
     } = one;
+    let Plan { codec, actions, queue, scheduler } = plan;
     let same = [
         (*runmode == other.runmode, "runmode"),
         (*logfiles == other.logfiles, "the log to follow"),
@@ -131,11 +133,11 @@ fn daemon_differs(
         // Compiled expressions cannot be compared, but tell what they were made of.
         (format!("{formats:?}") == format!("{:?}", other.formats), "the logformats in use"),
         (*own_formats == other.own_formats, "the file's own logformats"),
-        (format!("{:?}", plan.codec) == format!("{:?}", other.plan.codec), "the knock"),
-        (plan.actions == other.plan.actions, "the actions"),
+        (format!("{:?}", codec) == format!("{:?}", other.plan.codec), "the knock"),
+        (*actions == other.plan.actions, "the actions"),
         // A client has no queue, and its file says nothing of one.
-        (role == Role::Client || plan.queue == other.plan.queue, "queuetimeout or maxclients"),
-        (plan.scheduler == other.plan.scheduler, "scheduler"),
+        (role == Role::Client || *queue == other.plan.queue, "queuetimeout or maxclients"),
+        (*scheduler == other.plan.scheduler, "scheduler"),
         (*statedir == other.statedir, "statedir"),
         (*statefile == other.statefile, "statefile"),
     ];
