@@ -13,6 +13,7 @@ mod file;
 mod kmsg;
 mod lines;
 mod notice;
+mod place;
 mod stdin;
 mod stop;
 pub mod testing;
@@ -26,6 +27,7 @@ pub use file::FileSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
 pub use notice::{AwayReason, Notice, PollReason, WaitReason};
+pub use place::{Age, Cursor, FileId, NoCursor, Origin, Place};
 pub use stdin::StdinSource;
 pub use stop::Stop;
 
@@ -52,6 +54,20 @@ pub trait Intake {
     ///
     /// `Break` ends the source.
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()>;
+
+    /// As [`lines`](Self::lines), from a source that can go on after a restart: where the block stands.
+    /// The offset of a line's end in the block gives its [`Age`] and its [`Place`].
+    ///
+    /// `Break` ends the source.
+    fn lines_at(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()> {
+        let _unused = at;
+        self.lines(block)
+    }
+
+    /// Such a source begins at this place, and hands over the lines behind it.
+    fn begins_at(&mut self, place: Place) {
+        let _unused = place;
+    }
 
     /// Takes a packet as it was captured, in the order of arrival. The bytes are whatever a stranger
     /// sent, cut off where the snapshot ends. An intake of lines only has no use for it.

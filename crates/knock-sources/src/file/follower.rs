@@ -12,10 +12,10 @@ use std::{
 
 use super::{
     family::{Family, MOST_FILES, newcomers},
-    held::{Event, Held, Identity, Taker, identity},
+    held::{Event, Held, Identity, ROOM, Taker, identity},
     past::{Moment, Past},
 };
-use crate::{Intake, Notice, Start, Stop, WaitReason, lines::WINDOW};
+use crate::{Cursor, Intake, Notice, Origin, Start, Stop, WaitReason};
 
 /// A file that was rotated away is watched for late lines until it has been quiet for so long while
 /// its successor is being written.
@@ -65,7 +65,7 @@ impl Follower {
     pub(super) fn begin(path: PathBuf, start: Start, now: Moment) -> Self {
         let past = Past::begin(&path, start, now);
         let family = Family::of(&path);
-        let mut room = vec![0; WINDOW];
+        let mut room = vec![0; ROOM];
         let mut held = Vec::new();
         // What goes wrong here goes wrong in the first look too, and is told there.
         if let Ok(Some(mut file)) = Held::open(&path) {
@@ -340,8 +340,8 @@ struct Telling<'a> {
 }
 
 impl Taker for Telling<'_> {
-    fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
-        self.intake.lines(block)?;
+    fn lines(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()> {
+        self.intake.lines_at(block, at)?;
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 

@@ -13,14 +13,27 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use memchr::memrchr;
+use memchr::{memmem, memrchr};
 use rustix::fs::OFlags;
 
-use crate::lines::{Cutter, WINDOW};
+use crate::{
+    FileId, Origin, Place,
+    lines::{Cutter, WINDOW},
+    place::TELLING,
+};
 
 /// Bytes at a file's beginning by which it is recognised. A log line has a time in it, so two logs
 /// that agree on so many bytes are one log.
 pub(super) const HEAD: usize = 1024;
+
+/// Bytes before the place that reading has come to, by which it is seen that they are still there.
+const TAIL: usize = 256;
+
+/// What is read at once: what is compared, and what is new.
+pub(super) const ROOM: usize = TAIL + WINDOW;
+
+/// Bytes at a file's end that are searched for a place that has moved.
+const SEARCHED: u64 = 64 << 20;
 
 /// Device and inode: no two files that are open or have a name share it.
 pub(super) type Identity = (u64, u64);
@@ -44,6 +57,12 @@ pub(super) struct Held {
     cutter: Cutter,
     /// Its first bytes as they were seen, at most [`HEAD`].
     head: Vec<u8>,
+    /// The bytes before `at` as they were read, at most [`TAIL`].
+    tail: Vec<u8>,
+    /// Lines up to here were dealt with by an earlier run.
+    pub(super) known_to: u64,
+    /// Lines up to here stood there when this run began.
+    pub(super) backlog_to: u64,
     /// A hole may stand before its first line; see `emptied`.
     after_hole: bool,
     /// Since when (uptime) it has brought nothing and been out of its place.
@@ -63,7 +82,7 @@ pub(super) enum Event {
 
 /// Takes what reading gives.
 pub(super) trait Taker {
-    fn lines(&mut self, block: &[u8]) -> ControlFlow<()>;
+    fn lines(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()>;
     fn event(&mut self, event: Event);
 }
 
@@ -86,10 +105,13 @@ impl Held {
             begun: 0,
             cutter: Cutter::default(),
             head: Vec::new(),
+            tail: Vec::new(),
+            known_to: 0,
+            backlog_to: 0,
             after_hole: false,
             quiet_since: Duration::ZERO,
         };
-        held.changed()?;
+        held.changed(&[])?;
         Ok(Some(held))
     }
 
@@ -107,6 +129,26 @@ impl Held {
 
     pub(super) fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    fn file_id(&self) -> FileId {
+        let (device, inode) = self.id;
+        FileId { device, inode }
+    }
+
+    /// Where reading stands.
+    pub(super) fn place(&self) -> Place {
+        Place { file: self.file_id(), offset: self.at, before: self.tail.clone() }
+    }
+
+    /// Whether the bytes before this place stand before it here.
+    pub(super) fn has(&self, place: &Place) -> io::Result<bool> {
+        let length = place.before.len();
+        let Some(from) = place.offset.checked_sub(length as u64) else { return Ok(false) };
+        let mut mine = vec![0; length];
+        Ok(fill(&self.file, from, &mut mine)? == length
+            && mine == place.before
+            && self.size()? >= place.offset)
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
@@ -140,6 +182,15 @@ impl Held {
             }
         };
         self.begun = self.at;
+        self.remember_tail()
+    }
+
+    fn remember_tail(&mut self) -> io::Result<()> {
+        let from = self.at.saturating_sub(TAIL as u64);
+        let mut tail = vec![0; usize::try_from(self.at - from).unwrap_or(TAIL)];
+        let got = fill(&self.file, from, &mut tail)?;
+        tail.truncate(got);
+        self.tail = tail;
         Ok(())
     }
 
@@ -155,14 +206,34 @@ impl Held {
     /// Begins reading where `other`, the file that this one is a rewritten copy of, was read to; at
     /// the end if that place cannot be found again.
     pub(super) fn begin_as_copy_of(&mut self, other: &Self, room: &mut [u8]) -> io::Result<()> {
-        let from = other.at.saturating_sub(HEAD as u64);
-        let length = usize::try_from(other.at - from).unwrap_or(HEAD);
-        let (mut mine, mut theirs) = ([0; HEAD], [0; HEAD]);
-        let (mine, theirs) = (&mut mine[..length], &mut theirs[..length]);
-        let both =
-            fill(&self.file, from, mine)? == length && fill(&other.file, from, theirs)? == length;
-        let end = if both && mine == theirs { other.at } else { self.size()? };
-        self.begin_before(end, room)
+        let (at, tail) = (other.at, other.tail.clone());
+        self.begin_behind(at, &tail, room)
+    }
+
+    /// Begins reading behind these bytes, which once ended at byte `at`; at the end if they are not
+    /// to be found. The last of several places counts: what is read must not be read again.
+    fn begin_behind(&mut self, at: u64, tail: &[u8], room: &mut [u8]) -> io::Result<()> {
+        let size = self.size()?;
+        let place = Place { file: self.file_id(), offset: at, before: tail.to_vec() };
+        if self.has(&place)? {
+            return self.begin_before(at, room);
+        }
+        let mut end = size;
+        while tail.len() >= TELLING && size - end < SEARCHED && end >= tail.len() as u64 {
+            let from = end.saturating_sub(room.len() as u64);
+            let length = usize::try_from(end - from).unwrap_or(room.len());
+            let got = fill(&self.file, from, room.get_mut(..length).unwrap_or_default())?;
+            let seen = room.get(..got).unwrap_or_default();
+            if let Some(found) = memmem::rfind(seen, tail) {
+                return self.begin_before(from + (found + tail.len()) as u64, room);
+            }
+            if from == 0 {
+                break;
+            }
+            // It may lie across the border.
+            end = from + tail.len() as u64 - 1;
+        }
+        self.begin_before(size, room)
     }
 
     /// Hands over the whole lines up to byte `end`. What is written behind it meanwhile is left for
@@ -176,24 +247,31 @@ impl Held {
         let mut any = false;
         loop {
             let want = usize::try_from(end.saturating_sub(self.at)).unwrap_or(WINDOW).min(WINDOW);
-            let got = fill(&self.file, self.at, room.get_mut(..want).unwrap_or_default())?;
+            let tail = self.tail.len();
+            let from = self.at - tail as u64;
+            let got = fill(&self.file, from, room.get_mut(..tail + want).unwrap_or_default())?;
+            let seen = room.get(..got).unwrap_or_default();
             // Asked only now: if it is still the same, then what was just read belongs to it.
-            if let Some(event) = self.changed()? {
-                end = self.size()?;
+            if let Some(event) = self.changed(seen.get(..tail).unwrap_or(seen))? {
                 match event {
-                    Event::Rewritten => self.begin_before(end, room)?,
+                    Event::Rewritten => {
+                        let (at, tail) = (self.at, std::mem::take(&mut self.tail));
+                        self.begin_behind(at, &tail, room)?;
+                    }
                     _ => self.emptied(),
                 }
+                end = self.size()?;
                 taker.event(event);
                 any = true;
                 continue;
             }
-            let window = room.get(..got).unwrap_or_default();
+            let window = seen.get(tail..).unwrap_or_default();
             if self.after_hole && !window.is_empty() {
                 let nuls = window.iter().take_while(|byte| **byte == 0).count();
                 self.after_hole = nuls == window.len();
                 if nuls > 0 {
                     self.at += nuls as u64;
+                    self.tail = last(seen, tail + nuls);
                     continue;
                 }
             }
@@ -205,9 +283,16 @@ impl Held {
                 return Ok(ControlFlow::Continue(any));
             }
             any = true;
+            let origin = Origin {
+                file: self.file_id(),
+                begins: self.at + cut.lines.start as u64,
+                known_to: self.known_to,
+                backlog_to: self.backlog_to,
+            };
             self.at += cut.used as u64;
+            self.tail = last(seen, tail + cut.used);
             if let Some(lines) = window.get(cut.lines).filter(|lines| !lines.is_empty())
-                && taker.lines(lines).is_break()
+                && taker.lines(lines, &origin).is_break()
             {
                 return Ok(ControlFlow::Break(()));
             }
@@ -218,14 +303,16 @@ impl Held {
     /// then a hole of NULs stands before its next line and is no part of it.
     fn emptied(&mut self) {
         (self.at, self.begun) = (0, 0);
+        (self.known_to, self.backlog_to) = (0, 0);
+        self.tail.clear();
         self.cutter = Cutter::default();
         self.head.clear();
         self.after_hole = true;
     }
 
-    /// Whether it is no longer what was read, as far as length and first bytes tell. Emptied and
-    /// filled again up to the same place with the same first [`HEAD`] bytes, it looks unchanged.
-    fn changed(&mut self) -> io::Result<Option<Event>> {
+    /// Whether it is no longer what was read, as far as length, first bytes and those before `at`
+    /// tell; `seen` are the last ones as they stand there now.
+    fn changed(&mut self, seen: &[u8]) -> io::Result<Option<Event>> {
         let size = self.size()?;
         let mut now = [0; HEAD];
         let got = fill(&self.file, 0, &mut now)?;
@@ -236,12 +323,17 @@ impl Held {
         if now.len() > self.head.len() {
             self.head = now.to_vec();
         }
-        Ok(match size < self.at {
+        Ok(match size < self.at || seen != self.tail {
             true if self.head.len() == HEAD => Some(Event::Rewritten),
             true => Some(Event::Truncated),
             false => None,
         })
     }
+}
+
+/// The last bytes of the first `end`, as many as are compared.
+fn last(seen: &[u8], end: usize) -> Vec<u8> {
+    seen.get(end.saturating_sub(TAIL)..end).unwrap_or_default().to_vec()
 }
 
 /// Reads until `room` is full or the file ends.

@@ -372,7 +372,7 @@ fn bytes_are_bytes_and_long_lines_are_skipped() {
     assert_eq!(world.got.raw_lines(), [&b"\0a\xff\xfe"[..], b"", b"next"]);
     let said = world.got.notices();
     assert!(said.len() == 1 && said[0].contains("line of 10000001 bytes"), "{said:?}");
-    assert_eq!(world.follower.unwrap().room.capacity(), WINDOW);
+    assert_eq!(world.follower.unwrap().room.capacity(), ROOM);
 
     // In the middle of such a line at the start.
     let mut world = World::new();
