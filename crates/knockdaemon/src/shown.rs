@@ -1,8 +1,11 @@
-//! How hits and bytes from outside are written for people: escaped, and no longer than bearable.
-//! Decides nothing about what is told.
+//! How hits, knocks and bytes from outside are written for people and programs: escaped, and no longer
+//! than bearable. Decides nothing about what is told.
 
-use knock_wire::{Hit, LineTime};
-use serde_json::{Value, json};
+use std::time::Duration;
+
+use knock_engine::Order;
+use knock_wire::{Hit, Knock, LineTime};
+use serde_json::{Map, Value, json};
 
 /// Of a longer log line no more is quoted.
 const MAX_QUOTED: usize = 1024;
@@ -72,7 +75,40 @@ pub(crate) fn hit_text(hit: &Hit) -> String {
     values.join(" ")
 }
 
-fn time_text(time: LineTime) -> String {
+/// The fields of a knock under the names that conditions use.
+pub(crate) fn knock_json(knock: &Knock) -> Value {
+    let fields: Map<String, Value> = knock
+        .iter()
+        .map(|(field, value)| {
+            let value = match value {
+                knock_wire::Value::Number(number) => json!(number),
+                knock_wire::Value::Address(address) => json!(address.to_string()),
+            };
+            (field.rule_name().to_owned(), value)
+        })
+        .collect();
+    Value::Object(fields)
+}
+
+/// An order that nobody runs.
+pub(crate) fn order_json(order: &Order) -> Value {
+    json!({
+        "template": order.template,
+        "delay_s": order.delay.as_secs(),
+        "command": order.command.to_string(),
+    })
+}
+
+/// When something with this delay is run.
+pub(crate) fn delay_text(delay: Duration) -> String {
+    match delay.as_secs() {
+        0 => "at once".to_owned(),
+        seconds => format!("after {seconds} s"),
+    }
+}
+
+/// The time of a line as far as the line tells it.
+pub(crate) fn time_text(time: LineTime) -> String {
     match time {
         LineTime::Wall(wall) => chrono::DateTime::<chrono::Utc>::from(wall)
             .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),

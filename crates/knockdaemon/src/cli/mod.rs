@@ -9,6 +9,7 @@ mod load;
 mod machine;
 pub mod manual;
 mod output;
+mod reading;
 mod replay;
 mod run;
 

@@ -1,31 +1,30 @@
 //! `replay`: existing logs and capture files through the same engine, at full speed, with their own
 //! time. Responds to nothing and keeps nothing.
 
-mod time;
-
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use knock_config::{DaemonSettings, RunMode};
+use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Engine, Ledger, Verdict};
 use knock_formats::packet::EthFilters;
 use knock_formats::{Extractor, Formats};
-use knock_sources::{Intake, Notice, RawPacket, Source, Stop};
-use knock_wire::{Hit, Value};
-use serde_json::{Map, json};
+use knock_sources::{Intake, Notice, RawPacket, Stop};
+use knock_wire::Hit;
+use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
 use crate::run::{Clock, captured, lines_of, tell};
+use crate::shown::{delay_text, knock_json, order_json};
 
 use super::args::{Common, ReplayArgs};
-use super::input::{self, Input};
+use super::input;
 use super::load;
 use super::machine::Purpose;
 use super::output::Printer;
-use time::ReplayTime;
+use super::reading::{Cursor, ReplayTime, Unit};
 
 /// Runs the logs through the engine and prints knocks, then counts and rates.
 pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
@@ -49,35 +48,11 @@ struct Replayer {
     formats: Arc<Formats>,
     extractor: Extractor,
     ethfilters: Arc<EthFilters>,
-    /// Whether the configuration says anything about packets.
-    is_for_packets: bool,
     time: ReplayTime,
     out: Printer,
     json: bool,
-    /// Named in the output when there is more than one.
-    several: bool,
-    log: String,
-    /// What is numbered in the log that is being read.
-    unit: Unit,
-    /// The number of the line or packet.
-    at: u64,
+    cursor: Cursor,
     counts: Counts,
-}
-
-/// What a log consists of.
-#[derive(Clone, Copy)]
-enum Unit {
-    Line,
-    Packet,
-}
-
-impl Unit {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Line => "line",
-            Self::Packet => "packet",
-        }
-    }
 }
 
 #[derive(Default)]
@@ -91,53 +66,31 @@ struct Counts {
 
 impl Replayer {
     fn new(settings: DaemonSettings, args: &ReplayArgs, today: SystemTime) -> Self {
+        let cursor = Cursor::new(&settings, args.logs.len());
         let formats = settings.formats;
         Self {
+            cursor,
             engine: Engine::new(settings.plan, Ledger::new()),
             extractor: Extractor::new(Arc::clone(&formats)),
             formats,
             ethfilters: settings.ethfilters,
-            is_for_packets: settings.runmode == RunMode::Network,
             time: ReplayTime::new(today),
             out: Printer::new(),
             json: args.json,
-            several: args.logs.len() > 1,
-            log: String::new(),
-            unit: Unit::Line,
-            at: 0,
             counts: Counts::default(),
         }
     }
 
     fn read(&mut self, log: &Path) -> io::Result<()> {
-        self.log = log.display().to_string();
-        self.at = 0;
+        let mut source = self.cursor.open(log)?;
         self.extractor = Extractor::new(Arc::clone(&self.formats));
-        let mut source: Box<dyn Source> = match input::open(log)? {
-            Input::Lines(lines) => {
-                self.unit = Unit::Line;
-                Box::new(lines)
-            }
-            Input::Packets(packets) => {
-                self.unit = Unit::Packet;
-                if !self.is_for_packets {
-                    tracing::warn!(
-                        log = self.log,
-                        "a capture file, and the configuration is for logs: it is read as with \
-                         'runmode = network' and the default filter, the first packets of TCP \
-                         connections"
-                    );
-                }
-                Box::new(packets)
-            }
-        };
         source.run(self, &Stop::new()?).map_err(io::Error::other)
     }
 
     /// For `-debug`: the same line by line, with a word about each.
     fn lines_with_reasons(&mut self, block: &[u8]) -> ControlFlow<()> {
         for line in lines_of(block) {
-            self.at += 1;
+            self.cursor.at += 1;
             self.counts.lines += 1;
             let result = self.extractor.examine(line);
             tell::line(line, &result);
@@ -168,62 +121,29 @@ impl Replayer {
     }
 
     fn knock_json(&self, accepted: &Accepted) -> String {
-        let fields: Map<String, serde_json::Value> = accepted
-            .knock
-            .iter()
-            .map(|(field, value)| {
-                let value = match value {
-                    Value::Number(number) => json!(number),
-                    Value::Address(address) => json!(address.to_string()),
-                };
-                (field.rule_name().to_owned(), value)
-            })
-            .collect();
-        let actions: Vec<serde_json::Value> = accepted
-            .orders
-            .iter()
-            .map(|order| {
-                json!({
-                    "template": order.template,
-                    "delay_s": order.delay.as_secs(),
-                    "command": order.command.to_string(),
-                })
-            })
-            .collect();
-        let mut event = json!({
-            "event": "knock",
-            self.unit.name(): self.at,
-            "client": accepted.client.to_string(),
-            "fields": fields,
-            "actions": actions,
-        });
-        if let Some(event) = event.as_object_mut() {
-            if self.several {
-                event.insert("log".into(), json!(self.log));
-            }
-            if !accepted.faults.is_empty() {
-                let faults: Vec<serde_json::Value> = accepted
-                    .faults
-                    .iter()
-                    .map(|(action, why)| json!({"action": action, "why": why.to_string()}))
-                    .collect();
-                event.insert("faults".into(), json!(faults));
-            }
+        let mut event = Map::new();
+        event.insert("event".to_owned(), json!("knock"));
+        event.extend(self.cursor.json());
+        event.insert("client".to_owned(), json!(accepted.client.to_string()));
+        event.insert("fields".to_owned(), knock_json(&accepted.knock));
+        let actions: Vec<Value> = accepted.orders.iter().map(order_json).collect();
+        event.insert("actions".to_owned(), json!(actions));
+        if !accepted.faults.is_empty() {
+            let faults: Vec<Value> = accepted
+                .faults
+                .iter()
+                .map(|(action, why)| json!({"action": action, "why": why.to_string()}))
+                .collect();
+            event.insert("faults".to_owned(), json!(faults));
         }
-        event.to_string()
+        Value::Object(event).to_string()
     }
 
     fn knock_text(&self, accepted: &Accepted) -> String {
-        let log = match self.several {
-            true => format!("{}:", self.log),
-            false => format!("{} ", self.unit.name()),
-        };
-        let mut text = format!("{log}{}: {} knocked: {}", self.at, accepted.client, accepted.knock);
+        let place = self.cursor.text();
+        let mut text = format!("{place}: {} knocked: {}", accepted.client, accepted.knock);
         for order in &accepted.orders {
-            let when = match order.delay.as_secs() {
-                0 => "at once".into(),
-                seconds => format!("after {seconds} s"),
-            };
+            let when = delay_text(order.delay);
             text.push_str(&format!("\n    {} {when}: {}", order.template, order.command));
         }
         if accepted.orders.is_empty() && accepted.faults.is_empty() {
@@ -253,7 +173,7 @@ impl Replayer {
         } else {
             let counters = self.engine.counters();
             let per_second = seconds.max(1e-9);
-            let (read, unit) = match (self.unit, lines, packets) {
+            let (read, unit) = match (self.cursor.unit(), lines, packets) {
                 (Unit::Line, _, 0) => (format!("{lines} lines"), "lines"),
                 (Unit::Packet, 0, _) => (format!("{packets} packets"), "packets"),
                 _ => (format!("{lines} lines, {packets} packets"), "lines and packets"),
@@ -281,32 +201,32 @@ impl Intake for Replayer {
         if tell::tells_lines() {
             return self.lines_with_reasons(block);
         }
-        let before = self.at;
+        let before = self.cursor.at;
         // Out of `self` for the call: the closure needs the rest of it.
         let mut extractor =
             std::mem::replace(&mut self.extractor, Extractor::new(Arc::clone(&self.formats)));
         let mut counted = 0;
         extractor.block(block, &mut |at, hit| {
             if let Some(skipped) = block.get(counted..at) {
-                self.at += newlines(skipped);
+                self.cursor.at += newlines(skipped);
                 counted = at;
             }
-            self.at += 1;
+            self.cursor.at += 1;
             self.hit(&hit);
-            self.at -= 1;
+            self.cursor.at -= 1;
         });
         self.extractor = extractor;
-        self.at += block.get(counted..).map_or(0, newlines);
-        self.counts.lines += self.at - before;
+        self.cursor.at += block.get(counted..).map_or(0, newlines);
+        self.counts.lines += self.cursor.at - before;
         self.out.go_on()
     }
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
-        self.at += 1;
+        self.cursor.at += 1;
         self.counts.packets += 1;
         self.counts.bytes += packet.bytes.len() as u64;
         let result = self.ethfilters.hit(&captured(packet));
-        tell::packet(self.at, &result);
+        tell::packet(self.cursor.at, &result);
         if let Ok(hit) = result {
             self.hit(&hit);
         }
@@ -314,14 +234,9 @@ impl Intake for Replayer {
     }
 
     fn notice(&mut self, notice: Notice) {
-        if let Notice::LineTooLong { bytes, .. } = &notice {
-            // It was a line all the same: the numbers of those behind it must stay right.
-            self.at += 1;
+        if let Some(bytes) = self.cursor.notice(&notice) {
             self.counts.lines += 1;
             self.counts.bytes += bytes;
-            tracing::warn!(log = self.log, line = self.at, "{notice}");
-        } else if let Notice::CutOff { .. } = &notice {
-            tracing::warn!("{notice}");
         }
     }
 }

@@ -10,7 +10,7 @@ use knock_wire::Hit;
 use tracing::Level;
 
 use crate::logging;
-use crate::shown::{hit_text, ports, quoted};
+use crate::shown::{delay_text, hit_text, ports, quoted};
 
 /// Whether lines are looked at one by one, with the reason where one is no hit.
 pub(crate) fn tells_lines() -> bool {
@@ -85,10 +85,7 @@ fn knock(engine: &Engine, accepted: &Accepted) {
         tracing::debug!(%client, action = judged.action, "its condition {says}");
     }
     for order in &accepted.orders {
-        let when = match order.delay.as_secs() {
-            0 => "at once".to_owned(),
-            seconds => format!("after {seconds} s"),
-        };
+        let when = delay_text(order.delay);
         tracing::debug!(%client, action = order.action, template = order.template, "ordered {when}: {}", order.command);
     }
 }

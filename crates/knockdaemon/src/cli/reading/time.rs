@@ -8,7 +8,7 @@ use knock_wire::LineTime;
 use crate::run::local_time;
 
 /// What the lines say, never running backwards.
-pub(super) struct ReplayTime {
+pub(crate) struct ReplayTime {
     today: SystemTime,
     /// The first moment seen; uptimes count from it.
     first: Option<SystemTime>,
@@ -18,13 +18,13 @@ pub(super) struct ReplayTime {
 
 impl ReplayTime {
     /// `today` is when the lines are read.
-    pub(super) fn new(today: SystemTime) -> Self {
+    pub(crate) fn new(today: SystemTime) -> Self {
         let now = Now { wall: today, uptime: Duration::ZERO, local: local_time(today) };
         Self { today, first: None, latest: SystemTime::UNIX_EPOCH, now }
     }
 
     /// The time of a line, or that of the latest one before it that had one.
-    pub(super) fn at(&mut self, time: Option<LineTime>) -> Now {
+    pub(crate) fn at(&mut self, time: Option<LineTime>) -> Now {
         let Some(wall) = time.and_then(|time| wall_time(time, self.today)) else {
             return self.now;
         };
