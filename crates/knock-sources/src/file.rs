@@ -5,6 +5,7 @@ mod family;
 mod follower;
 mod held;
 mod past;
+mod resume;
 mod watch;
 
 use std::{
@@ -23,7 +24,7 @@ use self::{
     watch::Watch,
 };
 use crate::{
-    Intake, Notice, PollReason, Source, SourceError, Start, Stop,
+    Cursor, Intake, Notice, PollReason, Source, SourceError, Start, Stop,
     wait::{Woken, wait},
 };
 
@@ -43,15 +44,19 @@ const SHORTEST: Duration = Duration::from_millis(1);
 ///   in a file that is deleted or compressed unread, or that is moved to another folder and its
 ///   successor too;
 /// - a truncation after which the file has, before the next look, grown to where it was with the same
-///   first 1024 bytes. With other first bytes it is seen, whatever the size;
+///   first 1024 bytes and the same 256 bytes before the place that was read to. With others it is
+///   seen, whatever the size;
 /// - that a file is an edited copy of its predecessor, or was edited in place, if they share less
-///   than their first 1024 bytes: then it counts as new and its lines are read.
+///   than their first 1024 bytes: then it counts as new and its lines are read;
+/// - which lines of a file are new that was edited so that the place that was read to is not in it
+///   any more: then reading goes on at its end.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
     interval: Duration,
     slow: Duration,
     start: Start,
+    resume: Option<Cursor>,
     make_watcher: watch::Maker,
 }
 
@@ -65,8 +70,18 @@ impl FileSource {
             interval: interval.max(SHORTEST),
             slow: SLOW,
             start,
+            resume: None,
             make_watcher: |callback| notify::recommended_watcher(callback),
         }
+    }
+
+    /// Begins at this place of an earlier run instead, in whichever file it is by now, and reads all
+    /// that came after it. If it is nowhere any more, the file is read from its beginning, since its
+    /// lines have come since; they count as [`Age::Backlog`](crate::Age).
+    #[must_use]
+    pub fn resuming(mut self, cursor: Option<Cursor>) -> Self {
+        self.resume = cursor;
+        self
     }
 }
 
@@ -78,10 +93,10 @@ impl Source for FileSource {
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
         let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         let mut watch = Watch::new(self.make_watcher).map_err(SourceError::Wait)?;
-        let mut follower = Follower::begin(path.clone(), self.start, now()?);
-        if let Some(from) = follower.first() {
-            intake.notice(Notice::Following { path: path.clone(), from });
-        }
+        // Once: a source that is run again goes on where it is then.
+        let resume = self.resume.take();
+        let mut follower = Follower::begin(path.clone(), self.start, resume, now()?);
+        follower.tell_beginning(intake);
         let mut events = watch.aim(&path, &follower.apart());
         let mut said = None;
         loop {

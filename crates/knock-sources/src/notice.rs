@@ -13,6 +13,21 @@ pub enum Notice {
         /// Byte at which reading begins.
         from: u64,
     },
+    /// Reading goes on where the run before stopped.
+    Resumed {
+        /// The file.
+        path: PathBuf,
+        /// Byte at which reading begins, in the file that was there then.
+        from: u64,
+        /// How many files that were rotated away since are read first.
+        files_before: usize,
+    },
+    /// The place where the run before stopped is nowhere any more: the file is read from its
+    /// beginning.
+    NotResumed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A source that is no file is open; what comes from now on is read.
     Started {
         /// The source's name.
@@ -166,6 +181,8 @@ impl Notice {
     pub fn is_warning(&self) -> bool {
         match self {
             Self::Following { .. }
+            | Self::Resumed { .. }
+            | Self::NotResumed { .. }
             | Self::Started { .. }
             | Self::Rotated { .. }
             | Self::Truncated { .. }
@@ -192,6 +209,24 @@ impl fmt::Display for Notice {
             Self::Following { path, from } => {
                 write!(f, "following {} from byte {from}", path.display())
             }
+            Self::Resumed { path, from, files_before } => {
+                write!(
+                    f,
+                    "following {} from where the last run stopped, byte {from}",
+                    path.display()
+                )?;
+                match files_before {
+                    0 => Ok(()),
+                    1 => write!(f, " of a file that was rotated away since"),
+                    more => write!(f, " of the first of {more} files that were rotated away since"),
+                }
+            }
+            Self::NotResumed { path } => write!(
+                f,
+                "following {} from its beginning: the place where the last run stopped is nowhere \
+                 any more",
+                path.display()
+            ),
             Self::Started { name } => write!(f, "following {name}"),
             Self::Waiting { path, why } => {
                 let path = path.display();

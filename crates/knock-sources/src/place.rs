@@ -8,7 +8,7 @@ use std::{
 
 /// Bytes before a place by which it is recognised. There is a time in every log line, so a line is as
 /// good as a name.
-const BEFORE: usize = 96;
+pub(crate) const BEFORE: usize = 96;
 
 /// Fewer bytes than this tell too little to find a place in a file that is another one.
 pub(crate) const TELLING: usize = 24;

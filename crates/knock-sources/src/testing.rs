@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Intake, Notice, RawPacket};
+use crate::{Age, Intake, Notice, Origin, Place, RawPacket};
 
 /// Keeps lines, packets and notices. Clones share what was kept, so that one is given to the source's thread
 /// and another asks what has come.
@@ -16,6 +16,9 @@ pub struct Collected(Arc<(Mutex<Kept>, Condvar)>);
 #[derive(Debug, Default)]
 struct Kept {
     lines: Vec<Vec<u8>>,
+    /// Of those lines whose place is known.
+    ages: Vec<Age>,
+    place: Option<Place>,
     packets: Vec<Packet>,
     notices: Vec<Notice>,
     /// Breaks off once so many lines or packets are there.
@@ -62,6 +65,18 @@ impl Collected {
     #[must_use]
     pub fn raw_lines(&self) -> Vec<Vec<u8>> {
         self.kept().lines.clone()
+    }
+
+    /// How new the lines were that came from a place.
+    #[must_use]
+    pub fn ages(&self) -> Vec<Age> {
+        self.kept().ages.clone()
+    }
+
+    /// The place behind the last line that came, or where the source began.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.kept().place.clone()
     }
 
     /// The packets so far.
@@ -138,6 +153,18 @@ impl Intake for Collected {
         drop(kept);
         self.0.1.notify_all();
         if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn lines_at(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()> {
+        let mut kept = self.kept();
+        kept.ages.extend(memchr::memchr_iter(b'\n', block).map(|end| at.age(end + 1)));
+        kept.place = Some(at.place(block, block.len()));
+        drop(kept);
+        self.lines(block)
+    }
+
+    fn begins_at(&mut self, place: Place) {
+        self.kept().place = Some(place);
     }
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {

@@ -50,6 +50,15 @@ impl Family {
         Self { real, siblings }
     }
 
+    /// Opens all that can be.
+    pub(super) fn open(&self) -> Vec<Held> {
+        let opened = self.siblings.iter().filter_map(|one| {
+            // Opened by name: it may be another file by now.
+            Held::open(&one.path).ok().flatten().filter(|file| file.id == one.id)
+        });
+        opened.take(MOST_FILES).collect()
+    }
+
     /// When a name in the folder last changed.
     pub(super) fn folder_changed(&self) -> Option<SystemTime> {
         fs::metadata(self.real.as_deref()?.parent()?).ok()?.modified().ok()

@@ -14,6 +14,7 @@ use super::{
     family::{Family, MOST_FILES, newcomers},
     held::{Event, Held, Identity, ROOM, Taker, identity},
     past::{Moment, Past},
+    resume::{self, Search},
 };
 use crate::{Cursor, Intake, Notice, Origin, Start, Stop, WaitReason};
 
@@ -48,6 +49,10 @@ pub(super) struct Follower {
     said: Option<WaitReason>,
     gone_since: Option<Duration>,
     troubled: bool,
+    /// Where an earlier run stopped, until it has been looked for.
+    cursor: Option<Cursor>,
+    /// How that went, until it is told.
+    resumed: Option<Notice>,
     room: Vec<u8>,
 }
 
@@ -62,25 +67,74 @@ pub(super) struct Looked {
 
 impl Follower {
     /// Remembers what is there now. The lines come with the first look.
-    pub(super) fn begin(path: PathBuf, start: Start, now: Moment) -> Self {
+    pub(super) fn begin(path: PathBuf, start: Start, cursor: Option<Cursor>, now: Moment) -> Self {
         let past = Past::begin(&path, start, now);
         let family = Family::of(&path);
-        let mut room = vec![0; ROOM];
-        let mut held = Vec::new();
+        let (listed, said, gone_since, resumed) = (None, None, None, None);
+        let (held, room, troubled) = (Vec::new(), vec![0; ROOM], false);
+        let mut it = Self {
+            path,
+            held,
+            past,
+            family,
+            listed,
+            said,
+            gone_since,
+            troubled,
+            cursor,
+            resumed,
+            room,
+        };
         // What goes wrong here goes wrong in the first look too, and is told there.
-        if let Ok(Some(mut file)) = Held::open(&path) {
-            let end = if start == Start::AtEnd { u64::MAX } else { 0 };
-            if file.begin_before(end, &mut room).is_ok() {
-                held.push(file);
+        let Some(file) = it.resume(Held::open(&it.path)).ok().flatten() else { return it };
+        let mut file = file;
+        // The place where the last run stopped is nowhere: all that stands here came after it.
+        let end = if start == Start::AtEnd && it.resumed.is_none() { u64::MAX } else { 0 };
+        if file.begin_before(end, &mut it.room).is_ok() {
+            if it.resumed.is_some() {
+                file.backlog_to = file.size().unwrap_or(u64::MAX);
             }
+            it.held.push(file);
         }
-        let (listed, said, gone_since) = (None, None, None);
-        Self { path, held, past, family, listed, said, gone_since, troubled: false, room }
+        it
     }
 
-    /// Where the file that is there at the start is read from, if there is one.
-    pub(super) fn first(&self) -> Option<u64> {
-        self.held.last().map(Held::at)
+    /// Looks for the place where an earlier run stopped, if there is one to look for, and begins
+    /// there. Gives the file back that stands at the path if it did not.
+    fn resume(&mut self, current: io::Result<Option<Held>>) -> io::Result<Option<Held>> {
+        let current = match current {
+            Ok(current) => current,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let Some(cursor) = &self.cursor else { return Ok(current) };
+        match resume::find(cursor, &self.path, current, &mut self.room)? {
+            Search::Found(files) => {
+                let path = self.path.clone();
+                let (from, files_before) = (cursor.from.offset, files.len().saturating_sub(1));
+                self.resumed = Some(Notice::Resumed { path, from, files_before });
+                self.held = files;
+                self.cursor = None;
+                Ok(None)
+            }
+            // Nothing stands at the path yet, and what will may have it.
+            Search::Nowhere(None) => Ok(None),
+            Search::Nowhere(current) => {
+                self.resumed = Some(Notice::NotResumed { path: self.path.clone() });
+                self.cursor = None;
+                Ok(current)
+            }
+        }
+    }
+
+    /// Tells where the file that is there is read from, if there is one.
+    pub(super) fn tell_beginning(&mut self, intake: &mut dyn Intake) {
+        if let Some(first) = self.held.first() {
+            intake.begins_at(first.place());
+            let from = self.held.last().map_or(0, Held::at);
+            let following = Notice::Following { path: self.path.clone(), from };
+            intake.notice(self.resumed.take().unwrap_or(following));
+        }
     }
 
     /// Looks once, and hands over all whole lines that are there by now. `Break` when the intake
@@ -166,6 +220,17 @@ impl Follower {
         now: Moment,
         intake: &mut dyn Intake,
     ) {
+        if self.cursor.is_some() && self.held.is_empty() {
+            next = match self.resume(Ok(Some(next))) {
+                Ok(Some(next)) => next,
+                Ok(None) => {
+                    self.tell_beginning(intake);
+                    self.count_quiet_from(now);
+                    return self.present();
+                }
+                Err(error) => return self.trouble(error, intake),
+            };
+        }
         between.retain(|file| self.past.known_bytes(file, now) == 0);
         let known = self.past.known_bytes(&next, now);
         let copied = self.held.last().filter(|last| known == 0 && next.is_copy_of(last));
@@ -182,8 +247,10 @@ impl Follower {
         if copied.is_some() {
             intake.notice(Notice::Rewritten { path });
         } else if self.held.is_empty() || self.said.is_some() {
+            intake.begins_at(next.place());
             if !self.troubled {
-                intake.notice(Notice::Following { path, from });
+                let following = Notice::Following { path, from };
+                intake.notice(self.resumed.take().unwrap_or(following));
             }
         } else {
             intake.notice(Notice::Rotated { path, between: between.len() });

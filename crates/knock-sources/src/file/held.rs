@@ -17,9 +17,9 @@ use memchr::{memmem, memrchr};
 use rustix::fs::OFlags;
 
 use crate::{
-    FileId, Origin, Place,
+    Origin, Place,
     lines::{Cutter, WINDOW},
-    place::TELLING,
+    place::{BEFORE, TELLING},
 };
 
 /// Bytes at a file's beginning by which it is recognised. A log line has a time in it, so two logs
@@ -131,14 +131,10 @@ impl Held {
         &self.head
     }
 
-    fn file_id(&self) -> FileId {
-        let (device, inode) = self.id;
-        FileId { device, inode }
-    }
-
     /// Where reading stands.
     pub(super) fn place(&self) -> Place {
-        Place { file: self.file_id(), offset: self.at, before: self.tail.clone() }
+        let before = self.tail.get(self.tail.len().saturating_sub(BEFORE)..).unwrap_or_default();
+        Place { file: self.file_id(), offset: self.at, before: before.to_vec() }
     }
 
     /// Whether the bytes before this place stand before it here.

@@ -10,13 +10,15 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::Collected;
+use crate::{Age, testing::Collected};
 
 /// A folder with a log in it, its follower, and a time that is advanced by hand.
 struct World {
     folder: tempfile::TempDir,
     follower: Option<Follower>,
     got: Collected,
+    /// Where the run before stopped.
+    cursor: Option<Cursor>,
     now: Moment,
 }
 
@@ -28,6 +30,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             follower: None,
             got: Collected::new(),
+            cursor: None,
             now: Moment { uptime: Duration::from_secs(1000), wall },
         }
     }
@@ -37,7 +40,7 @@ impl World {
     }
 
     fn start(&mut self, start: Start) {
-        self.follower = Some(Follower::begin(self.path("x.log"), start, self.now));
+        self.follower = Some(Follower::begin(self.path("x.log"), start, None, self.now));
     }
 
     fn look(&mut self) -> Looked {
@@ -49,14 +52,38 @@ impl World {
         }
     }
 
+    /// Lets the clock that stamps files tick.
+    fn tick(&mut self) {
+        let probe = || {
+            fs::write(self.path("probe"), "x").unwrap();
+            fs::metadata(self.path("probe")).unwrap().modified().unwrap()
+        };
+        let before = probe();
+        while probe() <= before {}
+    }
+
     fn pass(&mut self, seconds: u64) {
         let time = Duration::from_secs(seconds);
         self.now = Moment { uptime: self.now.uptime + time, wall: self.now.wall + time };
     }
 
+    /// A daemon that stops cleanly, and what it leaves behind.
+    fn stop(&mut self) {
+        self.follower = None;
+        let from = self.got.place().unwrap();
+        self.cursor = Some(Cursor { done: Some((from.file, from.offset)), from });
+    }
+
+    fn resume(&mut self) {
+        let cursor = self.cursor.take();
+        let mut follower = Follower::begin(self.path("x.log"), Start::AtEnd, cursor, self.now);
+        follower.tell_beginning(&mut self.got);
+        self.follower = Some(follower);
+    }
+
     /// Does what a word says: `x.log+text` appends (`/` is a newline), `a>b` renames, `a~b` copies,
     /// `-a` deletes, `0a` truncates, `a@b` makes or turns symlink a to b, `!a` takes the right to
-    /// read, `?a` gives it, `:` looks, `:70` lets seconds pass, `start`, `start0`.
+    /// read, `?a` gives it, `:` looks, `:70` lets seconds pass, `start`, `start0`, `stop`, `resume`.
     fn does(&mut self, word: &str) {
         let mode =
             |path: PathBuf, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -64,6 +91,10 @@ impl World {
             self.start(Start::AtEnd);
         } else if word == "start0" {
             self.start(Start::AtBeginning);
+        } else if word == "stop" {
+            self.stop();
+        } else if word == "resume" {
+            self.resume();
         } else if word == ":" {
             self.look();
         } else if let Some(seconds) = word.strip_prefix(':') {
@@ -229,6 +260,104 @@ fn a_writer_that_does_not_append_leaves_a_hole() {
     writer.write_all(b"new\n").unwrap();
     world.look();
     assert_eq!(world.got.lines()[50_000..], ["new"]);
+}
+
+#[test]
+fn truncated_and_grown_beyond_its_old_place_between_two_looks() {
+    // Its first bytes are the same; those before the place that was read to are not.
+    let old = "0123456789/".repeat(300);
+    let new = format!("{}x/y/", &old[..3300 - 11]);
+    check(
+        &format!("x.log+{old} start x.log+mark/ : 0x.log x.log+{new}{old}"),
+        "mark",
+        &["written anew"],
+    );
+    // Cut in the middle and written on: what was read to is found again where it is now.
+    let lines: String = (1000..1400).map(|n| format!("line-{n}/")).collect();
+    let cut = lines.replace("line-1200/line-1201/", "");
+    check(&format!("x.log+{lines} start : 0x.log x.log+{cut}a/b/"), "a b", &["written anew"]);
+    check(
+        &format!(
+            "x.log+{lines} start : 0x.log x.log+{}more-{}a/b/",
+            &lines[..2000],
+            &lines[2000..]
+        ),
+        "a b",
+        &["written anew"],
+    );
+}
+
+#[test]
+fn after_a_restart_it_goes_on_where_it_stopped() {
+    let resumed = "from where the last run stopped";
+    check("x.log+old/ start x.log+a/ : stop x.log+b/ resume", "a b", &[resumed]);
+    check("x.log+old/ start x.log+a/ : stop resume x.log+b/", "a b", &[resumed]);
+    // Half a line then, whole now.
+    check("x.log+ start x.log+a/to : stop x.log+rn/ resume", "a torn", &[resumed]);
+    // Rotated while nobody looked; the file may not be there yet.
+    check(
+        "x.log+ start x.log+a/ : stop x.log+b/ x.log>x.log.1 x.log+c/ resume x.log+d/",
+        "a b c d",
+        &["of a file that was rotated away since"],
+    );
+    check(
+        "x.log+ start x.log+a/ : stop x.log+b/ x.log>x.log.1 resume : x.log+c/",
+        "a b c",
+        &[resumed, "was rotated"],
+    );
+    // The copy is known by the line before the place, so that must say something.
+    let line = "a-line-of-some-length-with-a-time";
+    check(
+        &format!("x.log+ start x.log+{line}/ : stop x.log+b/ x.log~x.log.1 0x.log x.log+c/ resume"),
+        &format!("{line} b c"),
+        &["of a file that was rotated away since"],
+    );
+    // Rotated away and compressed: what stands there came since.
+    check(
+        "x.log+old/ start x.log+a/ : stop -x.log x.log+b/ resume x.log+c/",
+        "a b c",
+        &["from its beginning"],
+    );
+    // It comes later, and is the file of before or another one.
+    check(
+        "x.log+ start x.log+a/ : stop x.log+b/ x.log>y resume : y>x.log",
+        "a b",
+        &["no such file", resumed],
+    );
+    check(
+        "x.log+ start x.log+a/ : stop -x.log resume : x.log+b/",
+        "a b",
+        &["no such file", "from its beginning"],
+    );
+}
+
+#[test]
+fn two_rotations_while_nobody_looked() {
+    let mut world = World::new();
+    let begin =
+        "x.log.1+old/ x.log+old/ start x.log+a/ : stop x.log+b/ x.log.1>x.log.2 x.log>x.log.1";
+    begin.split(' ').for_each(|word| world.does(word));
+    world.tick();
+    "x.log+c/ x.log.2>x.log.3 x.log.1>x.log.2 x.log>x.log.1"
+        .split(' ')
+        .for_each(|word| world.does(word));
+    world.tick();
+    "x.log+d/ resume :".split(' ').for_each(|word| world.does(word));
+    assert_eq!(world.got.lines(), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn what_was_dealt_with_is_read_again_as_known() {
+    let mut world = World::new();
+    "x.log+old/ start".split(' ').for_each(|word| world.does(word));
+    world.follower.as_mut().unwrap().tell_beginning(&mut world.got);
+    let from = world.got.place().unwrap();
+    "x.log+a/ : x.log>x.log.1 x.log+b/ :".split(' ').for_each(|word| world.does(word));
+    let done = world.got.place().map(|place| (place.file, place.offset));
+    world.cursor = Some(Cursor { from, done });
+    "x.log+c/ resume x.log+d/ :".split(' ').for_each(|word| world.does(word));
+    assert_eq!(world.got.lines(), ["a", "b", "a", "b", "c", "d"]);
+    assert_eq!(world.got.ages()[2..], [Age::Known, Age::Known, Age::Backlog, Age::Live]);
 }
 
 #[test]

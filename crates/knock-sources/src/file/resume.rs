@@ -1,0 +1,90 @@
+//! Finds the place of a cursor again after a restart, also in a file that was rotated away or copied
+//! meanwhile. What is too old to be used is not decided here; it is read all the same.
+
+use std::{io, path::Path};
+
+use super::{
+    family::Family,
+    held::{HEAD, Held},
+};
+use crate::{Cursor, FileId, place::TELLING};
+
+/// What came of the search.
+pub(super) enum Search {
+    /// These are to be read, oldest first; the place is in the first one.
+    Found(Vec<Held>),
+    /// It is nowhere. The file that stands at the path comes back.
+    Nowhere(Option<Held>),
+}
+
+/// Looks for the place in the file that stands at the path, and in its rotated siblings.
+pub(super) fn find(
+    cursor: &Cursor,
+    path: &Path,
+    current: Option<Held>,
+    room: &mut [u8],
+) -> io::Result<Search> {
+    let place = &cursor.from;
+    // What cannot be read has not got it.
+    let has = |file: &Held| file.has(place).unwrap_or(false);
+    let is_it = |file: &Held| file.file_id() == place.file && has(file);
+    // A copy, or what came back from a backup: another file with the same lines in the same place.
+    let is_alike = |file: &Held| place.before.len() >= TELLING && has(file);
+    if current.as_ref().is_some_and(is_it) {
+        return begin(cursor, current.into_iter().collect(), room);
+    }
+    let mut siblings = Family::of(path).open();
+    let found = siblings.iter().position(is_it);
+    let found = match found {
+        None if current.as_ref().is_some_and(is_alike) => {
+            return begin(cursor, current.into_iter().collect(), room);
+        }
+        None => siblings.iter().position(is_alike),
+        found => found,
+    };
+    let Some(found) = found else { return Ok(Search::Nowhere(current)) };
+    let first = siblings.remove(found);
+    siblings.retain(|file| is_younger(file, &first) && !is_copy(file, &first));
+    siblings.retain(|file| current.as_ref().is_none_or(|current| file.id != current.id));
+    siblings.sort_by_key(|file| (file.modified(), file.born));
+    begin(cursor, [first].into_iter().chain(siblings).chain(current).collect(), room)
+}
+
+/// Rotated away later. Who can write beside the log but not into it does not get in this way.
+fn is_younger(file: &Held, first: &Held) -> bool {
+    (file.modified(), file.born) > (first.modified(), first.born) && file.owner == first.owner
+}
+
+fn is_copy(file: &Held, first: &Held) -> bool {
+    file.head().len() == HEAD && file.head() == first.head()
+}
+
+fn begin(cursor: &Cursor, mut files: Vec<Held>, room: &mut [u8]) -> io::Result<Search> {
+    for (place, file) in files.iter_mut().enumerate() {
+        file.begin_before(if place == 0 { cursor.from.offset } else { 0 }, room)?;
+        file.backlog_to = file.size()?;
+    }
+    if let Some((done_in, offset)) = cursor.done {
+        // The first file may be a copy, with another id.
+        let is_done_in = |file: &Held| file.file_id() == done_in;
+        let last = match done_in == cursor.from.file {
+            true => Some(0),
+            false => files.iter().skip(1).position(is_done_in).map(|place| place + 1),
+        };
+        for file in files.iter_mut().take(last.unwrap_or(1)) {
+            file.known_to = u64::MAX;
+        }
+        if let Some(file) = last.and_then(|last| files.get_mut(last)) {
+            file.known_to = offset;
+        }
+    }
+    Ok(Search::Found(files))
+}
+
+impl Held {
+    /// As the cursor names it.
+    pub(super) fn file_id(&self) -> FileId {
+        let (device, inode) = self.id;
+        FileId { device, inode }
+    }
+}
