@@ -60,17 +60,47 @@ pub fn close_in_silence(lab: &Lab, backend: Backend) -> Result<()> {
     Ok(())
 }
 
+/// Default drop, and SYNs are sent to a group of NFLOG with this prefix. Both families.
+///
+/// # Errors
+/// When iptables is missing or refuses.
+pub fn close_to_group(lab: &Lab, backend: Backend, group: u16, prefix: &str) -> Result<()> {
+    close_in_silence(lab, backend)?;
+    send_to_group(lab, backend, group, prefix)
+}
+
+/// One more rule that sends SYNs to a group of NFLOG. Both families.
+///
+/// # Errors
+/// When iptables is missing or refuses.
+pub fn send_to_group(lab: &Lab, backend: Backend, group: u16, prefix: &str) -> Result<()> {
+    for family in ["iptables", "ip6tables"] {
+        let program = format!("{family}-{}", backend.suffix());
+        let target = format!("NFLOG --nflog-group {group} --nflog-prefix {prefix}");
+        lab.on(Host::Server, &format!("{program} -A INPUT -p tcp --syn -j {target}"))?;
+    }
+    Ok(())
+}
+
 /// The same with nftables' own commands.
 ///
 /// # Errors
 /// When nft is missing or refuses.
 pub fn close_with_nft(lab: &Lab, prefix: &str) -> Result<()> {
+    close_with_nft_and(lab, &format!("log prefix \"{prefix}\" flags all"))
+}
+
+/// The same, and this statement is what happens to SYNs.
+///
+/// # Errors
+/// When nft is missing or refuses.
+pub fn close_with_nft_and(lab: &Lab, statement: &str) -> Result<()> {
     let rules = lab.write(
         "firewall.nft",
         &format!(
             "table inet filter {{\n  chain input {{\n    type filter hook input priority 0; policy drop;\n\
              \x20   ct state established,related accept\n    iif lo accept\n\
-             \x20   tcp flags & (syn|ack) == syn log prefix \"{prefix}\" flags all\n  }}\n}}\n"
+             \x20   tcp flags & (syn|ack) == syn {statement}\n  }}\n}}\n"
         ),
     )?;
     lab.on(Host::Server, &format!("nft -f {}", rules.display())).map(drop)

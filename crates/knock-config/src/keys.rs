@@ -125,6 +125,8 @@ pub enum Kind {
     YesNo,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One or several of these words.
+    SomeOf(&'static [&'static str]),
     /// A name.
     Name,
     /// One or several names.
@@ -143,6 +145,8 @@ pub enum Kind {
     Port,
     /// A number from 0 to 255.
     Byte,
+    /// A number from 0 to 65535.
+    Group,
     /// A host name or an address.
     Host,
     /// An address.
@@ -176,7 +180,10 @@ pub enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OneOf(words) => {
+            Self::OneOf(words) | Self::SomeOf(words) => {
+                if matches!(self, Self::SomeOf(_)) {
+                    f.write_str("one or several of ")?;
+                }
                 for (n, word) in words.iter().enumerate() {
                     let join = if n == 0 {
                         ""
@@ -186,6 +193,9 @@ impl fmt::Display for Kind {
                         ", "
                     };
                     write!(f, "{join}'{word}'")?;
+                }
+                if matches!(self, Self::SomeOf(_)) {
+                    f.write_str(", with commas between")?;
                 }
                 return Ok(());
             }
@@ -199,6 +209,7 @@ impl fmt::Display for Kind {
             Self::Count => "a whole number, 1 or more",
             Self::Port => "a port, 1-65535",
             Self::Byte => "a number, 0-255",
+            Self::Group => "a number, 0-65535",
             Self::Host => "a host name or an address",
             Self::Address => "an address",
             Self::MacLength => "0, or a number from 4 to 32",
@@ -308,7 +319,11 @@ mod tests {
 
     #[test]
     fn choices_read_like_a_sentence() {
-        assert_eq!(Kind::OneOf(RUNMODES).to_string(), "'file', 'network', 'kmsg' or 'stdin'");
+        assert_eq!(Kind::OneOf(&["a", "b", "c"]).to_string(), "'a', 'b' or 'c'");
+        assert_eq!(
+            Kind::SomeOf(&["a", "b"]).to_string(),
+            "one or several of 'a' or 'b', with commas between"
+        );
     }
 
     #[test]

@@ -263,10 +263,18 @@ fn keys_of_the_other_program() {
 #[test]
 fn run_modes() {
     check("runmode = kmsg", "");
+    check("runmode = nflog", "");
+    check("runmode = nflog\nnfloggroup = 65535\nnflogprefix = portknock", "");
     check(
-        "runmode = nflog",
-        "1:11 «nflog» error: runmode 'nflog' is not available in this version | there are \
-         'file', 'network', 'kmsg' or 'stdin'",
+        "runmode = nflog\nnfloggroup = 65536",
+        "2:14 «65536» error: expected a number, 0-65535, not '65536'",
+    );
+    check("runmode = kmsg, nflog\nrunmode = file", "");
+    check("runmode = kmsg kmsg", "1:16 «kmsg» warning: runmode 'kmsg' is named twice");
+    check(
+        "runmode = kmsg, pcap",
+        "1:17 «pcap» error: unknown runmode 'pcap' | expected one or several of 'file', 'network', \
+         'kmsg', 'nflog' or 'stdin', with commas between",
     );
     check("runmode = fiel", "1:11 «fiel» error: unknown runmode 'fiel' | did you mean 'file'?");
     let source = SourceText::new("k.conf", with_rest("runmode = file", &REST[1..]));

@@ -16,6 +16,15 @@ pub enum SourceError {
     CaptureForbidden(io::Error),
     /// The process gets no packet or netlink socket, whatever its rights.
     CaptureUnavailable(io::Error),
+    /// A group of NFLOG may not be read.
+    NflogForbidden(io::Error),
+    /// The kernel has no NFLOG, or the process gets no netlink socket.
+    NflogMissing(io::Error),
+    /// Another program reads this group.
+    NflogTaken {
+        /// The group.
+        group: u16,
+    },
     /// What is read is no capture file that libpcap knows.
     NotACapture {
         /// The file.
@@ -39,11 +48,12 @@ impl SourceError {
     #[must_use]
     pub fn is_permission(&self) -> bool {
         match self {
-            Self::KmsgForbidden(_) | Self::CaptureForbidden(_) => true,
-            Self::NotACapture { .. } => false,
+            Self::KmsgForbidden(_) | Self::CaptureForbidden(_) | Self::NflogForbidden(_) => true,
+            Self::NotACapture { .. } | Self::NflogTaken { .. } => false,
             Self::KmsgMissing(error)
             | Self::KmsgOpen(error)
             | Self::CaptureUnavailable(error)
+            | Self::NflogMissing(error)
             | Self::Read { error, .. }
             | Self::Wait(error) => error.kind() == io::ErrorKind::PermissionDenied,
         }
@@ -75,6 +85,22 @@ impl fmt::Display for SourceError {
                 "cannot capture packets: {error}; the kernel has no packet sockets, or the unit's \
                  RestrictAddressFamilies= does not name AF_PACKET and AF_NETLINK"
             ),
+            Self::NflogForbidden(error) => write!(
+                f,
+                "cannot read packets of NFLOG: {error}; it takes the capability CAP_NET_ADMIN \
+                 (AmbientCapabilities=CAP_NET_ADMIN in the unit) or root, in the network namespace \
+                 of the rule"
+            ),
+            Self::NflogMissing(error) => write!(
+                f,
+                "cannot read packets of NFLOG: {error}; the kernel has no nfnetlink_log (modprobe \
+                 nfnetlink_log), or the unit's RestrictAddressFamilies= does not name AF_NETLINK"
+            ),
+            Self::NflogTaken { group } => write!(
+                f,
+                "NFLOG group {group} is read by another program (ulogd, or a second knockdaemon); \
+                 give the rule and nfloggroup a number of their own"
+            ),
             Self::NotACapture { name, why } => {
                 write!(f, "cannot read {name} as a capture file: {why}")
             }
@@ -94,9 +120,11 @@ impl std::error::Error for SourceError {
             | Self::KmsgOpen(error)
             | Self::CaptureForbidden(error)
             | Self::CaptureUnavailable(error)
+            | Self::NflogForbidden(error)
+            | Self::NflogMissing(error)
             | Self::Read { error, .. }
             | Self::Wait(error) => Some(error),
-            Self::NotACapture { .. } => None,
+            Self::NotACapture { .. } | Self::NflogTaken { .. } => None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Where lines and packets come from: a file that rotates, stdin, the kernel's own log, an interface.
+//! Where lines and packets come from: a file that rotates, stdin, the kernel's own log, an interface, a
+//! firewall's rule.
 //!
 //! Knows nothing of knocks or formats: it hands over blocks of whole lines, or packets as they were
 //! captured.
@@ -12,6 +13,7 @@ mod error;
 mod file;
 mod kmsg;
 mod lines;
+mod nflog;
 mod notice;
 mod place;
 mod stdin;
@@ -26,6 +28,7 @@ pub use error::SourceError;
 pub use file::FileSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
+pub use nflog::NflogSource;
 pub use notice::{AwayReason, Notice, PollReason, WaitReason};
 pub use place::{Age, Cursor, FileId, NoCursor, Origin, Place};
 pub use stdin::StdinSource;
@@ -33,7 +36,7 @@ pub use stop::Stop;
 
 /// Something that lines or packets come from.
 pub trait Source: Send {
-    /// What a message calls it: a path, `stdin`, `/dev/kmsg`, `interface eth0`.
+    /// What a message calls it: a path, `stdin`, `/dev/kmsg`, `interface eth0`, `NFLOG group 5`.
     fn name(&self) -> String;
 
     /// Hands over what comes until `stop` is set, the intake breaks off, or the input has ended.
@@ -90,7 +93,7 @@ pub trait Intake {
     fn notice(&mut self, notice: Notice);
 }
 
-/// One packet, as libpcap hands it over.
+/// One packet, as libpcap or the kernel hands it over.
 #[derive(Clone, Copy, Debug)]
 pub struct RawPacket<'a> {
     /// What its first header is: the interface's link type, one of libpcap's `DLT_` numbers.
@@ -99,6 +102,17 @@ pub struct RawPacket<'a> {
     pub bytes: &'a [u8],
     /// When it was captured.
     pub time: SystemTime,
+    /// What chose it, where that was a rule of the firewall.
+    pub rule: Option<ByRule<'a>>,
+}
+
+/// What a firewall's rule tells of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByRule<'a> {
+    /// The rule's prefix; empty if it has none.
+    pub prefix: &'a [u8],
+    /// The name of the interface that the packet came in by; empty where it is gone by now.
+    pub interface: &'a str,
 }
 
 /// Where a source begins that has lines already.

@@ -110,6 +110,12 @@ pub enum Notice {
         /// How many.
         packets: u64,
     },
+    /// The kernel had no room for packets that a rule chose, because they came faster than they were
+    /// read.
+    Unread {
+        /// How many; 0 when there is no telling.
+        packets: u64,
+    },
     /// A capture file cannot be read to its end; what was whole before that has been handed over.
     CutOff {
         /// The file.
@@ -196,6 +202,7 @@ impl Notice {
             | Self::InterfaceAway { .. }
             | Self::CaptureTrouble { .. }
             | Self::Dropped { .. }
+            | Self::Unread { .. }
             | Self::CutOff { .. }
             | Self::Polling { .. }
             | Self::Trouble { .. } => true,
@@ -307,6 +314,16 @@ impl fmt::Display for Notice {
                 f,
                 "the kernel dropped {packets} packets because they came faster than they were \
                  read; a smaller snapshotsize leaves it room for more"
+            ),
+            Self::Unread { packets: 0 } => write!(
+                f,
+                "the kernel dropped packets of the rule because they came faster than they were \
+                 read"
+            ),
+            Self::Unread { packets } => write!(
+                f,
+                "the kernel dropped {packets} packets of the rule because they came faster than \
+                 they were read; a rule that names the ports of the span sends fewer"
             ),
             Self::CutOff { name, packets, why } => {
                 write!(f, "{name} cannot be read to its end: {why}; read {packets} packets")

@@ -34,6 +34,8 @@ pub struct Packet {
     pub bytes: Vec<u8>,
     /// When it was captured.
     pub time: SystemTime,
+    /// The prefix and the interface, where a rule chose it.
+    pub rule: Option<(String, String)>,
 }
 
 /// How long a wait takes at most before the test fails. Only a failing test waits
@@ -169,8 +171,11 @@ impl Intake for Collected {
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
         let mut kept = self.kept();
-        let RawPacket { link, bytes, time } = *packet;
-        kept.packets.push(Packet { link, bytes: bytes.to_vec(), time });
+        let RawPacket { link, bytes, time, rule } = *packet;
+        let rule = rule.map(|rule| {
+            (String::from_utf8_lossy(rule.prefix).into_owned(), rule.interface.to_owned())
+        });
+        kept.packets.push(Packet { link, bytes: bytes.to_vec(), time, rule });
         let enough = kept.enough.is_some_and(|enough| kept.packets.len() >= enough);
         drop(kept);
         self.0.1.notify_all();

@@ -158,6 +158,7 @@ fn scalar(text: &str, kind: Option<Kind>) -> String {
         Some(
             Kind::YesNo
                 | Kind::OneOf(_)
+                | Kind::SomeOf(_)
                 | Kind::Duration
                 | Kind::Milliseconds
                 | Kind::Delay
@@ -165,6 +166,7 @@ fn scalar(text: &str, kind: Option<Kind>) -> String {
                 | Kind::Port
                 | Kind::Ports
                 | Kind::Byte
+                | Kind::Group
                 | Kind::Address
                 | Kind::PacketNumber
         )

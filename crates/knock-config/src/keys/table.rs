@@ -52,7 +52,7 @@ pub const CIPHERS: &[&str] = &[
 ];
 
 /// The values of `runmode` that this version runs.
-pub const RUNMODES: &[&str] = &["file", "network", "kmsg", "stdin"];
+pub const RUNMODES: &[&str] = &["file", "network", "kmsg", "nflog", "stdin"];
 
 /// Every key there is, part by part, in the order of the reference.
 pub const KEYS: &[Key] = &{
@@ -74,12 +74,14 @@ const SETTINGS: &[Key] = &[
     key(
         Within::Top,
         "runmode",
-        Kind::OneOf(RUNMODES),
+        Kind::SomeOf(RUNMODES),
         "file",
         UsedBy::Daemon,
         "Where hits come from: log files, the packets of a network interface without any log, the \
-         kernel's own ring buffer (/dev/kmsg, no syslog needed), or standard input.",
-    ),
+         kernel's own ring buffer (/dev/kmsg, no syslog needed), the packets of an NFLOG rule, or \
+         standard input. Several may be read at once.",
+    )
+    .repeats(),
     key(
         Within::Top,
         "logfile",
@@ -98,6 +100,24 @@ const SETTINGS: &[Key] = &[
         UsedBy::Daemon,
         "The longest time between two looks at the log. The kernel's file events usually wake the \
          daemon sooner.",
+    ),
+    key(
+        Within::Top,
+        "nfloggroup",
+        Kind::Group,
+        "0",
+        UsedBy::Daemon,
+        "The group that the firewall's rule sends packets to, with runmode = nflog: iptables -j NFLOG \
+         --nflog-group N, or log group N of nftables. One program at a time can read a group.",
+    ),
+    key(
+        Within::Top,
+        "nflogprefix",
+        Kind::Text,
+        "",
+        UsedBy::Daemon,
+        "The prefix that the rule must have (--nflog-prefix, log prefix), with runmode = nflog; \
+         blanks around it do not matter. Without it every rule that sends to the group counts.",
     ),
     key(
         Within::Top,
@@ -151,7 +171,7 @@ const SETTINGS: &[Key] = &[
         Kind::Names,
         "the first packets of TCP connections",
         UsedBy::Daemon,
-        "The ethfilter, or several, that choose which packets count with runmode = network; one of \
+        "The ethfilter, or several, that choose which packets count with runmode = network or nflog; one of \
          them must match.",
     )
     .repeats(),

@@ -13,8 +13,8 @@ use knock_wire::{CipherName, Field};
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{
-    CaptureSettings, IvChoice, ReadOptions, RunMode, Setting, WireSettings, actions, ethfilters,
-    formats, sources, wire,
+    CaptureSettings, IvChoice, NflogSettings, ReadOptions, RunMode, Setting, WireSettings, actions,
+    ethfilters, formats, sources, wire,
 };
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading};
@@ -23,8 +23,8 @@ use crate::syntax::{Extent, Syntax, parse_as_far_as};
 /// What a file tells the daemon, checked and ready to run.
 #[derive(Debug)]
 pub struct DaemonSettings {
-    /// Where hits come from.
-    pub runmode: RunMode,
+    /// Where hits come from: at least one, each once.
+    pub runmodes: Vec<RunMode>,
     /// The logs to follow; at least one with [`RunMode::File`].
     pub logfiles: Vec<PathBuf>,
     /// The longest time between two looks at a log.
@@ -33,6 +33,11 @@ pub struct DaemonSettings {
     pub capture: Option<CaptureSettings>,
     /// Which packets count, in a capture or in a file of packets.
     pub ethfilters: Arc<EthFilters>,
+    /// Which rules of the firewall send us packets; always there with [`RunMode::Nflog`], and only
+    /// then.
+    pub nflog: Option<NflogSettings>,
+    /// Which packets count of those that a rule sends.
+    pub rulefilters: Arc<EthFilters>,
     /// The formats in use, in the order of `uselogformat`.
     pub formats: Arc<Formats>,
     /// The logformats that the file itself defines, in use or not.
@@ -65,7 +70,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     }
     let top = reader.section(Within::Top, tree.root());
     let lines = sources::read(&mut reader, &top);
-    let ethfilters = ethfilters::read(&mut reader, &top, lines.runmode);
+    let ethfilters = ethfilters::read(&mut reader, &top, &lines.runmodes);
     let formats = formats::read(&mut reader, &top);
     let wire = wire::read(&mut reader, &top);
     // A knock that reads badly has its own error; rules are then checked against every field, so
@@ -93,18 +98,24 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let settings = codec.map(|codec| {
         let plan = Plan { codec, actions, queue, scheduler };
         let captured = lines.capture.as_ref();
-        let captured = captured.map(|capture| ethfilters::notes(capture, &ethfilters, &plan));
+        let captured =
+            captured.map(|capture| ethfilters::notes(capture, &ethfilters.captured, &plan));
+        let ruled = lines.nflog.as_ref();
+        let ruled = ruled.map(|nflog| ethfilters::rule_notes(nflog, &ethfilters.by_rule));
+        let packets = captured.into_iter().chain(ruled).flatten();
         DaemonSettings {
-            runmode: lines.runmode,
+            runmodes: lines.runmodes,
             logfiles: lines.logfiles,
             fileinterval: lines.fileinterval,
             formats: Arc::new(Formats::new(formats.in_use)),
             own_formats: formats.own,
             statedir,
             statefile,
-            notes: notes(&plan, &wire).into_iter().chain(captured.into_iter().flatten()).collect(),
+            notes: notes(&plan, &wire).into_iter().chain(packets).collect(),
             capture: lines.capture,
-            ethfilters: Arc::new(ethfilters),
+            ethfilters: Arc::new(ethfilters.captured),
+            nflog: lines.nflog,
+            rulefilters: Arc::new(ethfilters.by_rule),
             plan,
         }
     });

@@ -7,7 +7,7 @@ use knock_formats::packet::{EthFilter, EthFilterSpec, EthFilters, FilterErrorKin
 
 use crate::keys::Within;
 use crate::model::section::{Reader, Section};
-use crate::model::{CaptureSettings, RunMode, values};
+use crate::model::{CaptureSettings, NflogSettings, RunMode, values};
 use crate::place::Place;
 use crate::problem::{Problem, Severity};
 use crate::suggest::nearest;
@@ -20,18 +20,26 @@ struct Written {
     at: Place,
 }
 
+/// The filters in use.
+pub(super) struct InUse {
+    /// For packets of an interface or a file.
+    pub(super) captured: EthFilters,
+    /// For packets that a rule of the firewall sends.
+    pub(super) by_rule: EthFilters,
+}
+
 /// The filters in use; where none is named, what counts without one.
-pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode) -> EthFilters {
-    let all = own(reader, top, runmode);
+pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmodes: &[RunMode]) -> InUse {
+    let all = own(reader, top, runmodes);
     // What is not in use cannot keep an old file from starting.
-    let severity = severity(reader, runmode);
+    let severity = severity(reader, runmodes);
     let mut in_use: Vec<EthFilter> = Vec::new();
     let mut wanted: Vec<String> = Vec::new();
     for text in reader.texts(top, "useethfilter") {
         for (part, name) in values::names(text.text()) {
             wanted.push(name.to_owned());
             match all.iter().find(|written| written.spec.name == name) {
-                Some(written) => in_use.extend(written.compile(reader, runmode, severity)),
+                Some(written) => in_use.extend(written.compile(reader, runmodes, severity)),
                 None => {
                     let at = Some(text.place_of(part));
                     let message = format!("unknown ethfilter '{name}'");
@@ -43,9 +51,29 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode)
     }
     let unused = reader.strictness();
     for written in all.iter().filter(|written| !wanted.contains(&written.spec.name)) {
-        written.compile(reader, runmode, unused);
+        written.compile(reader, runmodes, unused);
     }
-    if wanted.is_empty() { EthFilters::default() } else { EthFilters::new(in_use) }
+    if wanted.is_empty() {
+        // A rule of the firewall has chosen among what it sends; libpcap hands over everything.
+        return InUse { captured: EthFilters::default(), by_rule: EthFilters::behind_a_rule() };
+    }
+    let in_use = EthFilters::new(in_use);
+    InUse { captured: in_use.clone(), by_rule: in_use }
+}
+
+/// What `check` tells of packets from a rule.
+pub(super) fn rule_notes(nflog: &NflogSettings, filters: &EthFilters) -> Vec<String> {
+    let NflogSettings { group, prefix } = nflog;
+    let names: Vec<_> = filters.filters().iter().map(|filter| filter.name()).collect();
+    let which = match prefix {
+        Some(prefix) => format!("those with the prefix '{prefix}'"),
+        None => "all of them, whatever their prefix".to_owned(),
+    };
+    vec![format!(
+        "packets are taken from rules that send them to NFLOG group {group}, {which}, and chosen by \
+         the ethfilter {}",
+        names.join(", ")
+    )]
 }
 
 /// What `check` tells of a capture.
@@ -69,8 +97,12 @@ pub(super) fn notes(capture: &CaptureSettings, filters: &EthFilters, plan: &Plan
     notes
 }
 
-fn severity(reader: &Reader<'_>, runmode: RunMode) -> Severity {
-    if runmode == RunMode::Network { Severity::Error } else { reader.strictness() }
+fn reads_packets(runmodes: &[RunMode]) -> bool {
+    runmodes.iter().any(|mode| mode.is_packets())
+}
+
+fn severity(reader: &Reader<'_>, runmodes: &[RunMode]) -> Severity {
+    if reads_packets(runmodes) { Severity::Error } else { reader.strictness() }
 }
 
 fn known(name: &str, all: &[Written]) -> String {
@@ -83,10 +115,10 @@ fn known(name: &str, all: &[Written]) -> String {
 }
 
 /// The blocks of the file, at the top or inside `ethfilters`.
-fn own(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode) -> Vec<Written> {
+fn own(reader: &mut Reader<'_>, top: &Section<'_>, runmodes: &[RunMode]) -> Vec<Written> {
     let mut found = Vec::new();
     for block in reader.blocks(top, "ethfilter") {
-        add(reader, &mut found, block.name, &block.table, block.place(), runmode);
+        add(reader, &mut found, block.name, &block.table, block.place(), runmodes);
     }
     top.key("ethfilters");
     for holder in top.table.entries("ethfilters") {
@@ -96,12 +128,12 @@ fn own(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode) -> Vec<Writ
         };
         let section = reader.section(Within::Ethfilters, table);
         for block in reader.blocks(&section, "ethfilter") {
-            add(reader, &mut found, block.name, &block.table, block.place(), runmode);
+            add(reader, &mut found, block.name, &block.table, block.place(), runmodes);
         }
         for entry in table.iter().filter(|entry| entry.key != "ethfilter") {
             for one in entry.occurrences() {
                 if let Node::Table(table) = one.node {
-                    add(reader, &mut found, Some(&entry.key), table, one.key_at(), runmode);
+                    add(reader, &mut found, Some(&entry.key), table, one.key_at(), runmodes);
                 }
             }
         }
@@ -115,9 +147,9 @@ fn add(
     name: Option<&str>,
     table: &Table,
     at: Place,
-    runmode: RunMode,
+    runmodes: &[RunMode],
 ) {
-    let severity = severity(reader, runmode);
+    let severity = severity(reader, runmodes);
     let section = reader.section(Within::Ethfilter, table);
     let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
         let message = "an ethfilter needs a name".to_owned();
@@ -159,7 +191,7 @@ impl Written {
     fn compile(
         &self,
         reader: &mut Reader<'_>,
-        runmode: RunMode,
+        runmodes: &[RunMode],
         severity: Severity,
     ) -> Option<EthFilter> {
         let name = &self.spec.name;
@@ -183,7 +215,7 @@ impl Written {
             }
         };
         // Who follows a log is told of mistakes only.
-        for lint in filter.lint().iter().filter(|_| runmode == RunMode::Network) {
+        for lint in filter.lint().iter().filter(|_| reads_packets(runmodes)) {
             let text = lint.property.and_then(|property| texts(property).next());
             let at = text.map_or(self.at.clone(), |(_, text)| text.place());
             let message = format!("ethfilter '{name}': {lint}");

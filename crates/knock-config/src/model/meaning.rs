@@ -110,11 +110,13 @@ fn daemon_differs(
     role: Role,
 ) -> Option<&'static str> {
     let DaemonSettings {
-        runmode,
+        runmodes,
         logfiles,
         fileinterval,
         capture,
         ethfilters,
+        nflog,
+        rulefilters,
         formats,
         own_formats,
         plan,
@@ -125,11 +127,16 @@ fn daemon_differs(
     } = one;
     let Plan { codec, actions, queue, scheduler } = plan;
     let same = [
-        (*runmode == other.runmode, "runmode"),
+        (*runmodes == other.runmodes, "runmode"),
         (*logfiles == other.logfiles, "the log to follow"),
         (*fileinterval == other.fileinterval, "fileinterval"),
         (*capture == other.capture, "what is captured"),
         (format!("{ethfilters:?}") == format!("{:?}", other.ethfilters), "the ethfilters in use"),
+        (*nflog == other.nflog, "which rules send packets"),
+        (
+            format!("{rulefilters:?}") == format!("{:?}", other.rulefilters),
+            "the ethfilters in use for packets of a rule",
+        ),
         // Compiled expressions cannot be compared, but tell what they were made of.
         (format!("{formats:?}") == format!("{:?}", other.formats), "the logformats in use"),
         (*own_formats == other.own_formats, "the file's own logformats"),

@@ -27,7 +27,7 @@ pub use daemon::{DaemonSettings, read_daemon};
 pub use formats::{find_format, known_formats, read_format};
 pub use machine::{Machine, Objection};
 pub use setting::Setting;
-pub use sources::{CaptureSettings, RunMode};
+pub use sources::{CaptureSettings, NflogSettings, RunMode};
 pub use wire::{IvChoice, WireSettings, parse_mac};
 
 pub(crate) use meaning::{Meaning, Role};

@@ -1,5 +1,5 @@
-//! Where hits come from: `runmode` with `logfile` and `fileinterval`, or with `interface` and
-//! `snapshotsize`. Opens nothing.
+//! Where hits come from: `runmode` with `logfile` and `fileinterval`, with `interface` and
+//! `snapshotsize`, or with `nfloggroup` and `nflogprefix`. Opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use knock_wire::Interface;
 
 use crate::keys;
 use crate::model::section::{Reader, Section, path_of};
+use crate::model::values;
+use crate::place::Place;
 use crate::problem::Problem;
 use crate::suggest::nearest;
 
@@ -24,12 +26,53 @@ pub enum RunMode {
     Network,
     /// The kernel's ring buffer, `/dev/kmsg`.
     Kmsg,
+    /// The packets that a rule of the firewall sends to a group of NFLOG.
+    Nflog,
     /// Standard input.
     Stdin,
 }
 
-/// Modes that were announced or that the original had, and that this version does not have.
-const ABSENT: &[&str] = &["journal", "nflog"];
+impl RunMode {
+    /// Every mode with its word, in the order of the reference.
+    const WORDS: [(&str, Self); 5] = [
+        ("file", Self::File),
+        ("network", Self::Network),
+        ("kmsg", Self::Kmsg),
+        ("nflog", Self::Nflog),
+        ("stdin", Self::Stdin),
+    ];
+
+    /// Whether packets come, and not lines.
+    #[must_use]
+    pub fn is_packets(self) -> bool {
+        match self {
+            Self::Network | Self::Nflog => true,
+            Self::File | Self::Kmsg | Self::Stdin => false,
+        }
+    }
+}
+
+/// Modes that were announced and that this version does not have.
+const ABSENT: &[&str] = &["journal"];
+
+/// Which packets a rule of the firewall sends us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NflogSettings {
+    /// The group.
+    pub group: u16,
+    /// The rule's prefix, without blanks around it; any rule of the group counts where there is
+    /// none.
+    pub prefix: Option<String>,
+}
+
+impl NflogSettings {
+    /// Whether a rule with this prefix is meant.
+    #[must_use]
+    pub fn is_meant(&self, prefix: &[u8]) -> bool {
+        // Prefixes are written with a blank behind them, for the sake of log lines.
+        self.prefix.as_ref().is_none_or(|wanted| prefix.trim_ascii() == wanted.as_bytes())
+    }
+}
 
 /// What is captured, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,51 +94,74 @@ const SAFE_SNAPSHOT: usize = 128;
 const LARGEST_SNAPSHOT: usize = 262_144;
 
 pub(super) struct Lines {
-    pub(super) runmode: RunMode,
+    pub(super) runmodes: Vec<RunMode>,
     pub(super) logfiles: Vec<PathBuf>,
     pub(super) fileinterval: Duration,
     pub(super) capture: Option<CaptureSettings>,
+    pub(super) nflog: Option<NflogSettings>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> Lines {
-    let runmode = runmode(reader, top);
+    let runmodes = runmodes(reader, top);
     let logfiles: Vec<PathBuf> = reader.texts(top, "logfile").into_iter().map(path_of).collect();
-    if runmode == RunMode::File && top.table.get("logfile").is_none() {
+    if runmodes.contains(&RunMode::File) && top.table.get("logfile").is_none() {
         reader.add_if_whole(
             Problem::error(top.table.place(), "no log to follow: 'logfile' is not given")
                 .with_help("name the firewall's log, or read the kernel's own with runmode kmsg"),
         );
     }
-    let capture = (runmode == RunMode::Network).then(|| capture(reader, top));
-    Lines { runmode, logfiles, fileinterval: interval(reader, top), capture: capture.flatten() }
+    let capture = runmodes.contains(&RunMode::Network).then(|| capture(reader, top)).flatten();
+    // Looked at in any mode, so that mistakes are found before the mode is switched to.
+    let nflog = Some(nflog(reader, top)).filter(|_| runmodes.contains(&RunMode::Nflog));
+    Lines { runmodes, logfiles, fileinterval: interval(reader, top), capture, nflog }
 }
 
-fn runmode(reader: &mut Reader<'_>, top: &Section<'_>) -> RunMode {
-    let Some(text) = reader.text(top, "runmode") else { return RunMode::default() };
-    let kind = top.key("runmode").kind;
-    match text.text().trim().to_ascii_lowercase().as_str() {
-        "file" => return RunMode::File,
-        "network" => return RunMode::Network,
-        "kmsg" => return RunMode::Kmsg,
-        "stdin" => return RunMode::Stdin,
-        absent if ABSENT.contains(&absent) => reader.add(
-            Problem::error(
-                text.place(),
-                format!("runmode '{absent}' is not available in this version"),
-            )
-            .with_help(format!("there are {kind}")),
-        ),
-        other => {
-            let problem = Problem::error(text.place(), format!("unknown runmode '{other}'"));
-            let help = match nearest(other, keys::RUNMODES.iter().copied()) {
-                Some(near) => format!("did you mean '{near}'?"),
-                None => format!("there are {kind}"),
-            };
-            reader.add(problem.with_help(help));
+/// Every mode once, in the order of the file; none where a mistake was found.
+fn runmodes(reader: &mut Reader<'_>, top: &Section<'_>) -> Vec<RunMode> {
+    let texts = reader.texts(top, "runmode");
+    if texts.is_empty() {
+        return vec![RunMode::default()];
+    }
+    let mut modes = Vec::new();
+    for text in texts {
+        for (part, word) in values::names(text.text()) {
+            let word = word.to_ascii_lowercase();
+            match RunMode::WORDS.iter().find(|(known, _)| *known == word) {
+                Some((_, mode)) if modes.contains(mode) => {
+                    let message = format!("runmode '{word}' is named twice");
+                    reader.add(Problem::warning(text.place_of(part), message));
+                }
+                Some((_, mode)) => modes.push(*mode),
+                None => reader.add(unknown(&word, text.place_of(part), top)),
+            }
+        }
+        if text.text().trim().is_empty() {
+            reader.add(unknown("", text.place(), top));
         }
     }
-    // Not the default, which would ask for a logfile on top.
-    RunMode::Stdin
+    modes
+}
+
+fn unknown(word: &str, at: Place, top: &Section<'_>) -> Problem {
+    let kind = top.key("runmode").kind;
+    if ABSENT.contains(&word) {
+        let message = format!("runmode '{word}' is not available in this version");
+        return Problem::error(at, message).with_help(format!("expected {kind}"));
+    }
+    let help = match nearest(word, keys::RUNMODES.iter().copied()) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("expected {kind}"),
+    };
+    Problem::error(at, format!("unknown runmode '{word}'")).with_help(help)
+}
+
+fn nflog(reader: &mut Reader<'_>, top: &Section<'_>) -> NflogSettings {
+    let group = reader.parsed(top, "nfloggroup", |text| text.trim().parse().ok());
+    let prefix = reader.text(top, "nflogprefix").map(|text| text.text().trim().to_owned());
+    NflogSettings {
+        group: group.map_or(0, |group| group.value),
+        prefix: prefix.filter(|prefix| !prefix.is_empty()),
+    }
 }
 
 fn capture(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<CaptureSettings> {

@@ -182,6 +182,15 @@ impl EthFilters {
     }
 }
 
+impl EthFilters {
+    /// What counts where no filter is named and a rule of the firewall has chosen already: whatever
+    /// has ports, of TCP the first packets of connections.
+    #[must_use]
+    pub fn behind_a_rule() -> Self {
+        Self::new(vec![EthFilter::of("default".to_owned(), Vec::new())])
+    }
+}
+
 impl Default for EthFilters {
     /// What counts where no filter is named: the first packets of TCP connections.
     fn default() -> Self {

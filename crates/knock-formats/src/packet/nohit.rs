@@ -40,6 +40,8 @@ pub enum NoPacketHit {
     NotChosen,
     /// TCP, and not the first packet of a connection.
     NotASyn,
+    /// A rule of the firewall chose it that is not the one of the knocks.
+    OtherRule,
 }
 
 impl fmt::Display for NoPacketHit {
@@ -58,6 +60,7 @@ impl fmt::Display for NoPacketHit {
             Self::NoPorts(protocol) => write!(f, "protocol {protocol} has no ports"),
             Self::NoPort => f.write_str("sent to port 0"),
             Self::NotChosen => f.write_str("no ethfilter in use matches"),
+            Self::OtherRule => f.write_str("the rule has another prefix than nflogprefix"),
             Self::NotASyn => f.write_str("TCP, but not a SYN without ACK"),
         }
     }

@@ -96,7 +96,7 @@ pub(super) fn read<T: Activated>(
         }
         let ts = packet.header.ts;
         let time = moment(ts.tv_sec, ts.tv_usec, precision);
-        flow = intake.packet(&RawPacket { link, bytes: packet.data, time });
+        flow = intake.packet(&RawPacket { link, bytes: packet.data, time, rule: None });
         if flow.is_break() {
             // A pipe would be read on until the batch is full.
             end.breakloop();

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use knock_config::DaemonSettings;
+use knock_config::{DaemonSettings, NflogSettings};
 use knock_formats::packet::{Captured, EthFilters, LinkType, NoPacketHit};
 use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice, RawPacket};
-use knock_wire::Hit;
+use knock_wire::{Hit, Interface};
 
 use super::event::Event;
 use super::tell;
@@ -18,11 +18,13 @@ use super::tell;
 #[derive(Clone)]
 pub(crate) struct SharedTests(Arc<Mutex<Tests>>);
 
-/// The logformats and the ethfilters in use.
+/// The logformats and the ethfilters in use, and the rules of the firewall that are meant.
 #[derive(Clone)]
 struct Tests {
     formats: Arc<Formats>,
     ethfilters: Arc<EthFilters>,
+    rulefilters: Arc<EthFilters>,
+    nflog: Option<NflogSettings>,
 }
 
 impl Tests {
@@ -30,7 +32,21 @@ impl Tests {
         Self {
             formats: Arc::clone(&settings.formats),
             ethfilters: Arc::clone(&settings.ethfilters),
+            rulefilters: Arc::clone(&settings.rulefilters),
+            nflog: settings.nflog.clone(),
         }
+    }
+}
+
+impl Tests {
+    /// The hit that a packet is, by the rule that chose it and the filters in use.
+    fn hit(&self, packet: &RawPacket<'_>) -> Result<Hit, NoPacketHit> {
+        let Some(rule) = packet.rule else { return self.ethfilters.hit(&captured(packet)) };
+        if self.nflog.as_ref().is_some_and(|nflog| !nflog.is_meant(rule.prefix)) {
+            return Err(NoPacketHit::OtherRule);
+        }
+        let hit = self.rulefilters.hit(&captured(packet))?;
+        Ok(Hit { interface: Interface::new(rule.interface.as_bytes()), ..hit })
     }
 }
 
@@ -128,7 +144,7 @@ impl Intake for ToLoop {
         if !std::mem::replace(&mut self.gathering, true) {
             self.refresh();
         }
-        match self.in_use.ethfilters.hit(&captured(packet)) {
+        match self.in_use.hit(packet) {
             Ok(hit) => {
                 tell::hit(&hit);
                 self.gathered.push(hit);
@@ -138,8 +154,12 @@ impl Intake for ToLoop {
                     tracing::error!(source = self.source, "no knock can come this way: {why}");
                 }
             }
-            // On a busy interface that is nearly all there is.
-            Err(_) => {}
+            Err(why) => {
+                // On a busy interface that is nearly all there is; a rule has chosen already.
+                if let Some(rule) = packet.rule {
+                    tell::packet_of_rule(rule.prefix, why);
+                }
+            }
         }
         ControlFlow::Continue(())
     }

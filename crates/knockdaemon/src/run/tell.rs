@@ -36,6 +36,13 @@ pub(crate) fn hit(hit: &Hit) {
     }
 }
 
+/// A packet that a rule of the firewall sent and that is no hit.
+pub(crate) fn packet_of_rule(prefix: &[u8], why: NoPacketHit) {
+    if tracing::enabled!(Level::DEBUG) {
+        tracing::debug!(prefix = quoted(prefix), "no hit: {why}");
+    }
+}
+
 /// A packet of a capture file, by its number, and what became of it.
 pub(crate) fn packet(number: u64, result: &Result<Hit, NoPacketHit>) {
     if !tracing::enabled!(Level::DEBUG) {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{
-    CaptureSource, FileSource, KmsgSource, Source, SourceError, Start, StdinSource, Stop,
+    CaptureSource, FileSource, KmsgSource, NflogSource, Source, SourceError, Start, StdinSource,
+    Stop,
 };
 
 use super::event::Event;
@@ -24,6 +25,12 @@ pub(crate) enum Wanted {
     Kmsg,
     /// Standard input.
     Stdin,
+    /// What rules of the firewall send to a group. Which rules are meant is judged behind the
+    /// source, since a group cannot be taken a second time before it is let go.
+    Nflog {
+        /// The group.
+        group: u16,
+    },
     /// What comes in by a network interface.
     Capture {
         /// Its name.
@@ -38,7 +45,11 @@ pub(crate) enum Wanted {
 impl Wanted {
     /// The sources that the settings ask for.
     pub(crate) fn by(settings: &DaemonSettings) -> Vec<Self> {
-        match settings.runmode {
+        settings.runmodes.iter().flat_map(|mode| Self::of_mode(*mode, settings)).collect()
+    }
+
+    fn of_mode(mode: RunMode, settings: &DaemonSettings) -> Vec<Self> {
+        match mode {
             RunMode::File => settings
                 .logfiles
                 .iter()
@@ -46,6 +57,9 @@ impl Wanted {
                 .collect(),
             RunMode::Kmsg => vec![Self::Kmsg],
             RunMode::Stdin => vec![Self::Stdin],
+            RunMode::Nflog => {
+                settings.nflog.iter().map(|nflog| Self::Nflog { group: nflog.group }).collect()
+            }
             RunMode::Network => settings
                 .capture
                 .iter()
@@ -65,6 +79,7 @@ impl Wanted {
             }
             Self::Kmsg => Box::new(KmsgSource::new(Start::AtEnd)),
             Self::Stdin => Box::new(StdinSource::new()),
+            Self::Nflog { group } => Box::new(NflogSource::new(*group)),
             Self::Capture { interface, snapshot, filter } => {
                 Box::new(CaptureSource::new(interface.clone(), *snapshot, filter.clone()))
             }

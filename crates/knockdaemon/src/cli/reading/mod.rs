@@ -52,7 +52,7 @@ impl Cursor {
         Self {
             log: String::new(),
             several: logs > 1,
-            is_for_packets: settings.runmode == RunMode::Network,
+            is_for_packets: settings.runmodes.contains(&RunMode::Network),
             unit: Unit::Line,
             at: 0,
         }
