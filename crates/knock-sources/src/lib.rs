@@ -25,7 +25,7 @@ pub use error::SourceError;
 pub use file::FileSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
-pub use notice::{AwayReason, Notice, PollReason, WaitReason};
+pub use notice::{AwayReason, Notice, PollReason, Unaided, WaitReason};
 pub use stdin::StdinSource;
 pub use stop::Stop;
 
@@ -81,8 +81,8 @@ pub struct RawPacket<'a> {
     pub link: i32,
     /// From the first header on, as much as was captured.
     pub bytes: &'a [u8],
-    /// When it was captured.
-    pub time: SystemTime,
+    /// When it was captured; `None` where a file has a time that cannot be.
+    pub time: Option<SystemTime>,
 }
 
 /// Where a source begins that has lines already.

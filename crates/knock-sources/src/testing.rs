@@ -30,7 +30,7 @@ pub struct Packet {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// When it was captured.
-    pub time: SystemTime,
+    pub time: Option<SystemTime>,
 }
 
 /// How long a wait takes at most before the test fails. Only a failing test waits

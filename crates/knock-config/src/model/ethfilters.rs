@@ -45,7 +45,8 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmode: RunMode)
     for written in all.iter().filter(|written| !wanted.contains(&written.spec.name)) {
         written.compile(reader, runmode, unused);
     }
-    if wanted.is_empty() { EthFilters::default() } else { EthFilters::new(in_use) }
+    // With none named, and where those that were named are broken in a file that follows a log.
+    if in_use.is_empty() { EthFilters::default() } else { EthFilters::new(in_use) }
 }
 
 /// What `check` tells of a capture.

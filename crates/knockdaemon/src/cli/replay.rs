@@ -121,11 +121,13 @@ impl Replayer {
             Input::Packets(packets) => {
                 self.unit = Unit::Packet;
                 if !self.is_for_packets {
+                    let filters = self.ethfilters.filters();
+                    let names: Vec<_> = filters.iter().map(|filter| filter.name()).collect();
                     tracing::warn!(
                         log = self.log,
                         "a capture file, and the configuration is for logs: it is read as with \
-                         'runmode = network' and the default filter, the first packets of TCP \
-                         connections"
+                         'runmode = network', by the ethfilter {}",
+                        names.join(", ")
                     );
                 }
                 Box::new(packets)
