@@ -93,8 +93,12 @@ pub fn await_closed(lab: &Lab, from: IpAddr, to: IpAddr, port: u16) -> Result<()
 /// # Errors
 /// When the address is not the client's, or the namespace cannot be entered.
 pub fn send_syn(lab: &Lab, from: IpAddr, to: IpAddr, port: u16) -> Result<()> {
+    keep_connecting(lab, from, to, port).map(drop)
+}
+
+/// As [`send_syn`], with the socket kept: the kernel sends the SYN again and again.
+pub fn keep_connecting(lab: &Lab, from: IpAddr, to: IpAddr, port: u16) -> Result<OwnedFd> {
     lab.within(Host::Client, || start_connecting(from, SocketAddr::new(to, port)))?
-        .map(drop)
         .map_err(|error| LabError(format!("no SYN from {from} to port {port}: {error}")))
 }
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,30 +156,6 @@ fn knocks_in_frames_with_a_vlan_tag_are_taken() {
 
 #[test]
 #[ignore = "needs root: sudo make test"]
-fn on_a_vlan_interface_where_the_kernel_has_them() {
-    let lab = closed_lab();
-    let IpAddr::V4(server) = lab.server() else { panic!("the server's address is IPv4") };
-    let address = |host| IpAddr::from(Ipv4Addr::new(10, 98, server.octets()[2], host));
-    for (host, last) in [(Host::Server, 1), (Host::Client, 2)] {
-        let parent = lab.interface(host);
-        match lab.on(host, &format!("ip link add link {parent} name {parent}.7 type vlan id 7")) {
-            // Said by the kernel that has none; the test above has the same frames.
-            Err(error) if error.to_string().contains("Unknown device type") => return,
-            made => made.unwrap(),
-        };
-        lab.on(host, &format!("ip address add {}/24 dev {parent}.7", address(last))).unwrap();
-        lab.on(host, &format!("ip link set {parent}.7 up")).unwrap();
-    }
-    let interface = format!("{}.7", lab.interface(Host::Server));
-    let setup = capturing(lab, &interface, ETHFILTER, KNOCK);
-    let (server, client) = (address(1), address(2));
-    let fields = ["-port", "22", "-time", "0"];
-    programs::knock(&setup.lab, &setup.config, client, server, &fields).unwrap();
-    probe::await_open(&setup.lab, client, server, 22).unwrap();
-}
-
-#[test]
-#[ignore = "needs root: sudo make test"]
 fn an_interface_that_is_deleted_and_made_anew_is_captured_on_again() {
     let setup = classic();
     for round in 1..=2 {
@@ -282,15 +258,10 @@ fn a_syn_that_the_kernel_sends_again_counts_once() {
     let (client, server) = (setup.lab.client(), setup.lab.server());
     let ports = setup.ports(client, &["-port", "22", "-time", "0"]);
     let (first, rest) = ports.split_first().unwrap();
-    // Nobody answers, so the kernel sends the SYN again after a second.
-    setup
-        .lab
-        .within(Host::Client, || {
-            let to = SocketAddr::new(server, *first);
-            TcpStream::connect_timeout(&to, Duration::from_millis(1500)).unwrap_err()
-        })
-        .unwrap();
+    // Nobody answers, so the kernel sends the SYN again.
+    let connecting = probe::keep_connecting(&setup.lab, client, server, *first).unwrap();
     setup.daemon.await_line("a repeated SYN").unwrap();
+    drop(connecting);
     for port in rest {
         probe::send_syn(&setup.lab, client, server, *port).unwrap();
     }

@@ -84,7 +84,11 @@ impl CaptureSource {
             let is_there = index.is_some() || self.interface == ANY;
             let open = || Handle::open(&self.interface, self.snapshot, filter);
             let error = match is_there.then(open) {
-                Some(Ok(handle)) if links.index(&self.interface) == index => {
+                Some(Ok((handle, unaided))) if links.index(&self.interface) == index => {
+                    for what in unaided {
+                        let name = self.interface.clone();
+                        intake.notice(Notice::CaptureUnaided { name, what });
+                    }
                     return Ok(Some((handle, index)));
                 }
                 // Another one took its place, and there is no telling which of them was opened.
@@ -94,6 +98,8 @@ impl CaptureSource {
             };
             permitted()?;
             let is_away = match links.look(&self.interface) {
+                // All interfaces at once are always there: what failed is the opening.
+                Look::Missing if self.interface == ANY => None,
                 Look::Missing => Some(AwayReason::Missing),
                 Look::Down(_) => Some(AwayReason::Down),
                 Look::Up(_) => None,

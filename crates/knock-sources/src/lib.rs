@@ -29,7 +29,7 @@ pub use file::FileSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
 pub use nflog::NflogSource;
-pub use notice::{AwayReason, Notice, PollReason, WaitReason};
+pub use notice::{AwayReason, Notice, PollReason, Unaided, WaitReason};
 pub use place::{Age, Cursor, FileId, NoCursor, Origin, Place};
 pub use stdin::StdinSource;
 pub use stop::Stop;
@@ -100,8 +100,8 @@ pub struct RawPacket<'a> {
     pub link: i32,
     /// From the first header on, as much as was captured.
     pub bytes: &'a [u8],
-    /// When it was captured.
-    pub time: SystemTime,
+    /// When it was captured; `None` where a file has a time that cannot be.
+    pub time: Option<SystemTime>,
     /// What chose it, where that was a rule of the firewall.
     pub rule: Option<ByRule<'a>>,
 }

@@ -242,7 +242,7 @@ impl Reading {
         intake.packet(&RawPacket {
             link,
             bytes: packet.bytes,
-            time: SystemTime::UNIX_EPOCH + packet.time.unwrap_or_else(now),
+            time: SystemTime::UNIX_EPOCH.checked_add(packet.time.unwrap_or_else(now)),
             rule: Some(ByRule { prefix: packet.prefix, interface }),
         })
     }

@@ -105,6 +105,13 @@ pub enum Notice {
         /// What libpcap said.
         why: String,
     },
+    /// The kernel does less for a capture than it could.
+    CaptureUnaided {
+        /// The interface.
+        name: String,
+        /// What it does not do.
+        what: Unaided,
+    },
     /// The kernel had no room for packets, because they came faster than they were read.
     Dropped {
         /// How many.
@@ -167,6 +174,16 @@ pub enum AwayReason {
     Down,
 }
 
+/// What the kernel does not spare a capture, with libpcap's words for why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unaided {
+    /// To leave out what this host sends.
+    Direction(String),
+    /// To leave out what no filter wants.
+    Filter(String),
+}
+
 /// Why there are no file events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -193,7 +210,8 @@ impl Notice {
             | Self::Rotated { .. }
             | Self::Truncated { .. }
             | Self::Rewritten { .. }
-            | Self::InterfaceBack { .. } => false,
+            | Self::InterfaceBack { .. }
+            | Self::CaptureUnaided { .. } => false,
             Self::Waiting { .. }
             | Self::Torn { .. }
             | Self::TooManyRotations { .. }
@@ -310,6 +328,15 @@ impl fmt::Display for Notice {
             Self::CaptureTrouble { name, why } => {
                 write!(f, "cannot capture on interface {name}: {why}; trying again")
             }
+            Self::CaptureUnaided { name, what: Unaided::Direction(why) } => write!(
+                f,
+                "on interface {name} also the packets that this host sends are captured: {why}"
+            ),
+            Self::CaptureUnaided { name, what: Unaided::Filter(why) } => write!(
+                f,
+                "on interface {name} the kernel hands over all packets, and those that no \
+                 ethfilter wants are left out here: {why}"
+            ),
             Self::Dropped { packets } => write!(
                 f,
                 "the kernel dropped {packets} packets because they came faster than they were \

@@ -33,7 +33,7 @@ pub struct Packet {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// When it was captured.
-    pub time: SystemTime,
+    pub time: Option<SystemTime>,
     /// The prefix and the interface, where a rule chose it.
     pub rule: Option<(String, String)>,
 }

@@ -132,6 +132,62 @@ fn with_a_configuration_for_logs_the_default_filter_serves_and_that_is_said() {
     let ended = folder.run(&["replay", "-conf", "k.conf", "k.pcap"]);
     assert!(ended.out.starts_with("packet 8: 10.0.0.1 knocked"), "{}", ended.out);
     assert!(ended.err.contains("the configuration is for logs"), "{}", ended.err);
+    assert!(ended.err.contains("by the ethfilter default"), "{}", ended.err);
+}
+
+#[test]
+fn a_filter_that_a_configuration_for_logs_names_serves_unless_it_is_broken() {
+    let folder = Folder::new();
+    let mut frames = knock_frames();
+    frames.remove(4);
+    folder.write("k.pcap", pcap(&frames));
+    for (filter, knocks, name) in
+        [("proto = IP_PROTO_UDP", 0, "mine"), ("proto = IP_PROTO_XYZ", 1, "default")]
+    {
+        let filters = format!("useethfilter = mine\n<ethfilter mine>\n{filter}\n</ethfilter>\n");
+        folder.write("k.conf", format!("{CONFIG}{filters}"));
+        let ended = folder.run(&["replay", "--json", "-conf", "k.conf", "k.pcap"]);
+        assert_eq!(events(&ended.out).last().unwrap()["knocks"], knocks, "{filter}");
+        assert!(ended.err.contains(&format!("by the ethfilter {name}")), "{}", ended.err);
+    }
+}
+
+/// A `.pcapng` file whose packets were captured so many microseconds after 1970.
+fn pcapng(frames: &[Vec<u8>], microseconds: u64) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut block = |kind: u32, body: &[u8]| {
+        let length = u32::try_from(body.len() + 12).unwrap().to_be_bytes();
+        file.extend(kind.to_be_bytes());
+        file.extend(length);
+        file.extend(body);
+        file.extend(length);
+    };
+    let words =
+        |words: &[u32]| -> Vec<u8> { words.iter().copied().flat_map(u32::to_be_bytes).collect() };
+    block(0x0a0d_0d0a, &words(&[0x1a2b_3c4d, 0x0001_0000, u32::MAX, u32::MAX]));
+    block(1, &words(&[1 << 16, 65_535]));
+    let high = u32::try_from(microseconds >> 32).unwrap();
+    let low = u32::try_from(microseconds & u64::from(u32::MAX)).unwrap();
+    for frame in frames {
+        let length = u32::try_from(frame.len()).unwrap();
+        let mut body = words(&[0, high, low, length, length]);
+        body.extend(frame);
+        body.resize(body.len().next_multiple_of(4), 0);
+        block(6, &body);
+    }
+    file
+}
+
+#[test]
+fn packets_of_a_time_that_cannot_be_are_read_all_the_same() {
+    let folder = Folder::new();
+    folder.write("k.conf", network_config());
+    for microseconds in [1_700_000_000_000_000, u64::MAX / 2, u64::MAX] {
+        folder.write("k.pcapng", pcapng(&knock_frames(), microseconds));
+        let ended = folder.run(&["replay", "--json", "-debug", "-conf", "k.conf", "k.pcapng"]);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        assert_eq!(events(&ended.out).last().unwrap()["knocks"], 1, "{}", ended.out);
+    }
 }
 
 #[test]

@@ -53,7 +53,8 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, runmodes: &[RunMo
     for written in all.iter().filter(|written| !wanted.contains(&written.spec.name)) {
         written.compile(reader, runmodes, unused);
     }
-    if wanted.is_empty() {
+    // With none named, and where those that were named are broken in a file that follows a log.
+    if in_use.is_empty() {
         // A rule of the firewall has chosen among what it sends; libpcap hands over everything.
         return InUse { captured: EthFilters::default(), by_rule: EthFilters::behind_a_rule() };
     }

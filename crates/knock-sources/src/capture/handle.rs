@@ -9,7 +9,8 @@ use std::{
 
 use pcap::{Activated, Active, Capture, Direction, Precision};
 
-use crate::{Intake, RawPacket};
+use super::file::plain;
+use crate::{Intake, RawPacket, Unaided};
 
 /// Packets handed over between two looks at the stop and the interfaces.
 const BATCH: usize = 256;
@@ -34,7 +35,7 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Opens an interface.
+    /// Opens an interface. Also tells what the kernel does not spare us there.
     ///
     /// Not promiscuous: a knock is sent to this host, so its network card takes the packets anyway.
     /// Only what comes in: what this host sends is no knock. Immediate: a packet is there when it
@@ -43,7 +44,8 @@ impl Handle {
         interface: &str,
         snapshot: usize,
         filter: Option<&str>,
-    ) -> Result<Self, pcap::Error> {
+    ) -> Result<(Self, Vec<Unaided>), pcap::Error> {
+        let mut unaided = Vec::new();
         let mut capture = Capture::from_device(interface)?
             .promisc(false)
             .snaplen(i32::try_from(snapshot).unwrap_or(i32::MAX))
@@ -52,13 +54,15 @@ impl Handle {
             .open()?
             .setnonblock()?;
         // Not all that libpcap opens knows of directions; then both are seen.
-        let _both = capture.direction(Direction::In);
-        if let Some(filter) = filter {
-            // The filter only spares copies. Some link types do not know all of its words (there is
-            // no VLAN on `any`); there everything is looked at.
-            let _unfiltered = capture.filter(filter, true);
+        if let Err(error) = capture.direction(Direction::In) {
+            unaided.push(Unaided::Direction(plain(&error)));
         }
-        Ok(Self { capture, dropped: 0 })
+        // The filter only spares copies. Some link types do not know all of its words (there is no
+        // VLAN on `any`); there everything is looked at.
+        if let Some(Err(error)) = filter.map(|filter| capture.filter(filter, true)) {
+            unaided.push(Unaided::Filter(plain(&error)));
+        }
+        Ok((Self { capture, dropped: 0 }, unaided))
     }
 
     /// Readable when there are packets, or when something is wrong.
@@ -114,19 +118,20 @@ pub(super) fn read<T: Activated>(
     Ok(Batch { packets, flow })
 }
 
-/// A capture's time. Those of a file are whatever somebody wrote there; what is no time is the epoch.
-fn moment(seconds: i64, fraction: i64, precision: Precision) -> SystemTime {
+/// The last second of the year 9999. Calendars end somewhere behind it.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A capture's time. A file has whatever somebody wrote there.
+fn moment(seconds: i64, fraction: i64, precision: Precision) -> Option<SystemTime> {
     let scale = match precision {
         Precision::Micro => 1000,
         Precision::Nano => 1,
     };
+    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= LAST_SECOND)?;
     let nanos = fraction.checked_mul(scale).and_then(|nanos| u32::try_from(nanos).ok());
-    let since = match (u64::try_from(seconds), nanos) {
-        (Ok(seconds), Some(nanos)) if nanos < 1_000_000_000 => Duration::new(seconds, nanos),
-        (Ok(seconds), _) => Duration::from_secs(seconds),
-        (Err(_), _) => Duration::ZERO,
-    };
-    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+    // A fraction that is none leaves the second.
+    let nanos = nanos.filter(|nanos| *nanos < 1_000_000_000).unwrap_or_default();
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
 #[cfg(test)]
@@ -136,13 +141,17 @@ mod tests {
     #[test]
     fn no_time_in_a_file_is_too_wild() {
         let since = |seconds, fraction, precision| {
-            moment(seconds, fraction, precision).duration_since(SystemTime::UNIX_EPOCH).unwrap()
+            let moment = moment(seconds, fraction, precision)?;
+            Some(moment.duration_since(SystemTime::UNIX_EPOCH).unwrap())
         };
-        assert_eq!(since(7, 5, Precision::Micro), Duration::new(7, 5000));
-        assert_eq!(since(7, 5, Precision::Nano), Duration::new(7, 5));
-        assert_eq!(since(7, 4_000_000_000, Precision::Nano), Duration::from_secs(7));
-        assert_eq!(since(7, i64::MAX, Precision::Micro), Duration::from_secs(7));
-        assert_eq!(since(-7, 0, Precision::Micro), Duration::ZERO);
-        assert_eq!(since(i64::MAX, -1, Precision::Micro).subsec_nanos(), 0);
+        assert_eq!(since(7, 5, Precision::Micro), Some(Duration::new(7, 5000)));
+        assert_eq!(since(7, 5, Precision::Nano), Some(Duration::new(7, 5)));
+        assert_eq!(since(7, 4_000_000_000, Precision::Nano), Some(Duration::from_secs(7)));
+        assert_eq!(since(7, i64::MAX, Precision::Micro), Some(Duration::from_secs(7)));
+        assert_eq!(since(7, -1, Precision::Micro), Some(Duration::from_secs(7)));
+        assert_eq!(since(253_402_300_799, 0, Precision::Nano).unwrap().as_secs(), LAST_SECOND);
+        for wild in [-7, 253_402_300_800, i64::MAX / 1_000_000, i64::MAX] {
+            assert_eq!(since(wild, 0, Precision::Micro), None, "{wild}");
+        }
     }
 }

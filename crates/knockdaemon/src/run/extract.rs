@@ -178,7 +178,7 @@ impl Intake for ToLoop {
 
 /// A packet of a source as the filters take it.
 pub(crate) fn captured<'a>(packet: &RawPacket<'a>) -> Captured<'a> {
-    Captured { link: LinkType(packet.link), bytes: packet.bytes, time: Some(packet.time) }
+    Captured { link: LinkType(packet.link), bytes: packet.bytes, time: packet.time }
 }
 
 /// The lines of a block, without their newlines.

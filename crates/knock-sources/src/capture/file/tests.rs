@@ -71,7 +71,7 @@ fn packets_come_with_link_type_and_time() {
     assert_eq!(packets.len(), 2);
     assert_eq!(packets[1].bytes, b"two");
     assert_eq!(packets[1].link, i32::from(ETHERNET));
-    let time = packets[1].time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let time = packets[1].time.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!(time, Duration::from_millis(1_001_250));
     assert_eq!(got.notices(), [""; 0]);
 }

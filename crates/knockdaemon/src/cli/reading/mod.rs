@@ -21,8 +21,8 @@ pub(crate) struct Cursor {
     log: String,
     /// The log is named in the output when there is more than one.
     several: bool,
-    /// Whether the configuration says anything about packets.
-    is_for_packets: bool,
+    /// The ethfilters that serve for a capture, where the configuration is for logs.
+    unasked: Option<String>,
     unit: Unit,
     /// The number of the line or packet.
     pub(crate) at: u64,
@@ -49,10 +49,13 @@ impl Unit {
 impl Cursor {
     /// Before the first of so many logs.
     pub(crate) fn new(settings: &DaemonSettings, logs: usize) -> Self {
+        let filters = settings.ethfilters.filters();
+        let names: Vec<_> = filters.iter().map(|filter| filter.name()).collect();
+        let is_for_packets = settings.runmodes.contains(&RunMode::Network);
         Self {
             log: String::new(),
             several: logs > 1,
-            is_for_packets: settings.runmodes.contains(&RunMode::Network),
+            unasked: (!is_for_packets).then(|| names.join(", ")),
             unit: Unit::Line,
             at: 0,
         }
@@ -69,12 +72,11 @@ impl Cursor {
             }
             Input::Packets(packets) => {
                 self.unit = Unit::Packet;
-                if !self.is_for_packets {
+                if let Some(filters) = &self.unasked {
                     tracing::warn!(
                         log = self.log,
                         "a capture file, and the configuration is for logs: it is read as with \
-                         'runmode = network' and the default filter, the first packets of TCP \
-                         connections"
+                         'runmode = network', by the ethfilter {filters}"
                     );
                 }
                 Box::new(packets)

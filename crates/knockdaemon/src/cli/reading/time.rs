@@ -45,8 +45,10 @@ impl ReplayTime {
 /// future; an uptime counts from the epoch, since only differences matter for it.
 fn wall_time(time: LineTime, today: SystemTime) -> Option<SystemTime> {
     use chrono::{DateTime, Datelike, Local, NaiveDate, NaiveTime, TimeZone};
+    let day_ahead = today + Duration::from_secs(86_400);
     match time {
-        LineTime::Wall(wall) => Some(wall),
+        // One packet from the far future, and all behind it would be at the same moment.
+        LineTime::Wall(wall) => Some(wall).filter(|wall| *wall <= day_ahead),
         LineTime::Uptime(uptime) => Some(SystemTime::UNIX_EPOCH + uptime),
         LineTime::Local { year, month, day, since_midnight } => {
             let this_year = DateTime::<Local>::from(today).year();
@@ -59,7 +61,6 @@ fn wall_time(time: LineTime, today: SystemTime) -> Option<SystemTime> {
                 let local = Local.from_local_datetime(&date.and_time(clock)).earliest()?;
                 Some(SystemTime::from(local))
             };
-            let day_ahead = today + Duration::from_secs(86_400);
             match year {
                 Some(year) => in_year(year),
                 None => (0..8)
@@ -93,6 +94,14 @@ mod tests {
         // 29 February exists in some year, and it is found.
         assert!(wall_time(local(2, 29), today()).is_some());
         assert_eq!(wall_time(local(2, 30), today()), None);
+    }
+
+    #[test]
+    fn a_time_that_has_not_come_yet_is_none() {
+        let tomorrow = today() + Duration::from_secs(80_000);
+        assert_eq!(wall_time(LineTime::Wall(tomorrow), today()), Some(tomorrow));
+        let far = today() + Duration::from_secs(200_000_000_000);
+        assert_eq!(wall_time(LineTime::Wall(far), today()), None);
     }
 
     #[test]
