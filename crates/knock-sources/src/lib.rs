@@ -10,6 +10,7 @@
 
 mod capture;
 mod error;
+mod fifo;
 mod file;
 mod kmsg;
 mod lines;
@@ -25,6 +26,7 @@ use std::{ops::ControlFlow, time::SystemTime};
 
 pub use capture::{CaptureSource, InputKind, PcapFileSource};
 pub use error::SourceError;
+pub use fifo::FifoSource;
 pub use file::FileSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;

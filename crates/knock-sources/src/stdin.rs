@@ -68,17 +68,29 @@ impl Source for StdinSource {
             true => Ok(Woken::Ready),
             false => wait(input.as_fd(), stop, None),
         };
-        pump(&self.name, &mut head.chain(&input), &mut ready, intake)
+        let input = &mut head.chain(&input);
+        pump(&self.name, input, &mut ready, intake, LastLine::Used).map(drop)
     }
 }
 
-/// Hands over what `input` gives, calling `ready` before each read.
-fn pump(
+/// What becomes of a last line without newline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastLine {
+    /// At the end of the input, it is as complete as it gets.
+    Used,
+    /// More would have come.
+    Dropped,
+}
+
+/// Hands over what `input` gives to its end, calling `ready` before each read. `Break` when the stop
+/// is set or the intake has had enough.
+pub(crate) fn pump(
     name: &str,
     input: &mut impl Read,
     ready: &mut dyn FnMut() -> Result<Woken, SourceError>,
     intake: &mut dyn Intake,
-) -> Result<(), SourceError> {
+    last: LastLine,
+) -> Result<ControlFlow<()>, SourceError> {
     let mut buffer = vec![0; WINDOW];
     let mut filled = 0;
     let mut cutter = Cutter::default();
@@ -93,9 +105,8 @@ fn pump(
         };
         let ended = got == 0;
         filled += got;
-        if ended && (filled > 0 || cutter.is_skipping()) {
-            // At the end of the input, a last line without newline is as complete as it gets. There
-            // is room for the newline: a full window leaves nothing over or nothing at all.
+        if ended && last == LastLine::Used && (filled > 0 || cutter.is_skipping()) {
+            // There is room for the newline: a full window leaves nothing over or nothing at all.
             buffer[filled] = b'\n';
             filled += 1;
         }
@@ -104,15 +115,15 @@ fn pump(
             intake.notice(Notice::LineTooLong { from: name.to_owned(), bytes });
         }
         if !cut.lines.is_empty() && intake.lines(&buffer[cut.lines]) == ControlFlow::Break(()) {
-            return Ok(());
+            return Ok(ControlFlow::Break(()));
         }
         buffer.copy_within(cut.used..filled, 0);
         filled -= cut.used;
         if ended {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
     }
-    Ok(())
+    Ok(ControlFlow::Break(()))
 }
 
 #[cfg(test)]
@@ -146,7 +157,14 @@ mod tests {
             }
             let mut got = Collected::new();
             let mut ready = || Ok(Woken::Ready);
-            pump("the log", &mut Dribble(input, piece, false), &mut ready, &mut got).unwrap();
+            let _end = pump(
+                "the log",
+                &mut Dribble(input, piece, false),
+                &mut ready,
+                &mut got,
+                LastLine::Used,
+            )
+            .unwrap();
             assert_eq!(got.raw_lines(), want);
             assert_eq!(got.notices(), notices);
         }

@@ -7,9 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::wait::{Woken, wait};
 
 /// Ends sources. Clones share one flag; once set it stays set.
 #[derive(Clone, Debug)]
@@ -41,6 +44,13 @@ impl Stop {
         }
     }
 
+    /// Sleeps until it is set or the time is over; returns whether it is set.
+    #[must_use]
+    pub fn wait(&self, limit: Duration) -> bool {
+        // Where there is no waiting, not to go on is the only way not to spin.
+        !matches!(wait(self.as_fd(), self, Some(limit)), Ok(Woken::TimedOut))
+    }
+
     /// Whether it is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
@@ -58,7 +68,6 @@ impl AsFd for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait::{Woken, wait};
 
     #[test]
     fn set_in_one_clone_wakes_a_wait_on_another() {
@@ -70,5 +79,13 @@ mod tests {
         assert_eq!(waiter.join().unwrap(), Woken::Stopped);
         stop.set();
         assert!(stop.is_set());
+    }
+
+    #[test]
+    fn a_rest_ends_with_its_time_or_with_the_stop() {
+        let stop = Stop::new().unwrap();
+        assert!(!stop.wait(Duration::from_millis(1)));
+        stop.set();
+        assert!(stop.wait(Duration::from_secs(3600)));
     }
 }

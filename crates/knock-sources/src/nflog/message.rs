@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn a_subscription_is_what_the_kernel_expects() {
         let message = subscribe(0x0102);
-        assert_eq!(message.len(), 60);
-        assert_eq!(message[..4], 60u32.to_ne_bytes());
+        assert_eq!(message.len(), 56);
+        assert_eq!(message[..4], 56u32.to_ne_bytes());
         assert_eq!(message[18..20], [1, 2], "the group, in network order");
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is where the clocks are read")]
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Datelike, Local, Timelike};
 use knock_engine::Now;
@@ -19,6 +19,12 @@ impl Clock {
     #[must_use]
     pub(crate) fn new() -> Self {
         Self { start: Instant::now() }
+    }
+
+    /// The monotonic clock alone.
+    #[must_use]
+    pub(crate) fn uptime(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// This moment: wall clock, monotonic clock and local calendar.

@@ -1,5 +1,7 @@
 //! Everything that can happen to the running daemon, in one closed list.
 
+use std::time::Duration;
+
 use knock_engine::{OrderId, Outcome};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
@@ -11,8 +13,10 @@ pub(crate) enum Event {
     Hits(Vec<Hit>),
     /// A source has something to say about itself.
     Notice(String, Notice),
-    /// A source came to its end, or cannot go on.
-    SourceEnded(usize, String, Result<(), SourceError>),
+    /// A source came to the end of its input.
+    SourceEnded(usize, String),
+    /// A source failed. It is tried again after this pause, without having to be told.
+    SourceFailed(usize, String, SourceError, Duration),
     /// A worker is done with an order.
     Finished(OrderId, Outcome),
     /// Stop cleanly.

@@ -11,7 +11,9 @@ use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice, RawPacket};
 use knock_wire::{Hit, Interface};
 
+use super::clock::Clock;
 use super::event::Event;
+use super::source_state::SourceState;
 use super::tell;
 
 /// What lines and packets are held against; a reload puts others in without stopping the sources.
@@ -78,22 +80,34 @@ pub(crate) struct ToLoop {
     gathering: bool,
     /// That the packets of this source cannot be read is said once.
     link_told: bool,
+    /// Packets since the last were counted.
+    uncounted: u64,
     inbox: SyncSender<Event>,
+    state: Arc<SourceState>,
+    clock: Clock,
 }
 
 impl ToLoop {
-    /// For the source of this name.
-    pub(crate) fn new(source: String, shared: SharedTests, inbox: SyncSender<Event>) -> Self {
+    /// For a source, which keeps count in `state`.
+    pub(crate) fn new(
+        shared: SharedTests,
+        inbox: SyncSender<Event>,
+        state: &Arc<SourceState>,
+        clock: Clock,
+    ) -> Self {
         let in_use = shared.current();
         Self {
-            source,
+            source: state.name().to_owned(),
             extractor: Extractor::new(Arc::clone(&in_use.formats)),
             in_use,
             shared,
             gathered: Vec::new(),
             gathering: false,
             link_told: false,
+            uncounted: 0,
             inbox,
+            state: Arc::clone(state),
+            clock,
         }
     }
 
@@ -136,6 +150,8 @@ impl Intake for ToLoop {
                 hits.push(hit);
             });
         }
+        let lines = memchr::memchr_iter(b'\n', block).count();
+        self.state.count(self.clock.uptime(), lines as u64, hits.len());
         self.send_hits(hits)
     }
 
@@ -144,6 +160,7 @@ impl Intake for ToLoop {
         if !std::mem::replace(&mut self.gathering, true) {
             self.refresh();
         }
+        self.uncounted += 1;
         match self.in_use.hit(packet) {
             Ok(hit) => {
                 tell::hit(&hit);
@@ -166,11 +183,16 @@ impl Intake for ToLoop {
 
     fn packets_done(&mut self) -> ControlFlow<()> {
         self.gathering = false;
+        let (packets, hits) = (std::mem::take(&mut self.uncounted), self.gathered.len());
+        if packets > 0 {
+            self.state.count(self.clock.uptime(), packets, hits);
+        }
         let hits = std::mem::take(&mut self.gathered);
         self.send_hits(hits)
     }
 
     fn notice(&mut self, notice: Notice) {
+        self.state.begin();
         // When the loop is gone nobody is left to tell.
         let _gone = self.send(Event::Notice(self.source.clone(), notice));
     }

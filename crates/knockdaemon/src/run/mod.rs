@@ -10,6 +10,7 @@ mod event;
 mod extract;
 mod respond;
 mod signals;
+mod source_state;
 mod statefile;
 mod summary;
 pub(crate) mod tell;
@@ -31,6 +32,7 @@ pub(crate) use extract::{captured, lines_of};
 use event::Event;
 use extract::SharedTests;
 use respond::{Respond, Response};
+use source_state::{SourceState, Trouble};
 use summary::Summary;
 use threads::{Readers, Wanted};
 
@@ -64,7 +66,7 @@ pub(crate) enum RunError {
     Store(knock_actions::StoreError),
     /// A thread or a signal handler could not be set up.
     System(std::io::Error),
-    /// The last source ended with a failure.
+    /// No source could begin to read.
     NoSource(String, SourceError),
 }
 
@@ -116,7 +118,7 @@ pub(crate) fn run(
         Mode::DryRun => (Respond::DryRun, Ledger::new()),
     };
     tell_agenda(&ledger, &clock.now());
-    let mut readers = Readers::new(tests.clone(), to_inbox.clone());
+    let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
     let signals = signals::listen(to_inbox).map_err(RunError::System)?;
     readers.set(&wanted).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
@@ -161,7 +163,11 @@ enum Next {
 impl Daemon {
     fn turn_until_stopped(&mut self, inbox: &Receiver<Event>) -> Result<(), RunError> {
         loop {
-            let response = self.respond.hand_out(&mut self.engine, &self.clock.now());
+            let now = self.clock.now();
+            for (source, notice) in self.summary.due(now.uptime) {
+                tell_notice(&source, &notice);
+            }
+            let response = self.respond.hand_out(&mut self.engine, &now);
             self.respond.write_statefile(&self.engine);
             // With nothing left to read it still stays until what is open has been closed.
             if self.readers.all_ended() && self.engine.ledger().orders().next().is_none() {
@@ -181,17 +187,17 @@ impl Daemon {
 
     /// The one place where the loop waits.
     fn wait(&self, inbox: &Receiver<Event>, last: &Response) -> Result<Event, RecvTimeoutError> {
+        let now = self.clock.now();
         let due = match last {
             // All workers are busy: one of them will report, and that is the time to go on.
             Response::WorkersBusy => None,
             Response::AllHandedOut => self.engine.next_due(),
         };
-        match due {
+        let due = due.map(|due| due.duration_since(now.wall).unwrap_or_default().min(LONGEST_WAIT));
+        let word = self.summary.next_due().map(|word| word.saturating_sub(now.uptime));
+        match due.into_iter().chain(word).min() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => {
-                let wait = due.duration_since(self.clock.now().wall).unwrap_or_default();
-                inbox.recv_timeout(wait.min(LONGEST_WAIT))
-            }
+            Some(wait) => inbox.recv_timeout(wait),
         }
     }
 
@@ -207,31 +213,37 @@ impl Daemon {
             Event::Finished(id, outcome) => self.finished(id, &outcome),
             Event::Notice(source, notice) => {
                 let uptime = self.clock.now().uptime;
-                if let Some(notice) = self.summary.hold_back(uptime, notice) {
+                if let Some(notice) = self.summary.hold_back(uptime, &source, notice) {
                     tell_notice(&source, &notice);
                 }
             }
-            Event::SourceEnded(id, name, result) => self.source_ended(id, name, result),
+            Event::SourceEnded(id, name) => self.source_ended(id, &name),
+            Event::SourceFailed(id, name, error, pause) => {
+                self.source_failed(id, name, error, pause);
+            }
             Event::Reload => self.reload(),
             Event::Stop => return Next::Stop,
         }
         Next::Turn
     }
 
-    fn source_ended(&mut self, id: usize, name: String, result: Result<(), SourceError>) {
-        if !self.readers.ended(id) {
-            // Told to end by a reload.
-            return;
+    fn source_ended(&mut self, id: usize, name: &str) {
+        // Unless it was told to end by a reload.
+        if self.readers.ended(id) {
+            let waiting = self.engine.ledger().orders().count();
+            tracing::info!(source = name, waiting, "end of input");
         }
-        let waiting = self.engine.ledger().orders().count();
-        match result {
-            Ok(()) => tracing::info!(source = name, waiting, "end of input"),
-            Err(error) => {
-                tracing::error!(source = name, waiting, "{error}");
-                if self.readers.all_ended() {
-                    self.failure = Some(RunError::NoSource(name, error));
-                }
-            }
+    }
+
+    fn source_failed(&mut self, id: usize, name: String, error: SourceError, pause: Duration) {
+        let is_news = self.readers.failed(id, &error, self.clock.uptime() + pause);
+        if self.readers.none_can_begin() {
+            // A configuration that cannot work is told by ending. What worked once is waited for.
+            tracing::error!(source = name, "{error}");
+            self.readers.stop_all();
+            self.failure = Some(RunError::NoSource(name, error));
+        } else if is_news {
+            tracing::error!(source = name, "{error}; it is tried again, at least once a minute");
         }
     }
 
@@ -273,6 +285,9 @@ impl Daemon {
 
     /// Lets running orders finish and strikes them out; what waits stays in the agenda on disk.
     fn stop(mut self, inbox: &Receiver<Event>) {
+        for source in self.readers.states() {
+            tell_source(source, self.clock.uptime());
+        }
         self.readers.stop_all();
         let deadline = self.clock.now().uptime + GRACE;
         while self.respond.running() > 0 {
@@ -297,6 +312,28 @@ fn tell_agenda(ledger: &Ledger, now: &Now) {
     let waiting = ledger.orders().count();
     if waiting > 0 {
         tracing::info!(waiting, overdue, "agenda taken up; what is overdue runs now");
+    }
+}
+
+fn tell_source(state: &SourceState, uptime: Duration) {
+    let (source, read, hits) = (state.name(), state.lines(), state.hits());
+    match (state.trouble_now(), state.last()) {
+        (Some(trouble), _) => {
+            let Trouble { error, failures, next_try } = trouble;
+            let next_try = next_try.saturating_sub(uptime).as_secs();
+            tracing::info!(source, read, hits, failures, next_try, "not readable: {error}");
+        }
+        (None, Some(last)) => {
+            let seconds_ago = uptime.saturating_sub(last).as_secs();
+            tracing::info!(
+                source,
+                read,
+                hits,
+                seconds_ago,
+                "read so many lines or packets, the last one so long ago"
+            );
+        }
+        (None, None) => tracing::info!(source, "read nothing"),
     }
 }
 

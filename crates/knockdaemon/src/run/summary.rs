@@ -14,11 +14,40 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(crate) struct Summary {
     told: Counters,
     refused_told: Option<Duration>,
-    lost: u64,
-    lost_told: Option<Duration>,
-    dropped: u64,
-    dropped_told: Option<Duration>,
+    lost: Sum,
+    dropped: Sum,
+    unread: Sum,
     long_told: Option<Duration>,
+}
+
+/// What is added up while it may not be told.
+#[derive(Debug, Default)]
+struct Sum {
+    source: String,
+    count: u64,
+    is_waiting: bool,
+    told: Option<Duration>,
+}
+
+impl Sum {
+    fn add(&mut self, source: &str, count: u64) {
+        source.clone_into(&mut self.source);
+        self.count = self.count.saturating_add(count);
+        self.is_waiting = true;
+    }
+
+    /// The sum, if there is one and it may be told.
+    fn take(&mut self, uptime: Duration) -> Option<(String, u64)> {
+        let take = self.is_waiting && due(&mut self.told, uptime);
+        take.then(|| {
+            self.is_waiting = false;
+            (std::mem::take(&mut self.source), std::mem::take(&mut self.count))
+        })
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.is_waiting.then(|| self.told.map_or(Duration::ZERO, |told| told + PAUSE))
+    }
 }
 
 impl Summary {
@@ -43,23 +72,40 @@ impl Summary {
         self.told = counters;
     }
 
-    /// Gives back the notice if it may be told now. Lost records and dropped packets are
-    /// added up meanwhile.
-    pub(crate) fn hold_back(&mut self, uptime: Duration, notice: Notice) -> Option<Notice> {
+    /// Gives back the notice if it may be told now. What was lost is added up, and comes from
+    /// [`Self::due`].
+    pub(crate) fn hold_back(
+        &mut self,
+        uptime: Duration,
+        source: &str,
+        notice: Notice,
+    ) -> Option<Notice> {
         match notice {
-            Notice::Lost { records } => {
-                self.lost += records;
-                due(&mut self.lost_told, uptime)
-                    .then(|| Notice::Lost { records: std::mem::take(&mut self.lost) })
+            Notice::Lost { records } => self.lost.add(source, records),
+            Notice::Dropped { packets } => self.dropped.add(source, packets),
+            Notice::Unread { packets } => self.unread.add(source, packets),
+            Notice::LineTooLong { .. } => {
+                return due(&mut self.long_told, uptime).then_some(notice);
             }
-            Notice::Dropped { packets } => {
-                self.dropped += packets;
-                due(&mut self.dropped_told, uptime)
-                    .then(|| Notice::Dropped { packets: std::mem::take(&mut self.dropped) })
-            }
-            Notice::LineTooLong { .. } => due(&mut self.long_told, uptime).then_some(notice),
-            other => Some(other),
+            other => return Some(other),
         }
+        None
+    }
+
+    /// The sums that may be told now, each with its source.
+    pub(crate) fn due(&mut self, uptime: Duration) -> Vec<(String, Notice)> {
+        let lost =
+            self.lost.take(uptime).map(|(source, records)| (source, Notice::Lost { records }));
+        let dropped = self.dropped.take(uptime);
+        let dropped = dropped.map(|(source, packets)| (source, Notice::Dropped { packets }));
+        let unread = self.unread.take(uptime);
+        let unread = unread.map(|(source, packets)| (source, Notice::Unread { packets }));
+        lost.into_iter().chain(dropped).chain(unread).collect()
+    }
+
+    /// When a sum may be told that has been held back.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        [&self.lost, &self.dropped, &self.unread].into_iter().filter_map(Sum::next_due).min()
     }
 }
 
@@ -88,14 +134,34 @@ mod tests {
     fn a_flood_of_lost_records_is_one_line_a_minute_with_their_sum() {
         let mut summary = Summary::default();
         let mut told = Vec::new();
+        let mut tell = |summary: &mut Summary, uptime| {
+            for (source, notice) in summary.due(uptime) {
+                assert_eq!(source, "/dev/kmsg");
+                if let Notice::Lost { records } = notice {
+                    told.push(records);
+                }
+            }
+        };
         for millis in 0..125_000 {
             let uptime = Duration::from_millis(millis);
-            if let Some(Notice::Lost { records }) =
-                summary.hold_back(uptime, Notice::Lost { records: 2 })
-            {
-                told.push(records);
-            }
+            let lost = Notice::Lost { records: 2 };
+            assert!(summary.hold_back(uptime, "/dev/kmsg", lost).is_none());
+            tell(&mut summary, uptime);
         }
-        assert_eq!(told, [2, 120_000, 120_000]);
+        // What is left is told when its time comes, also if nothing more is lost.
+        let due = summary.next_due().unwrap();
+        assert_eq!(due, Duration::from_secs(180));
+        tell(&mut summary, due);
+        assert_eq!(summary.next_due(), None);
+        tell(&mut summary, due * 2);
+        assert_eq!(told, [2, 120_000, 120_000, 9_998]);
+    }
+
+    #[test]
+    fn a_loss_of_which_nobody_knows_the_size_is_told_all_the_same() {
+        let mut summary = Summary::default();
+        let unknown = Notice::Unread { packets: 0 };
+        assert!(summary.hold_back(Duration::ZERO, "NFLOG group 5", unknown).is_none());
+        assert_eq!(summary.due(Duration::ZERO).len(), 1);
     }
 }

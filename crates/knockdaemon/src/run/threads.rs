@@ -3,18 +3,25 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{
-    CaptureSource, FileSource, KmsgSource, NflogSource, Source, SourceError, Start, StdinSource,
-    Stop,
+    CaptureSource, FifoSource, FileSource, KmsgSource, NflogSource, Source, SourceError, Start,
+    StdinSource, Stop,
 };
 
+use super::clock::Clock;
 use super::event::Event;
 use super::extract::{SharedTests, ToLoop};
+use super::source_state::SourceState;
+
+/// Between two attempts to read from a source that has failed: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a source reads; two settings that name the same ones need no restart of the threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +81,9 @@ impl Wanted {
 
     fn open(&self) -> Box<dyn Source> {
         match self {
+            Self::File(path, _) if FifoSource::stands_at(path) => {
+                Box::new(FifoSource::new(path.clone()))
+            }
             Self::File(path, interval) => {
                 Box::new(FileSource::new(path.clone(), *interval, Start::AtEnd))
             }
@@ -91,20 +101,24 @@ struct Reader {
     id: usize,
     wanted: Wanted,
     stop: Stop,
+    state: Arc<SourceState>,
 }
 
 /// The reading threads.
 pub(crate) struct Readers {
     readers: Vec<Reader>,
     next_id: usize,
+    /// Whether any source has ever been at work.
+    begun: bool,
     tests: SharedTests,
     inbox: SyncSender<Event>,
+    clock: Clock,
 }
 
 impl Readers {
     /// None yet; they will extract with `tests` and report to `inbox`.
-    pub(crate) fn new(tests: SharedTests, inbox: SyncSender<Event>) -> Self {
-        Self { readers: Vec::new(), next_id: 0, tests, inbox }
+    pub(crate) fn new(tests: SharedTests, inbox: SyncSender<Event>, clock: Clock) -> Self {
+        Self { readers: Vec::new(), next_id: 0, begun: false, tests, inbox, clock }
     }
 
     /// Makes the running sources the wanted ones. Those that stay are not touched, so that a reload
@@ -128,13 +142,32 @@ impl Readers {
     /// A source has ended. Returns whether it was one of those that are wanted.
     pub(crate) fn ended(&mut self, id: usize) -> bool {
         let before = self.readers.len();
+        self.begun = true;
         self.readers.retain(|reader| reader.id != id);
         self.readers.len() < before
+    }
+
+    /// A source has failed. Returns whether that is news; not of one that is not wanted any more.
+    pub(crate) fn failed(&mut self, id: usize, error: &SourceError, next_try: Duration) -> bool {
+        self.begun |= self.readers.iter().any(|reader| reader.state.has_begun());
+        let reader = self.readers.iter().find(|reader| reader.id == id);
+        reader.is_some_and(|reader| reader.state.fail(error.to_string(), next_try))
+    }
+
+    /// Whether none has ever been at work and each has failed: then it is no passing trouble.
+    pub(crate) fn none_can_begin(&self) -> bool {
+        let failing = |reader: &Reader| reader.state.trouble_now().is_some();
+        !self.begun && !self.readers.is_empty() && self.readers.iter().all(failing)
     }
 
     /// Whether there is nothing left to read.
     pub(crate) fn all_ended(&self) -> bool {
         self.readers.is_empty()
+    }
+
+    /// How each source is doing.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &SourceState> {
+        self.readers.iter().map(|reader| &*reader.state)
     }
 
     /// Tells all of them to end.
@@ -147,23 +180,57 @@ impl Readers {
         self.next_id += 1;
         let stop = Stop::new()?;
         let (inbox, tests) = (self.inbox.clone(), self.tests.clone());
-        let (its_stop, its_wish) = (stop.clone(), wanted.clone());
+        let (its_stop, its_wish, clock) = (stop.clone(), wanted.clone(), self.clock);
+        let source = wanted.open();
+        let state = Arc::new(SourceState::new(source.name()));
+        let its_state = Arc::clone(&state);
         thread::Builder::new().name(format!("source {id}")).spawn(move || {
-            let mut source = its_wish.open();
-            let name = source.name();
-            let mut intake = ToLoop::new(name.clone(), tests, inbox.clone());
-            // A source that panics must not end in silence: the daemon would run on and read nothing.
-            let result = catch_unwind(AssertUnwindSafe(|| source.run(&mut intake, &its_stop)))
-                .unwrap_or_else(|_| {
-                    let error =
-                        io::Error::other("the reader panicked; this is a fault of the program");
-                    Err(SourceError::Read { from: name.clone(), error })
-                });
-            // A closed inbox means that the loop has ended and asks no more.
-            let _gone = inbox.send(Event::SourceEnded(id, name, result));
+            let intake = || ToLoop::new(tests.clone(), inbox.clone(), &its_state, clock);
+            let told = |event| inbox.send(event).is_ok();
+            read_until_stopped(source, || its_wish.open(), &its_stop, id, clock, intake, told);
         })?;
-        self.readers.push(Reader { id, wanted, stop });
+        self.readers.push(Reader { id, wanted, stop, state });
         Ok(())
+    }
+}
+
+/// Reads, and after a failure reads again, ever more rarely, until the input ends or nobody wants it.
+/// `tell` returns whether anybody listens.
+fn read_until_stopped(
+    mut source: Box<dyn Source>,
+    anew: impl Fn() -> Box<dyn Source>,
+    stop: &Stop,
+    id: usize,
+    clock: Clock,
+    intake: impl Fn() -> ToLoop,
+    tell: impl Fn(Event) -> bool,
+) {
+    let name = source.name();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let began = clock.uptime();
+        let mut intake = intake();
+        // A source that panics must not end in silence: the daemon would run on and read nothing.
+        let result = catch_unwind(AssertUnwindSafe(|| source.run(&mut intake, stop)));
+        let error = match result {
+            Ok(Ok(())) => {
+                tell(Event::SourceEnded(id, name));
+                return;
+            }
+            Ok(Err(error)) => error,
+            Err(_) => {
+                source = anew();
+                let error = io::Error::other("the reader panicked; this is a fault of the program");
+                SourceError::Read { from: name.clone(), error }
+            }
+        };
+        if clock.uptime().saturating_sub(began) > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        if !tell(Event::SourceFailed(id, name.clone(), error, pause)) || stop.wait(pause) {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

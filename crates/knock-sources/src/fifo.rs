@@ -1,0 +1,135 @@
+//! Lines from a named pipe, as a syslog daemon writes them: its writers come and go, and it stays.
+//! Keeps nothing and resumes nowhere: what is in a pipe is read once.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+
+use crate::{
+    Intake, Notice, Source, SourceError, Stop,
+    stdin::{LastLine, pump},
+    wait::wait,
+};
+
+/// Reads a named pipe. When the last writer goes it waits for the next one, which costs nothing.
+#[derive(Debug)]
+pub struct FifoSource {
+    path: PathBuf,
+}
+
+impl FifoSource {
+    /// The pipe at this path.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Whether a named pipe stands there now.
+    #[must_use]
+    pub fn stands_at(path: &Path) -> bool {
+        path.metadata().is_ok_and(|there| there.file_type().is_fifo())
+    }
+
+    fn open(&self) -> Result<File, SourceError> {
+        let failed = |error| SourceError::Read { from: self.name(), error };
+        // Not to wait for a writer in `open`, where no stop is heard.
+        let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let pipe = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblock)
+            .open(&self.path)
+            .map_err(failed)?;
+        if pipe.metadata().map_err(failed)?.file_type().is_fifo() {
+            return Ok(pipe);
+        }
+        let error = io::Error::new(ErrorKind::InvalidInput, "it was a named pipe and is none now");
+        Err(failed(error))
+    }
+}
+
+impl Source for FifoSource {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
+        let name = self.name();
+        let mut pipe = self.open()?;
+        intake.notice(Notice::Started { name: name.clone() });
+        loop {
+            let mut ready = || wait(pipe.as_fd(), stop, None);
+            // The line that a writer left behind when it died has an end that nobody knows.
+            if pump(&name, &mut &pipe, &mut ready, intake, LastLine::Dropped)?.is_break() {
+                return Ok(());
+            }
+            // Opened anew, since the old one would tell of the end without end. The old one is
+            // closed afterwards, so that a writer finds a reader at any time.
+            pipe = self.open()?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+    use crate::testing::Collected;
+
+    fn fifo(folder: &tempfile::TempDir) -> PathBuf {
+        let path = folder.path().join("kern.fifo");
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        path
+    }
+
+    #[test]
+    fn writers_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fifo(&folder);
+        assert!(FifoSource::stands_at(&path) && !FifoSource::stands_at(folder.path()));
+        let (got, stop) = (Collected::new(), Stop::new().unwrap());
+        let (mut intake, other, there) = (got.clone(), stop.clone(), path.clone());
+        let reader = std::thread::spawn(move || FifoSource::new(there).run(&mut intake, &other));
+        got.await_notice("following");
+        for round in 0..20 {
+            // Opening waits for a reader, so this fails to end where nobody reads any more.
+            let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+            writeln!(writer, "one {round}").unwrap();
+            write!(writer, "torn").unwrap();
+            drop(writer);
+        }
+        // A writer that comes before the last one was seen to go writes on where it stopped.
+        let lines = got.await_lines(20);
+        assert!(lines.iter().all(|line| line.contains("one ")), "{lines:?}");
+        assert_eq!(lines[0], "one 0");
+        stop.set();
+        reader.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_pipe_that_is_gone_is_an_error_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fifo(&folder);
+        let (got, stop) = (Collected::new(), Stop::new().unwrap());
+        let (mut intake, there) = (got.clone(), path.clone());
+        let reader = std::thread::spawn(move || FifoSource::new(there).run(&mut intake, &stop));
+        got.await_notice("following");
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        writeln!(writer, "last").unwrap();
+        drop(writer);
+        let error = reader.join().unwrap().unwrap_err().to_string();
+        assert!(error.contains("kern.fifo") && error.contains("No such file"), "{error}");
+        assert_eq!(got.lines(), ["last"]);
+    }
+}
