@@ -144,6 +144,12 @@ impl Engine {
         self.ports(self.window.iter().copied())
     }
 
+    /// What it goes by.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The ports that carry a knock.
     #[must_use]
     pub fn span(&self) -> &PortSpan {

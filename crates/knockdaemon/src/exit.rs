@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// All went well.
     Ok,
-    /// `check` found mistakes, or a sample of a logformat does not hold.
+    /// `check` found mistakes, `explain` no knock, or a sample of a logformat does not hold.
     Problems,
     /// The command line was wrong (`EX_USAGE`).
     Usage,
@@ -36,7 +36,7 @@ impl From<Exit> for ExitCode {
 pub(crate) const TABLE: &str = "\
 Exit status:
    0  success
-   1  check found mistakes, or a line of formats --test was expected to yield and did not
+   1  check found mistakes, explain no knock, or a line of formats --test was expected to yield and did not
   64  the command line is wrong
   74  a log, a device, the state folder or an output cannot be read or written
   77  a permission is missing

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use knock_engine::Order;
+use knock_engine::{Accepted, Order};
+use knock_rules::EvalError;
 use knock_wire::{Hit, Knock, LineTime};
 use serde_json::{Map, Value, json};
 
@@ -36,6 +37,19 @@ pub(crate) fn quoted(line: &[u8]) -> String {
     match line.get(..MAX_QUOTED) {
         Some(start) if line.len() > MAX_QUOTED => {
             format!("{}… ({} bytes)", escaped(start), line.len())
+        }
+        _ => escaped(line),
+    }
+}
+
+/// The same in two or three rows of a terminal. Lines of firewalls are seldom longer; of those that are,
+/// the beginning has the prefix and the end the ports.
+pub(crate) fn excerpt(line: &[u8]) -> String {
+    const HEAD: usize = 128;
+    const TAIL: usize = 128;
+    match (line.get(..HEAD), line.len().checked_sub(TAIL).and_then(|from| line.get(from..))) {
+        (Some(head), Some(tail)) if line.len() > HEAD + TAIL => {
+            format!("{} … {}", escaped(head), escaped(tail))
         }
         _ => escaped(line),
     }
@@ -97,6 +111,13 @@ pub(crate) fn order_json(order: &Order) -> Value {
         "delay_s": order.delay.as_secs(),
         "command": order.command.to_string(),
     })
+}
+
+/// The actions that could not be judged or carried out.
+pub(crate) fn faults_json(accepted: &Accepted) -> Value {
+    let fault =
+        |(action, why): &(String, EvalError)| json!({"action": action, "why": why.to_string()});
+    accepted.faults.iter().map(fault).collect()
 }
 
 /// When something with this delay is run.

@@ -6,6 +6,8 @@
 //! yields nothing, TCP counts only when it opens a connection, and only what was denied counts.
 //! Does not know where lines come from, nor what follows from a hit.
 
+use std::ops::Range;
+
 use knock_wire::{Hit, Interface, LineTime, Protocol};
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
@@ -152,22 +154,32 @@ impl LogFormat {
         }
     }
 
+    /// What each expression caught in a line, and where: the value that counts, or the first text where
+    /// none is a value. Nothing of a line that `required` does not match.
+    #[must_use]
+    pub fn captures(&self, line: &[u8]) -> Vec<(FieldName, Range<usize>)> {
+        let line = self.guards.cut(line);
+        if self.required.as_ref().is_some_and(|required| !required.is_match(line)) {
+            return Vec::new();
+        }
+        let caught = |field| {
+            let matcher = self.matcher(field)?;
+            let place = |valid: fn(&[u8]) -> bool| place(matcher, line, valid);
+            Some((field, place(is_value(field)).or_else(|| place(|_| true))?))
+        };
+        FieldName::ALL.into_iter().filter_map(caught).collect()
+    }
+
     /// A text that every line with a hit has, where the format is plain enough to tell.
     pub(super) fn needle(&self) -> Option<&[u8]> {
         self.client.needle()
     }
 
     /// Where in a line the value stands that counts as its client or port.
-    pub(super) fn places(&self, line: &[u8]) -> Option<[std::ops::Range<usize>; 2]> {
+    pub(super) fn places(&self, line: &[u8]) -> Option<[Range<usize>; 2]> {
         let line = self.guards.cut(line);
-        let place = |matcher: &Matcher, valid: fn(&[u8]) -> bool| match matcher
-            .first(line, |text| valid(text).then_some(text.len()))
-        {
-            Found::Value(len, start) => Some(start..start + len),
-            Found::Bad(_) | Found::Nothing => None,
-        };
-        let client = place(&self.client, |text| fields::address(text).is_some())?;
-        let port = place(&self.port, |text| fields::port(text).is_some())?;
+        let client = place(&self.client, line, is_value(FieldName::IpClient))?;
+        let port = place(&self.port, line, is_value(FieldName::Port))?;
         Some([client, port])
     }
 
@@ -225,6 +237,27 @@ impl LogFormat {
             Found::Value(time, _) => Some(time),
             Found::Bad(_) | Found::Nothing => None,
         }
+    }
+}
+
+/// Where in a line the first valid text stands.
+fn place(matcher: &Matcher, line: &[u8], valid: fn(&[u8]) -> bool) -> Option<Range<usize>> {
+    match matcher.first(line, |text| valid(text).then_some(text.len())) {
+        Found::Value(len, start) => Some(start..start + len),
+        Found::Bad(_) | Found::Nothing => None,
+    }
+}
+
+/// Whether a text is a value of a field's type.
+fn is_value(field: FieldName) -> fn(&[u8]) -> bool {
+    match field {
+        FieldName::IpClient | FieldName::IpServer => |text| fields::address(text).is_some(),
+        FieldName::Port | FieldName::SourcePort => |text| fields::port(text).is_some(),
+        FieldName::Protocol => |text| Protocol::from_text(text).is_some(),
+        FieldName::Interface => |text| Interface::new(text).is_some(),
+        FieldName::Sequence => |text| fields::number(text).is_some(),
+        FieldName::Time => |text| time::parse(text).is_some(),
+        FieldName::Required | FieldName::Flags => |_| true,
     }
 }
 

@@ -15,6 +15,8 @@ mod samples;
 mod spec;
 mod time;
 
+use std::ops::Range;
+
 use knock_wire::Hit;
 use memchr::memmem::Finder;
 use regex::bytes::Regex;
@@ -62,6 +64,11 @@ impl Formats {
         Self { needle: needle.map(|needle| Finder::new(needle).into_owned()), formats }
     }
 
+    /// Their names, in this order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.formats.iter().map(LogFormat::name)
+    }
+
     /// The hit of the first format that finds one.
     #[must_use]
     pub fn hit(&self, line: &[u8]) -> Option<Hit> {
@@ -80,5 +87,17 @@ impl Formats {
             }
         }
         Err(furthest)
+    }
+
+    /// What the expressions of the format that got furthest caught in a line, and where.
+    #[must_use]
+    pub fn captures(&self, line: &[u8]) -> Vec<(FieldName, Range<usize>)> {
+        let progress = |format: &LogFormat| match format.examine(line) {
+            Ok(_) => u8::MAX,
+            Err(reason) => reason.progress(),
+        };
+        // Of several with the same progress the first, as in `examine`.
+        let furthest = self.formats.iter().rev().max_by_key(|format| progress(format));
+        furthest.map_or(Vec::new(), |format| format.captures(line))
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one definition feeds parsing, `--help` and the manual page.
 //! Old-style options (`-conf FILE`) are rewritten before they come here.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -65,6 +66,9 @@ pub(crate) enum Command {
     Check,
     /// Run existing logs or capture files through the same engine at full speed; responds to nothing
     Replay(ReplayArgs),
+    /// Tell, for one client, hit by hit, what happened and why a knock was not accepted
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
     /// List logformats with their samples, or show what the lines of a file yield
     Formats(FormatsArgs),
     /// Write a configuration in the other syntax, with its comments and the same meaning
@@ -77,6 +81,11 @@ The result is read back before it is written: tree, comments and settings must b
 else nothing is written and the status is 78. A file with a key in it becomes its owner's alone. What
 must be said otherwise to mean the same (queuetimeout) is written out; what YAML would refuse in an old
 file (unknown keys) becomes a comment. Both are told on standard error.";
+
+const EXPLAIN_HELP: &str = "\
+For each hit: its line, what the queue held, why a window was refused; for hits that were nearly a
+knock, what was wrong with them and what to do. At the end what it comes to, also when the client does
+not appear at all. The status is 0 when a knock of the client was accepted, and 1 when none was.";
 
 /// Options of `run`.
 #[derive(Args, Clone, Copy, Debug)]
@@ -97,6 +106,38 @@ pub(crate) struct ReplayArgs {
     /// .pcapng, known by its contents) goes through the ethfilters, as with runmode = network
     #[arg(value_name = "LOG", required = true, action = ArgAction::Append)]
     pub(crate) logs: Vec<PathBuf>,
+}
+
+/// Options of `explain`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The client's address, as the server sees it
+    #[arg(long, value_name = "IP", value_parser = client)]
+    pub(crate) client: IpAddr,
+
+    /// Read the live log from its end on, until ctrl-C: the LOG given, else what the configuration
+    /// names. Does not disturb the running daemon
+    #[arg(long)]
+    pub(crate) follow: bool,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Logs and capture files to read from their first line, in this order; `-` is standard input
+    #[arg(value_name = "LOG", required_unless_present = "follow", action = ArgAction::Append)]
+    pub(crate) logs: Vec<PathBuf>,
+}
+
+fn client(text: &str) -> Result<IpAddr, String> {
+    let address: Result<IpAddr, _> = text.parse();
+    match address {
+        Ok(address) => Ok(address.to_canonical()),
+        Err(_) if text.contains('/') => {
+            Err("give one address; who else of its network hit ports is told as well".to_owned())
+        }
+        Err(_) => Err("no IP address, such as 192.0.2.7 or 2001:db8::7".to_owned()),
+    }
 }
 
 /// Options of `formats`.

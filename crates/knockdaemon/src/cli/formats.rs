@@ -1,7 +1,7 @@
 //! `formats`: the logformats with their samples, and what each line of a file yields.
 
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::args::{Common, FormatsArgs};
 use super::input::{self, Input};
 use super::load;
 use super::output::{self, Printer};
+use super::paint::{Paint, Role};
 
 /// Lists formats, shows one, or tests one against a file.
 pub(crate) fn formats(common: &Common, args: &FormatsArgs) -> Exit {
@@ -110,8 +111,16 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
             }
         }
     }
-    let extractor = Extractor::new(Arc::new(Formats::new(compiled)));
-    let mut tester = Tester { extractor, json, line: 0, yielded: 0, out: Printer::new() };
+    let formats = Arc::new(Formats::new(compiled));
+    let mut tester = Tester {
+        extractor: Extractor::new(Arc::clone(&formats)),
+        formats,
+        json,
+        paint: Paint::of_stdout(),
+        line: 0,
+        yielded: 0,
+        out: Printer::new(),
+    };
     match tester.read(file) {
         Ok(()) => {
             let (lines, yielded) = (tester.line, tester.yielded);
@@ -125,8 +134,10 @@ fn test(specs: &[&FormatSpec], file: &Path, json: bool) -> Exit {
 }
 
 struct Tester {
+    formats: Arc<Formats>,
     extractor: Extractor,
     json: bool,
+    paint: Paint,
     line: u64,
     yielded: u64,
     out: Printer,
@@ -159,14 +170,57 @@ impl Tester {
                     1 => String::new(),
                     times => format!("{times} times the last hit: "),
                 };
-                format!("{}: {}\n    {again}{}", self.line, escaped(line), hit_text(&hit))
+                let (shown, names) = self.shown(line);
+                format!("{}: {shown}{names}\n    {again}{}", self.line, hit_text(&hit))
             }
             (false, Err(why)) => {
-                format!("{}: {}\n    nothing: {why}", self.line, escaped(line))
+                let (shown, names) = self.shown(line);
+                let nothing = self.paint.text(Role::Bad, "nothing:");
+                format!("{}: {shown}{names}\n    {nothing} {why}", self.line)
             }
         };
         self.out.line(&text);
     }
+}
+
+impl Tester {
+    /// The line, and with colours what each expression caught in it, and a row with their names.
+    fn shown(&self, line: &[u8]) -> (String, String) {
+        if self.paint == Paint::Plain {
+            return (escaped(line), String::new());
+        }
+        let captures = self.formats.captures(line);
+        let mut names = String::new();
+        for (nth, (field, place)) in captures.iter().enumerate() {
+            let caught = escaped(line.get(place.clone()).unwrap_or_default());
+            let named = self.paint.text(Role::Kind(nth), &format!("{field}={caught}"));
+            names.push_str(if nth == 0 { "\n    " } else { " " });
+            names.push_str(&named);
+        }
+        let places: Vec<Range<usize>> = captures.into_iter().map(|(_, place)| place).collect();
+        (coloured(line, &places, self.paint), names)
+    }
+}
+
+/// The line with these places in colours. Where places overlap the shorter one is seen.
+fn coloured(line: &[u8], places: &[Range<usize>], paint: Paint) -> String {
+    let kind_at = |at: usize| {
+        let covering = places.iter().enumerate().filter(|(_, place)| place.contains(&at));
+        covering.min_by_key(|(_, place)| place.len()).map(|(nth, _)| nth)
+    };
+    let mut text = String::new();
+    let mut edges: Vec<usize> = places.iter().flat_map(|place| [place.start, place.end]).collect();
+    edges.extend([0, line.len()]);
+    edges.sort_unstable();
+    edges.dedup();
+    for (from, to) in edges.iter().zip(edges.iter().skip(1)) {
+        let piece = escaped(line.get(*from..*to).unwrap_or_default());
+        match kind_at(*from) {
+            Some(nth) => text.push_str(&paint.text(Role::Kind(nth), &piece)),
+            None => text.push_str(&piece),
+        }
+    }
+    text
 }
 
 impl Intake for Tester {

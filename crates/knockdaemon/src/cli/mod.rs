@@ -3,12 +3,14 @@
 mod args;
 mod check;
 mod convert;
+mod explain;
 mod formats;
 mod input;
 mod load;
 mod machine;
 pub mod manual;
 mod output;
+mod paint;
 mod reading;
 mod replay;
 mod run;
@@ -70,6 +72,10 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Replay(args)) => {
             logging::start(volume);
             replay::replay(&cli.common, &args)
+        }
+        Some(Command::Explain(args)) => {
+            logging::start(volume);
+            explain::explain(&cli.common, &args)
         }
         Some(Command::Formats(args)) => formats::formats(&cli.common, &args),
         Some(Command::Convert(args)) => convert::run(&cli.common, &args),

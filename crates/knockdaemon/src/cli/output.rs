@@ -23,6 +23,13 @@ impl Printer {
         }
     }
 
+    /// Shows what has been written so far, for who looks on.
+    pub(crate) fn show(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.out.flush().err();
+        }
+    }
+
     /// Whether there is a point in making more lines.
     pub(crate) fn go_on(&self) -> ControlFlow<()> {
         if self.failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -17,14 +17,14 @@ use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
 use crate::run::{Clock, captured, lines_of, tell};
-use crate::shown::{delay_text, knock_json, order_json};
+use crate::shown::{delay_text, faults_json, knock_json, order_json};
 
 use super::args::{Common, ReplayArgs};
 use super::input;
 use super::load;
 use super::machine::Purpose;
 use super::output::Printer;
-use super::reading::{Cursor, ReplayTime, Unit};
+use super::reading::{Progress, ReplayTime, Unit};
 
 /// Runs the logs through the engine and prints knocks, then counts and rates.
 pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
@@ -51,7 +51,7 @@ struct Replayer {
     time: ReplayTime,
     out: Printer,
     json: bool,
-    cursor: Cursor,
+    progress: Progress,
     counts: Counts,
 }
 
@@ -66,10 +66,10 @@ struct Counts {
 
 impl Replayer {
     fn new(settings: DaemonSettings, args: &ReplayArgs, today: SystemTime) -> Self {
-        let cursor = Cursor::new(&settings, args.logs.len());
+        let progress = Progress::new(&settings, args.logs.len());
         let formats = settings.formats;
         Self {
-            cursor,
+            progress,
             engine: Engine::new(settings.plan, Ledger::new()),
             extractor: Extractor::new(Arc::clone(&formats)),
             formats,
@@ -82,7 +82,7 @@ impl Replayer {
     }
 
     fn read(&mut self, log: &Path) -> io::Result<()> {
-        let mut source = self.cursor.open(log)?;
+        let mut source = self.progress.open(log)?;
         self.extractor = Extractor::new(Arc::clone(&self.formats));
         source.run(self, &Stop::new()?).map_err(io::Error::other)
     }
@@ -90,7 +90,7 @@ impl Replayer {
     /// For `-debug`: the same line by line, with a word about each.
     fn lines_with_reasons(&mut self, block: &[u8]) -> ControlFlow<()> {
         for line in lines_of(block) {
-            self.cursor.at += 1;
+            self.progress.at += 1;
             self.counts.lines += 1;
             let result = self.extractor.examine(line);
             tell::line(line, &result);
@@ -123,24 +123,19 @@ impl Replayer {
     fn knock_json(&self, accepted: &Accepted) -> String {
         let mut event = Map::new();
         event.insert("event".to_owned(), json!("knock"));
-        event.extend(self.cursor.json());
+        event.extend(self.progress.json());
         event.insert("client".to_owned(), json!(accepted.client.to_string()));
         event.insert("fields".to_owned(), knock_json(&accepted.knock));
         let actions: Vec<Value> = accepted.orders.iter().map(order_json).collect();
         event.insert("actions".to_owned(), json!(actions));
         if !accepted.faults.is_empty() {
-            let faults: Vec<Value> = accepted
-                .faults
-                .iter()
-                .map(|(action, why)| json!({"action": action, "why": why.to_string()}))
-                .collect();
-            event.insert("faults".to_owned(), json!(faults));
+            event.insert("faults".to_owned(), faults_json(accepted));
         }
         Value::Object(event).to_string()
     }
 
     fn knock_text(&self, accepted: &Accepted) -> String {
-        let place = self.cursor.text();
+        let place = self.progress.text();
         let mut text = format!("{place}: {} knocked: {}", accepted.client, accepted.knock);
         for order in &accepted.orders {
             let when = delay_text(order.delay);
@@ -173,7 +168,7 @@ impl Replayer {
         } else {
             let counters = self.engine.counters();
             let per_second = seconds.max(1e-9);
-            let (read, unit) = match (self.cursor.unit(), lines, packets) {
+            let (read, unit) = match (self.progress.unit(), lines, packets) {
                 (Unit::Line, _, 0) => (format!("{lines} lines"), "lines"),
                 (Unit::Packet, 0, _) => (format!("{packets} packets"), "packets"),
                 _ => (format!("{lines} lines, {packets} packets"), "lines and packets"),
@@ -201,32 +196,32 @@ impl Intake for Replayer {
         if tell::tells_lines() {
             return self.lines_with_reasons(block);
         }
-        let before = self.cursor.at;
+        let before = self.progress.at;
         // Out of `self` for the call: the closure needs the rest of it.
         let mut extractor =
             std::mem::replace(&mut self.extractor, Extractor::new(Arc::clone(&self.formats)));
         let mut counted = 0;
         extractor.block(block, &mut |at, hit| {
             if let Some(skipped) = block.get(counted..at) {
-                self.cursor.at += newlines(skipped);
+                self.progress.at += newlines(skipped);
                 counted = at;
             }
-            self.cursor.at += 1;
+            self.progress.at += 1;
             self.hit(&hit);
-            self.cursor.at -= 1;
+            self.progress.at -= 1;
         });
         self.extractor = extractor;
-        self.cursor.at += block.get(counted..).map_or(0, newlines);
-        self.counts.lines += self.cursor.at - before;
+        self.progress.at += block.get(counted..).map_or(0, newlines);
+        self.counts.lines += self.progress.at - before;
         self.out.go_on()
     }
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
-        self.cursor.at += 1;
+        self.progress.at += 1;
         self.counts.packets += 1;
         self.counts.bytes += packet.bytes.len() as u64;
         let result = self.ethfilters.hit(&captured(packet));
-        tell::packet(self.cursor.at, &result);
+        tell::packet(self.progress.at, &result);
         if let Ok(hit) = result {
             self.hit(&hit);
         }
@@ -234,7 +229,7 @@ impl Intake for Replayer {
     }
 
     fn notice(&mut self, notice: Notice) {
-        if let Some(bytes) = self.cursor.notice(&notice) {
+        if let Some(bytes) = self.progress.notice(&notice) {
             self.counts.lines += 1;
             self.counts.bytes += bytes;
         }

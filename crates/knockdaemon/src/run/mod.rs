@@ -25,9 +25,12 @@ use knock_config::DaemonSettings;
 use knock_engine::{Engine, Ledger, Now, OrderId, Outcome, Verdict};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
+use signal_hook::consts::SIGHUP;
 
 pub(crate) use clock::{Clock, local_time};
 pub(crate) use extract::{captured, lines_of};
+pub(crate) use signals::listen;
+pub(crate) use threads::sources;
 
 use event::Event;
 use extract::SharedTests;
@@ -119,7 +122,7 @@ pub(crate) fn run(
     };
     tell_agenda(&ledger, &clock.now());
     let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
-    let signals = signals::listen(to_inbox).map_err(RunError::System)?;
+    let signals = signals::listen(to_inbox, of_signal).map_err(RunError::System)?;
     readers.set(&wanted).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
 
@@ -305,6 +308,11 @@ impl Daemon {
         let waiting = self.engine.ledger().orders().count();
         tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
     }
+}
+
+/// A stop is clean; SIGHUP reads the configuration again.
+fn of_signal(signal: i32) -> Event {
+    if signal == SIGHUP { Event::Reload } else { Event::Stop }
 }
 
 fn tell_agenda(ledger: &Ledger, now: &Now) {

@@ -1,4 +1,5 @@
-//! Signals become events: SIGTERM and SIGINT stop cleanly, SIGHUP reloads.
+//! Signals become events of whoever listens: SIGTERM, SIGINT and SIGHUP. What they mean is the listener's
+//! to say.
 
 use std::io;
 use std::sync::mpsc::SyncSender;
@@ -7,16 +8,16 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
-use super::event::Event;
-
 /// Starts the thread that waits for signals. Closing the handle ends it.
-pub(crate) fn listen(inbox: SyncSender<Event>) -> io::Result<Handle> {
+pub(crate) fn listen<E: Send + 'static>(
+    inbox: SyncSender<E>,
+    event: impl Fn(i32) -> E + Send + 'static,
+) -> io::Result<Handle> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let handle = signals.handle();
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            let event = if signal == SIGHUP { Event::Reload } else { Event::Stop };
-            if inbox.send(event).is_err() {
+            if inbox.send(event(signal)).is_err() {
                 return;
             }
         }

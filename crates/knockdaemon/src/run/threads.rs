@@ -97,6 +97,11 @@ impl Wanted {
     }
 }
 
+/// What the settings ask for, opened, each from its end on; for who looks on beside the daemon.
+pub(crate) fn sources(settings: &DaemonSettings) -> Vec<Box<dyn Source>> {
+    Wanted::by(settings).iter().map(Wanted::open).collect()
+}
+
 struct Reader {
     id: usize,
     wanted: Wanted,

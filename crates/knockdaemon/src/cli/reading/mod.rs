@@ -14,9 +14,9 @@ use super::input::{self, Input};
 
 pub(crate) use time::ReplayTime;
 
-/// Where in which log the reading is.
+/// How far in which log the reading is.
 #[derive(Debug)]
-pub(crate) struct Cursor {
+pub(crate) struct Progress {
     /// The log's name.
     log: String,
     /// The log is named in the output when there is more than one.
@@ -46,7 +46,7 @@ impl Unit {
     }
 }
 
-impl Cursor {
+impl Progress {
     /// Before the first of so many logs.
     pub(crate) fn new(settings: &DaemonSettings, logs: usize) -> Self {
         let filters = settings.ethfilters.filters();

@@ -1,0 +1,179 @@
+//! The live story: what the daemon reads is read beside it, until a signal comes. The queue begins
+//! empty, whatever the daemon's holds.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use knock_config::{DaemonSettings, RunMode};
+use knock_sources::{Intake, Notice, RawPacket, Source, SourceError, Stop};
+
+use crate::cli::args::ExplainArgs;
+use crate::cli::output;
+use crate::exit::Exit;
+use crate::run::{Clock, captured, lines_of, listen, sources};
+
+use super::story::Story;
+use super::teller::{Place, Teller};
+
+/// Room for what was read and not yet told, in blocks.
+const INBOX: usize = 64;
+
+/// A knock that lacks a hit is told when nothing has come for so long.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// What a source brings.
+enum Event {
+    /// Whole lines of the source of this number.
+    Lines(usize, Vec<u8>),
+    Packet(usize, Box<OwnPacket>),
+    Notice(Notice),
+    Ended(String, Result<(), SourceError>),
+    /// A signal came.
+    Stop,
+}
+
+struct OwnPacket {
+    link: i32,
+    bytes: Vec<u8>,
+    time: SystemTime,
+}
+
+/// Follows until a signal comes or nothing is left to read.
+pub(super) fn told(mut settings: DaemonSettings, args: &ExplainArgs) -> Result<Story, Exit> {
+    if !args.logs.is_empty() {
+        let is_stdin = |log: &std::path::PathBuf| log.as_os_str() == "-";
+        let stdin = args.logs.iter().all(is_stdin);
+        settings.runmode = if stdin { RunMode::Stdin } else { RunMode::File };
+        settings.logfiles.clone_from(&args.logs);
+    }
+    let sources = sources(&settings);
+    let story = Story::new(settings, args.client, Teller::new(args.json));
+    start(story, sources).map_err(|error| {
+        output::error(&format!("the system refused a thread or a signal: {error}"));
+        Exit::Input
+    })?
+}
+
+fn start(story: Story, sources: Vec<Box<dyn Source>>) -> io::Result<Result<Story, Exit>> {
+    let (to_inbox, inbox) = mpsc::sync_channel(INBOX);
+    let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
+    let signals = listen(to_inbox.clone(), |_| Event::Stop)?;
+    let stop = Stop::new()?;
+    for (number, mut source) in sources.into_iter().enumerate() {
+        let (stop, inbox) = (stop.clone(), to_inbox.clone());
+        thread::Builder::new().name(format!("source {number}")).spawn(move || {
+            let mut intake = ToStory { number, inbox };
+            let result = source.run(&mut intake, &stop);
+            // Nobody is left to tell when the story has ended.
+            let _gone = intake.inbox.send(Event::Ended(source.name(), result));
+        })?;
+    }
+    drop(to_inbox);
+    let mut live = Live { story, clock: Clock::new(), left: names.len(), names };
+    let ended = live.tell(&inbox);
+    signals.close();
+    // A source that waits for room in the inbox ends when that closes, the others by this.
+    stop.set();
+    Ok(ended.map(|()| live.story))
+}
+
+struct Live {
+    story: Story,
+    clock: Clock,
+    names: Vec<String>,
+    /// Sources that have not ended.
+    left: usize,
+}
+
+impl Live {
+    fn tell(&mut self, inbox: &Receiver<Event>) -> Result<(), Exit> {
+        loop {
+            let event = if self.story.waits() {
+                inbox.recv_timeout(IDLE)
+            } else {
+                inbox.recv().map_err(RecvTimeoutError::from)
+            };
+            match event {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(event) => self.take(event)?,
+                Err(RecvTimeoutError::Timeout) => self.story.pause(),
+            }
+            if self.left == 0 || self.story.show().is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Exit> {
+        let now = self.clock.now();
+        match event {
+            Event::Lines(source, block) => {
+                let place = self.place(source);
+                for line in lines_of(&block) {
+                    self.story.line(&|| place.clone(), line, &mut |_| now);
+                }
+            }
+            Event::Packet(source, packet) => {
+                let place = self.place(source);
+                let OwnPacket { link, bytes, time } = *packet;
+                let raw = RawPacket { link, bytes: &bytes, time };
+                self.story.packet(&|| place.clone(), &captured(&raw), &mut |_| now);
+            }
+            Event::Notice(notice) if notice.is_warning() => tracing::warn!("{notice}"),
+            Event::Notice(notice) => tracing::info!("{notice}"),
+            Event::Ended(name, result) => {
+                self.left -= 1;
+                if let Err(error) = result {
+                    output::error(&format!("{name}: {error}"));
+                    if self.left == 0 {
+                        let denied = error.is_permission();
+                        return Err(if denied { Exit::Permission } else { Exit::Input });
+                    }
+                }
+            }
+            Event::Stop => {}
+        }
+        Ok(())
+    }
+
+    /// Which source it was, where there is more than one.
+    fn place(&self, source: usize) -> Place {
+        match self.names.get(source) {
+            Some(name) if self.names.len() > 1 => Place::named("source", name),
+            _ => Place::default(),
+        }
+    }
+}
+
+struct ToStory {
+    number: usize,
+    inbox: SyncSender<Event>,
+}
+
+impl ToStory {
+    fn send(&self, event: Event) -> ControlFlow<()> {
+        match self.inbox.send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+impl Intake for ToStory {
+    fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
+        self.send(Event::Lines(self.number, block.to_vec()))
+    }
+
+    fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
+        let RawPacket { link, bytes, time } = *packet;
+        let packet = OwnPacket { link, bytes: bytes.to_vec(), time };
+        self.send(Event::Packet(self.number, Box::new(packet)))
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let _gone = self.send(Event::Notice(notice));
+    }
+}
