@@ -22,7 +22,7 @@ pub(crate) struct SharedTests(Arc<Mutex<Tests>>);
 
 /// The logformats and the ethfilters in use, and the rules of the firewall that are meant.
 #[derive(Clone)]
-struct Tests {
+pub(crate) struct Tests {
     formats: Arc<Formats>,
     ethfilters: Arc<EthFilters>,
     rulefilters: Arc<EthFilters>,
@@ -30,7 +30,8 @@ struct Tests {
 }
 
 impl Tests {
-    fn of(settings: &DaemonSettings) -> Self {
+    /// Those of the settings.
+    pub(crate) fn of(settings: &DaemonSettings) -> Self {
         Self {
             formats: Arc::clone(&settings.formats),
             ethfilters: Arc::clone(&settings.ethfilters),
@@ -42,7 +43,7 @@ impl Tests {
 
 impl Tests {
     /// The hit that a packet is, by the rule that chose it and the filters in use.
-    fn hit(&self, packet: &RawPacket<'_>) -> Result<Hit, NoPacketHit> {
+    pub(crate) fn hit(&self, packet: &RawPacket<'_>) -> Result<Hit, NoPacketHit> {
         let Some(rule) = packet.rule else { return self.ethfilters.hit(&captured(packet)) };
         if self.nflog.as_ref().is_some_and(|nflog| !nflog.is_meant(rule.prefix)) {
             return Err(NoPacketHit::OtherRule);

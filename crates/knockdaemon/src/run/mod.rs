@@ -28,7 +28,7 @@ use knock_wire::Hit;
 use signal_hook::consts::SIGHUP;
 
 pub(crate) use clock::{Clock, local_time};
-pub(crate) use extract::{captured, lines_of};
+pub(crate) use extract::{Tests, captured, lines_of};
 pub(crate) use signals::listen;
 pub(crate) use threads::sources;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{Intake, Notice, RawPacket, Source, SourceError, Stop};
@@ -13,8 +13,9 @@ use knock_sources::{Intake, Notice, RawPacket, Source, SourceError, Stop};
 use crate::cli::args::ExplainArgs;
 use crate::cli::output;
 use crate::exit::Exit;
-use crate::run::{Clock, captured, lines_of, listen, sources};
+use crate::run::{Clock, Tests, lines_of, listen, sources};
 
+use super::packets::Sent;
 use super::story::Story;
 use super::teller::{Place, Teller};
 
@@ -28,17 +29,11 @@ const IDLE: Duration = Duration::from_secs(3);
 enum Event {
     /// Whole lines of the source of this number.
     Lines(usize, Vec<u8>),
-    Packet(usize, Box<OwnPacket>),
+    Packet(usize, Sent),
     Notice(Notice),
     Ended(String, Result<(), SourceError>),
     /// A signal came.
     Stop,
-}
-
-struct OwnPacket {
-    link: i32,
-    bytes: Vec<u8>,
-    time: SystemTime,
 }
 
 /// Follows until a signal comes or nothing is left to read.
@@ -46,26 +41,30 @@ pub(super) fn told(mut settings: DaemonSettings, args: &ExplainArgs) -> Result<S
     if !args.logs.is_empty() {
         let is_stdin = |log: &std::path::PathBuf| log.as_os_str() == "-";
         let stdin = args.logs.iter().all(is_stdin);
-        settings.runmode = if stdin { RunMode::Stdin } else { RunMode::File };
+        settings.runmodes = vec![if stdin { RunMode::Stdin } else { RunMode::File }];
         settings.logfiles.clone_from(&args.logs);
     }
-    let sources = sources(&settings);
+    let (sources, tests) = (sources(&settings), Tests::of(&settings));
     let story = Story::new(settings, args.client, Teller::new(args.json));
-    start(story, sources).map_err(|error| {
+    start(story, sources, &tests).map_err(|error| {
         output::error(&format!("the system refused a thread or a signal: {error}"));
         Exit::Input
     })?
 }
 
-fn start(story: Story, sources: Vec<Box<dyn Source>>) -> io::Result<Result<Story, Exit>> {
+fn start(
+    story: Story,
+    sources: Vec<Box<dyn Source>>,
+    tests: &Tests,
+) -> io::Result<Result<Story, Exit>> {
     let (to_inbox, inbox) = mpsc::sync_channel(INBOX);
     let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
     let signals = listen(to_inbox.clone(), |_| Event::Stop)?;
     let stop = Stop::new()?;
     for (number, mut source) in sources.into_iter().enumerate() {
-        let (stop, inbox) = (stop.clone(), to_inbox.clone());
+        let stop = stop.clone();
+        let mut intake = ToStory { number, tests: tests.clone(), inbox: to_inbox.clone() };
         thread::Builder::new().name(format!("source {number}")).spawn(move || {
-            let mut intake = ToStory { number, inbox };
             let result = source.run(&mut intake, &stop);
             // Nobody is left to tell when the story has ended.
             let _gone = intake.inbox.send(Event::Ended(source.name(), result));
@@ -118,9 +117,7 @@ impl Live {
             }
             Event::Packet(source, packet) => {
                 let place = self.place(source);
-                let OwnPacket { link, bytes, time } = *packet;
-                let raw = RawPacket { link, bytes: &bytes, time };
-                self.story.packet(&|| place.clone(), &captured(&raw), &mut |_| now);
+                self.story.packet(&|| place.clone(), &packet, &mut |_| now);
             }
             Event::Notice(notice) if notice.is_warning() => tracing::warn!("{notice}"),
             Event::Notice(notice) => tracing::info!("{notice}"),
@@ -150,6 +147,7 @@ impl Live {
 
 struct ToStory {
     number: usize,
+    tests: Tests,
     inbox: SyncSender<Event>,
 }
 
@@ -168,9 +166,8 @@ impl Intake for ToStory {
     }
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
-        let RawPacket { link, bytes, time } = *packet;
-        let packet = OwnPacket { link, bytes: bytes.to_vec(), time };
-        self.send(Event::Packet(self.number, Box::new(packet)))
+        // Copying headers costs more than judging them.
+        self.send(Event::Packet(self.number, Sent::of(packet, &self.tests)))
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -7,6 +7,7 @@ mod around;
 mod follow;
 mod named;
 mod near;
+mod packets;
 mod story;
 mod tally;
 mod teller;
@@ -20,13 +21,14 @@ use knock_config::DaemonSettings;
 use knock_sources::{Intake, Notice, RawPacket, Stop};
 
 use crate::exit::Exit;
-use crate::run::{Clock, captured, lines_of};
+use crate::run::{Clock, Tests, lines_of};
 
 use super::args::{Common, ExplainArgs};
 use super::input;
 use super::load;
 use super::machine::Purpose;
 use super::reading::{Progress, ReplayTime};
+use packets::Sent;
 use story::Story;
 use teller::{Place, Teller};
 
@@ -51,8 +53,9 @@ pub(crate) fn explain(common: &Common, args: &ExplainArgs) -> Exit {
 fn read(settings: DaemonSettings, args: &ExplainArgs) -> Result<Story, Exit> {
     let today = Clock::new().now().wall;
     let progress = Progress::new(&settings, args.logs.len());
+    let tests = Tests::of(&settings);
     let story = Story::new(settings, args.client, Teller::new(args.json));
-    let mut reader = Reader { story, progress, time: ReplayTime::new(today) };
+    let mut reader = Reader { story, progress, time: ReplayTime::new(today), tests };
     for log in &args.logs {
         reader.read(log).map_err(|error| input::unreadable(log, &error))?;
     }
@@ -64,6 +67,7 @@ struct Reader {
     story: Story,
     progress: Progress,
     time: ReplayTime,
+    tests: Tests,
 }
 
 impl Reader {
@@ -91,7 +95,8 @@ impl Intake for Reader {
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
         self.progress.at += 1;
         let (progress, time) = (&self.progress, &mut self.time);
-        self.story.packet(&|| place(progress), &captured(packet), &mut |hit| time.at(hit.time));
+        let sent = Sent::of(packet, &self.tests);
+        self.story.packet(&|| place(progress), &sent, &mut |hit| time.at(hit.time));
         self.story.go_on()
     }
 

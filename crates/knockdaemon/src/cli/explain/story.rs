@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Engine, Ledger, Now, Verdict};
-use knock_formats::packet::{Captured, EthFilters, NoPacketHit, Packet, Property, PropertyValue};
 use knock_formats::{Extractor, Formats, NoHit};
 use knock_wire::{Hit, Refusal};
 
 use super::around::{Around, is_near};
 use super::named::Named;
 use super::near::{self, Budget, Near, Repair, Seen, Spelled};
+use super::packets::{self, Sent};
 use super::tally::Tally;
 use super::teller::{Became, Place, Teller};
 use super::words::{self, Forgotten, Scene};
@@ -40,7 +40,6 @@ pub(super) struct Story {
     engine: Engine,
     formats: Arc<Formats>,
     extractor: Extractor,
-    ethfilters: Arc<EthFilters>,
     /// The client's last hits inside the span, oldest first.
     recent: VecDeque<Seen>,
     /// The same with those of addresses nearby.
@@ -72,7 +71,6 @@ impl Story {
             engine: Engine::new(settings.plan, Ledger::new()),
             extractor: Extractor::new(Arc::clone(&formats)),
             formats,
-            ethfilters: settings.ethfilters,
             recent: VecDeque::new(),
             mixed: VecDeque::new(),
             last_at: None,
@@ -119,21 +117,21 @@ impl Story {
     pub(super) fn packet(
         &mut self,
         place: &dyn Fn() -> Place,
-        captured: &Captured<'_>,
+        sent: &Sent,
         now: &mut dyn FnMut(&Hit) -> Now,
     ) {
         self.tally.read += 1;
         let said = Said { place, line: None };
-        match self.ethfilters.hit(captured) {
+        match &sent.hit {
             Ok(hit) => {
-                let now = now(&hit);
-                self.hit(&said, &hit, &now);
+                let now = now(hit);
+                self.hit(&said, hit, &now);
             }
             Err(why) => {
-                let code = packet_code(&why);
+                let code = packets::code(why);
                 self.tally.no_hit(code);
-                if source_of(captured) == Some(self.client) {
-                    self.no_hit(&said, code, &why.to_string(), words::no_packet_remedy(&why));
+                if sent.from == Some(self.client) {
+                    self.no_hit(&said, code, &why.to_string(), words::no_packet_remedy(why));
                 }
             }
         }
@@ -396,23 +394,5 @@ fn seen(engine: &Engine, hit: &Hit, from: IpAddr, now: &Now, repeated: bool) -> 
         source_port: hit.source_port,
         at: now.uptime,
         repeated,
-    }
-}
-
-fn source_of(captured: &Captured<'_>) -> Option<IpAddr> {
-    let property = Property::parse("src_ip")?;
-    match Packet::parse(captured).ok()?.value(property)? {
-        PropertyValue::Address(address) => Some(address.to_canonical()),
-        PropertyValue::Number(_) => None,
-    }
-}
-
-fn packet_code(why: &NoPacketHit) -> &'static str {
-    match why {
-        NoPacketHit::NotChosen => "not_chosen",
-        NoPacketHit::NotASyn => "not_a_syn",
-        NoPacketHit::NoPorts(_) => "no_ports",
-        NoPacketHit::Fragment => "fragment",
-        _ => "not_read",
     }
 }
