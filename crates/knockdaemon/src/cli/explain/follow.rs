@@ -3,6 +3,8 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -39,10 +41,20 @@ enum Event {
 /// Follows until a signal comes or nothing is left to read.
 pub(super) fn told(mut settings: DaemonSettings, args: &ExplainArgs) -> Result<Story, Exit> {
     if !args.logs.is_empty() {
-        let is_stdin = |log: &std::path::PathBuf| log.as_os_str() == "-";
+        let is_stdin = |log: &PathBuf| log.as_os_str() == "-";
         let stdin = args.logs.iter().all(is_stdin);
         settings.runmodes = vec![if stdin { RunMode::Stdin } else { RunMode::File }];
         settings.logfiles.clone_from(&args.logs);
+    }
+    if let Some(pipe) = settings.logfiles.iter().find(|log| is_pipe(log))
+        && settings.runmodes.contains(&RunMode::File)
+    {
+        output::error(&format!(
+            "{} is a named pipe, and what is read here would be lost to the daemon; `explain` can follow \
+             a file, or read a copy of the lines from standard input",
+            pipe.display()
+        ));
+        return Err(Exit::Input);
     }
     let (sources, tests) = (sources(&settings), Tests::of(&settings));
     let story = Story::new(settings, args.client, Teller::new(args.json));
