@@ -64,6 +64,10 @@ pub(super) fn told(mut settings: DaemonSettings, args: &ExplainArgs) -> Result<S
     })?
 }
 
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+}
+
 fn start(
     story: Story,
     sources: Vec<Box<dyn Source>>,
