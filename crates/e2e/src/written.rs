@@ -79,6 +79,25 @@ impl WrittenLog {
     /// # Errors
     /// When the client does not tell the ports.
     pub fn knock(&mut self, time: u8) -> Result<()> {
+        let lines = self.lines(time, "Nov 21 03:22:42")?;
+        self.write(&lines)
+    }
+
+    /// Appends lines to the log.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub fn write(&self, lines: &[String]) -> Result<()> {
+        let mut log = OpenOptions::new().append(true).create(true).open(self.path("messages"))?;
+        lines.iter().try_for_each(|line| writeln!(log, "{line}"))?;
+        Ok(())
+    }
+
+    /// The lines of a knock as the kernel writes them, stamped so.
+    ///
+    /// # Errors
+    /// When the client does not tell the ports.
+    pub fn lines(&mut self, time: u8, stamp: &str) -> Result<Vec<String>> {
         let output = Command::new(programs::folder()?.join("knockclient"))
             .args(["-test", "-quiet", "-remote", "192.0.2.1", "-key", "open sesame"])
             .args(["-client", CLIENT, "-port", "22", "-time", &time.to_string()])
@@ -87,17 +106,16 @@ impl WrittenLog {
         if !output.status.success() {
             return Err(LabError(String::from_utf8_lossy(&output.stderr).into_owned()));
         }
-        let mut log = OpenOptions::new().append(true).open(self.path("messages"))?;
-        for port in String::from_utf8_lossy(&output.stdout).trim().split(',') {
+        let ports = String::from_utf8_lossy(&output.stdout);
+        let lines = ports.trim().split(',').map(|port| {
             self.source_port += 1;
-            writeln!(
-                log,
-                "Nov 21 03:22:42 vm kernel: portknock IN=eth0 OUT= MAC= SRC={CLIENT} \
-                 DST=192.0.2.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=58454 DF PROTO=TCP SPT={} \
-                 DPT={port} WINDOW=64240 RES=0x00 SYN URGP=0 ",
+            format!(
+                "{stamp} vm kernel: portknock IN=eth0 OUT= MAC= SRC={CLIENT} DST=192.0.2.1 LEN=60 \
+                 TOS=0x00 PREC=0x00 TTL=64 ID=58454 DF PROTO=TCP SPT={} DPT={port} WINDOW=64240 \
+                 RES=0x00 SYN URGP=0 ",
                 self.source_port
-            )?;
-        }
-        Ok(())
+            )
+        });
+        Ok(lines.collect())
     }
 }

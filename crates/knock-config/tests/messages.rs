@@ -426,6 +426,17 @@ fn plain_values() {
         "fileinterval = 0",
         "1:16 «0» warning: too short to rest between two looks; 10ms is used",
     );
+    check(
+        "runmode = kmsg\nresume = yes",
+        "2:10 «yes» warning: has no effect: only a log file is still there after a restart | \
+         leave it out, or use runmode = file",
+    );
+    check("maxlag = 30", "1:10 «30» warning: has no effect without resume = yes");
+    check(
+        "resume = yes\nmaxlag = 1",
+        "2:10 «1» warning: too short: logs tell whole seconds, and lines take a moment; 5s is used",
+    );
+    check("resume = yes\nmaxlag = 2m", "");
     check("maxclients = 0", "1:14 «0» error: expected a whole number, 1 or more, not '0'");
     check(
         "portspan",

@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod exit;
+mod linetime;
 mod logging;
 mod run;
 mod shown;

@@ -2,6 +2,7 @@
 //! upon. What the changes mean is the ledger's business; here they are rows.
 
 mod agenda;
+mod cursor;
 mod error;
 mod folder;
 mod memory;
@@ -108,6 +109,7 @@ fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     schema::ensure(&mut connection)?;
     let mut ledger = Ledger::new();
     agenda::load(&connection, &mut ledger)?;
+    cursor::load(&connection, &mut ledger)?;
     let generation = memory::load(&connection, &mut ledger)?;
     Ok((connection, ledger, generation))
 }
@@ -126,6 +128,7 @@ fn write(
             }
             Change::Finished(id) => agenda::strike_out(&transaction, *id)?,
             Change::Remembered(change) => memory::remember(&transaction, change)?,
+            Change::ReadTo { source, place } => cursor::keep(&transaction, source, place)?,
         }
     }
     if let Some(generation) = generation {

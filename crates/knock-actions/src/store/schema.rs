@@ -1,5 +1,5 @@
 //! The tables: made where there are none, compared where there are some.
-//! What stands in their rows is `agenda`'s and `memory`'s business.
+//! What stands in their rows is the business of `agenda`, `memory` and `cursor`.
 
 use rusqlite::Connection;
 
@@ -7,7 +7,7 @@ use super::error::Fault;
 
 /// Version of the tables below, kept in SQLite's `user_version`. Whoever changes a table adds one,
 /// and a step from each older version.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// Says to `file` and to us whose database it is: "knok".
 const APPLICATION: i64 = 0x6b6e_6f6b;
 /// Pages in the write-ahead log (4 KiB each) before they move into the database.
@@ -15,7 +15,7 @@ const CHECKPOINT_PAGES: u32 = 256;
 
 /// Name and statement of each table. Times are nanoseconds since 1970, spans nanoseconds:
 /// `SELECT datetime(due_ns / 1000000000, 'unixepoch', 'localtime'), client, command FROM agenda`.
-const TABLES: [(&str, &str); 3] = [
+const TABLES: [(&str, &str); 4] = [
     (
         "agenda",
         "CREATE TABLE agenda (id INTEGER PRIMARY KEY, client TEXT NOT NULL, action TEXT NOT NULL, \
@@ -32,6 +32,11 @@ const TABLES: [(&str, &str); 3] = [
     (
         "memory",
         "CREATE TABLE memory (path TEXT PRIMARY KEY, number REAL, text TEXT, \
+         seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "cursor",
+        "CREATE TABLE cursor (source TEXT PRIMARY KEY, place TEXT NOT NULL, \
          seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
 ];
@@ -79,23 +84,33 @@ pub(super) fn ensure(connection: &mut Connection) -> Result<(), Fault> {
     if version < 1 || application != APPLICATION {
         return Err(Fault::Damage("it holds something else".to_owned()));
     }
-    if version == 1 {
-        from_1(connection)?;
+    if version < VERSION {
+        take_over(connection, version)?;
     }
     sound(connection)
 }
 
-fn from_1(connection: &mut Connection) -> Result<(), Fault> {
-    let [rename, copy, drop] = FROM_1;
+/// All steps from an older version in one transaction.
+fn take_over(connection: &mut Connection, version: i64) -> Result<(), Fault> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(rename)?;
-    for (_, statement) in TABLES.iter().filter(|(name, _)| *name == "agenda") {
-        transaction.execute_batch(statement)?;
+    if version < 2 {
+        let [rename, copy, drop] = FROM_1;
+        transaction.execute_batch(rename)?;
+        make(&transaction, "agenda")?;
+        transaction.execute_batch(copy)?;
+        transaction.execute_batch(drop)?;
     }
-    transaction.execute_batch(copy)?;
-    transaction.execute_batch(drop)?;
+    // Version 2 kept no places in logs.
+    make(&transaction, "cursor")?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
+}
+
+fn make(connection: &Connection, table: &str) -> Result<(), Fault> {
+    for (_, statement) in TABLES.iter().filter(|(name, _)| *name == table) {
+        connection.execute_batch(statement)?;
+    }
+    Ok(())
 }
 
 fn create(connection: &mut Connection) -> Result<(), Fault> {

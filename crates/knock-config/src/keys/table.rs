@@ -121,6 +121,24 @@ const SETTINGS: &[Key] = &[
     ),
     key(
         Within::Top,
+        "resume",
+        Kind::YesNo,
+        "no",
+        UsedBy::Daemon,
+        "Whether the daemon, when it starts again, goes on in the log where it stopped, also in a file \
+         that was rotated away meanwhile, so that a knock sent across a restart counts. Else it begins \
+         at the log's end. With runmode = file only.",
+    ),
+    key(
+        Within::Top,
+        "maxlag",
+        Kind::Duration,
+        "60",
+        UsedBy::Daemon,
+        "With resume, a line that is older than this by its own time is not used for a knock.",
+    ),
+    key(
+        Within::Top,
         "uselogformat",
         Kind::Names,
         "iptables",

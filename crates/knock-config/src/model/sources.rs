@@ -1,5 +1,5 @@
-//! Where hits come from: `runmode` with `logfile` and `fileinterval`, with `interface` and
-//! `snapshotsize`, or with `nfloggroup` and `nflogprefix`. Opens nothing.
+//! Where hits come from: `runmode` with `logfile`, `fileinterval`, `resume` and `maxlag`, with
+//! `interface` and `snapshotsize`, or with `nfloggroup` and `nflogprefix`. Opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use knock_wire::Interface;
 
 use crate::keys;
+use crate::model::Setting;
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::values;
 use crate::place::Place;
@@ -15,6 +16,9 @@ use crate::suggest::nearest;
 
 /// Shorter than this between two looks would be a busy loop.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Syslog stamps whole seconds, and lines take a moment to arrive.
+const SHORTEST_LAG: Duration = Duration::from_secs(5);
 
 /// Where hits come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +101,7 @@ pub(super) struct Lines {
     pub(super) runmodes: Vec<RunMode>,
     pub(super) logfiles: Vec<PathBuf>,
     pub(super) fileinterval: Duration,
+    pub(super) resume: Option<Duration>,
     pub(super) capture: Option<CaptureSettings>,
     pub(super) nflog: Option<NflogSettings>,
 }
@@ -113,7 +118,9 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> Lines {
     let capture = runmodes.contains(&RunMode::Network).then(|| capture(reader, top)).flatten();
     // Looked at in any mode, so that mistakes are found before the mode is switched to.
     let nflog = Some(nflog(reader, top)).filter(|_| runmodes.contains(&RunMode::Nflog));
-    Lines { runmodes, logfiles, fileinterval: interval(reader, top), capture, nflog }
+    let resume = resume(reader, top, &runmodes);
+    let fileinterval = interval(reader, top);
+    Lines { runmodes, logfiles, fileinterval, resume, capture, nflog }
 }
 
 /// Every mode once, in the order of the file; none where a mistake was found.
@@ -216,4 +223,30 @@ fn interval(reader: &mut Reader<'_>, top: &Section<'_>) -> Duration {
         return SHORTEST_INTERVAL;
     }
     given.value
+}
+
+/// How old a line may be that is used for a knock, if reading goes on after a restart.
+fn resume(reader: &mut Reader<'_>, top: &Section<'_>, runmodes: &[RunMode]) -> Option<Duration> {
+    let resume = reader.yes_no(top, "resume");
+    let wanted = resume.as_ref().is_some_and(|given| given.value);
+    if wanted
+        && !runmodes.is_empty()
+        && !runmodes.contains(&RunMode::File)
+        && let Some(at) = resume.as_ref().and_then(Setting::at)
+    {
+        let message = "has no effect: only a log file is still there after a restart";
+        reader.add(Problem::warning(at, message).with_help("leave it out, or use runmode = file"));
+    }
+    let maxlag = reader.duration(top, "maxlag");
+    let at = maxlag.as_ref().and_then(Setting::at);
+    let maxlag = maxlag.map_or(Duration::from_secs(60), |given| given.value);
+    if let Some(at) = at {
+        if !wanted {
+            reader.add(Problem::warning(at, "has no effect without resume = yes"));
+        } else if maxlag < SHORTEST_LAG {
+            let message = "too short: logs tell whole seconds, and lines take a moment; 5s is used";
+            reader.add(Problem::warning(at, message));
+        }
+    }
+    (wanted && runmodes.contains(&RunMode::File)).then_some(maxlag.max(SHORTEST_LAG))
 }

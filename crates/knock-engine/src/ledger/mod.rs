@@ -1,8 +1,10 @@
-//! What must survive a restart, as plain data: the agenda of orders and the state variable.
+//! What must survive a restart, as plain data: the agenda of orders, the state variable, and how far
+//! each source was read.
 //! Knows nothing of disks: the store writes every [`Change`] and builds a ledger from what it wrote.
 
 mod agenda;
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use knock_rules::{Memory, MemoryChange};
@@ -33,6 +35,13 @@ pub enum Change {
     Finished(OrderId),
     /// The state variable was written.
     Remembered(MemoryChange),
+    /// A source was read up to this place.
+    ReadTo {
+        /// The source's name.
+        source: String,
+        /// The place, as the source spells it.
+        place: String,
+    },
 }
 
 /// The durable part of the engine's knowledge.
@@ -41,6 +50,7 @@ pub struct Ledger {
     pub(crate) agenda: Agenda,
     memory: Memory,
     greatest: OrderId,
+    places: BTreeMap<String, String>,
 }
 
 impl Ledger {
@@ -68,6 +78,9 @@ impl Ledger {
             Change::Remembered(change) => {
                 self.memory.apply(change);
             }
+            Change::ReadTo { source, place } => {
+                self.places.insert(source.clone(), place.clone());
+            }
         }
     }
 
@@ -85,6 +98,12 @@ impl Ledger {
     /// All orders that are not struck out, whether or not one is being carried out, by id.
     pub fn orders(&self) -> impl Iterator<Item = &Order> + '_ {
         self.agenda.orders()
+    }
+
+    /// How far a source was read, if that was kept.
+    #[must_use]
+    pub fn place(&self, source: &str) -> Option<&str> {
+        self.places.get(source).map(String::as_str)
     }
 
     /// The state variable.

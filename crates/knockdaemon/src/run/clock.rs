@@ -8,6 +8,9 @@ use chrono::{DateTime, Datelike, Local, Timelike};
 use knock_engine::Now;
 use knock_rules::LocalTime;
 
+/// Where uptime begins: what happened before the start has one too.
+const AHEAD: Duration = Duration::from_secs(86_400);
+
 /// The machine's clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -15,7 +18,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock whose uptime starts at zero.
+    /// A clock whose uptime goes on evenly from a day on.
     #[must_use]
     pub(crate) fn new() -> Self {
         Self { start: Instant::now() }
@@ -31,7 +34,7 @@ impl Clock {
     #[must_use]
     pub(crate) fn now(&self) -> Now {
         let wall = SystemTime::now();
-        Now { wall, uptime: self.start.elapsed(), local: local_time(wall) }
+        Now { wall, uptime: AHEAD + self.start.elapsed(), local: local_time(wall) }
     }
 }
 

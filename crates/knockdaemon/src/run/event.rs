@@ -6,11 +6,15 @@ use knock_engine::{OrderId, Outcome};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
 
+use super::trail::Reached;
+
 /// One thing that happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A source read lines that yielded hits, in their order.
-    Hits(Vec<Hit>),
+    /// A source, by its number, read lines or packets that yielded hits, in their order.
+    Hits(usize, Vec<Arrived>),
+    /// Lines of a source that were too old to be used came just now; how many hits, and the oldest.
+    TooOld(String, u64, Duration),
     /// A source has something to say about itself.
     Notice(String, Notice),
     /// A source came to the end of its input.
@@ -23,4 +27,23 @@ pub(crate) enum Event {
     Stop,
     /// Read the configuration again.
     Reload,
+}
+
+/// A hit, and what its source knows of its line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) hit: Hit,
+    /// How long before it was read it happened. Of what comes as it happens, zero.
+    pub(crate) ago: Duration,
+    /// An earlier run dealt with it: it fills a queue again, and what it completes has been done.
+    pub(crate) is_known: bool,
+    /// Where its line ends, if the source can go on there after a restart.
+    pub(crate) reached: Option<Reached>,
+}
+
+impl Arrived {
+    /// Of a source that begins with what comes.
+    pub(crate) fn now(hit: Hit) -> Self {
+        Self { hit, ago: Duration::ZERO, is_known: false, reached: None }
+    }
 }

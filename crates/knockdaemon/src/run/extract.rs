@@ -4,17 +4,20 @@
 use std::ops::ControlFlow;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use knock_config::{DaemonSettings, NflogSettings};
 use knock_formats::packet::{Captured, EthFilters, LinkType, NoPacketHit};
 use knock_formats::{Extractor, Formats};
-use knock_sources::{Intake, Notice, RawPacket};
+use knock_sources::{Age, Intake, Notice, Origin, Place, RawPacket};
 use knock_wire::{Hit, Interface};
 
 use super::clock::Clock;
-use super::event::Event;
+use super::event::{Arrived, Event};
+use super::lag::{Lag, lag};
 use super::source_state::SourceState;
 use super::tell;
+use super::trail::{Lines, Trail};
 
 /// What lines and packets are held against; a reload puts others in without stopping the sources.
 #[derive(Clone)]
@@ -27,6 +30,8 @@ pub(crate) struct Tests {
     ethfilters: Arc<EthFilters>,
     rulefilters: Arc<EthFilters>,
     nflog: Option<NflogSettings>,
+    /// With `resume`.
+    maxlag: Option<Duration>,
 }
 
 impl Tests {
@@ -37,6 +42,7 @@ impl Tests {
             ethfilters: Arc::clone(&settings.ethfilters),
             rulefilters: Arc::clone(&settings.rulefilters),
             nflog: settings.nflog.clone(),
+            maxlag: settings.resume,
         }
     }
 }
@@ -71,12 +77,14 @@ impl SharedTests {
 
 /// The intake of one source: extracts hits and sends them to the loop, a block at a time.
 pub(crate) struct ToLoop {
+    id: usize,
     source: String,
+    trail: Trail,
     shared: SharedTests,
     in_use: Tests,
     extractor: Extractor,
     /// Those of the packets since the last were sent.
-    gathered: Vec<Hit>,
+    gathered: Vec<Arrived>,
     /// Whether a packet has come since then.
     gathering: bool,
     /// That the packets of this source cannot be read is said once.
@@ -89,16 +97,20 @@ pub(crate) struct ToLoop {
 }
 
 impl ToLoop {
-    /// For a source, which keeps count in `state`.
+    /// For the source of this number, which keeps count in `state` and leaves a trail.
     pub(crate) fn new(
+        id: usize,
         shared: SharedTests,
         inbox: SyncSender<Event>,
         state: &Arc<SourceState>,
+        trail: &Trail,
         clock: Clock,
     ) -> Self {
         let in_use = shared.current();
         Self {
+            id,
             source: state.name().to_owned(),
+            trail: trail.clone(),
             extractor: Extractor::new(Arc::clone(&in_use.formats)),
             in_use,
             shared,
@@ -128,32 +140,97 @@ impl ToLoop {
         }
     }
 
-    fn send_hits(&self, hits: Vec<Hit>) -> ControlFlow<()> {
-        if hits.is_empty() { ControlFlow::Continue(()) } else { self.send(Event::Hits(hits)) }
+    fn send_hits(&self, hits: Vec<Arrived>) -> ControlFlow<()> {
+        if hits.is_empty() {
+            ControlFlow::Continue(())
+        } else {
+            self.send(Event::Hits(self.id, hits))
+        }
+    }
+
+    /// The hits of a block, each with the end of its line in the block.
+    fn hits(&mut self, block: &[u8], sink: &mut dyn FnMut(usize, Hit)) {
+        if tell::tells_lines() {
+            let mut end = 0;
+            for line in lines_of(block) {
+                end += line.len() + 1;
+                let result = self.extractor.examine(line);
+                tell::line(line, &result);
+                if let Ok((hit, times)) = result {
+                    (0..times).for_each(|_| sink(end, hit));
+                }
+            }
+        } else {
+            self.extractor.block(block, &mut |start, hit| {
+                tell::hit(&hit);
+                let rest = block.get(start..).unwrap_or_default();
+                let end = memchr::memchr(b'\n', rest).map_or(block.len(), |len| start + len + 1);
+                sink(end, hit);
+            });
+        }
+    }
+}
+
+/// What to do with the hits of a file's block when reading goes on after restarts.
+struct Resuming {
+    lines: Lines,
+    now: std::time::SystemTime,
+    maxlag: Option<Duration>,
+    /// Hits that came just now and are too old, and the age of the oldest.
+    late: Option<(u64, Duration)>,
+}
+
+impl Resuming {
+    /// The hit as it is to be used, if it is.
+    fn arrived(&mut self, end: usize, hit: Hit) -> Option<Arrived> {
+        let age = self.lines.origin.age(end);
+        let reached = Some(self.lines.reached(end));
+        let Some(maxlag) = self.maxlag else {
+            return Some(Arrived { reached, ..Arrived::now(hit) });
+        };
+        match lag(hit.time, age, self.now, maxlag) {
+            Lag::Used(ago) => Some(Arrived { hit, ago, is_known: age == Age::Known, reached }),
+            Lag::TooOld(ago) => {
+                tell::too_old(&hit, Some(ago));
+                if age == Age::Live {
+                    let (count, oldest) = self.late.unwrap_or_default();
+                    self.late = Some((count + 1, oldest.max(ago)));
+                }
+                None
+            }
+            Lag::Undated => {
+                tell::too_old(&hit, None);
+                None
+            }
+        }
     }
 }
 
 impl Intake for ToLoop {
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
         self.refresh();
-        let mut hits: Vec<Hit> = Vec::new();
-        if tell::tells_lines() {
-            for line in lines_of(block) {
-                let result = self.extractor.examine(line);
-                tell::line(line, &result);
-                hits.extend(
-                    result.into_iter().flat_map(|(hit, times)| (0..times).map(move |_| hit)),
-                );
-            }
-        } else {
-            self.extractor.block(block, &mut |_, hit| {
-                tell::hit(&hit);
-                hits.push(hit);
-            });
+        let mut hits = Vec::new();
+        self.hits(block, &mut |_, hit| hits.push(Arrived::now(hit)));
+        self.send_hits(hits)
+    }
+
+    fn lines_at(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()> {
+        self.refresh();
+        let (now, maxlag) = (self.clock.now(), self.in_use.maxlag);
+        let lines = self.trail.read(now.uptime, maxlag.unwrap_or_default(), block, at);
+        let mut resuming = Resuming { lines, now: now.wall, maxlag, late: None };
+        let mut hits = Vec::new();
+        self.hits(block, &mut |end, hit| hits.extend(resuming.arrived(end, hit)));
+        if let Some((count, oldest)) = resuming.late {
+            self.send(Event::TooOld(self.source.clone(), count, oldest))?;
         }
         let lines = memchr::memchr_iter(b'\n', block).count();
         self.state.count(self.clock.uptime(), lines as u64, hits.len());
         self.send_hits(hits)
+    }
+
+    fn begins_at(&mut self, place: Place) {
+        self.trail.begins_at(self.clock.now().uptime, place);
     }
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {
@@ -165,7 +242,7 @@ impl Intake for ToLoop {
         match self.in_use.hit(packet) {
             Ok(hit) => {
                 tell::hit(&hit);
-                self.gathered.push(hit);
+                self.gathered.push(Arrived::now(hit));
             }
             Err(why @ NoPacketHit::UnsupportedLink(_)) => {
                 if !std::mem::replace(&mut self.link_told, true) {

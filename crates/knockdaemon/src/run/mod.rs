@@ -8,6 +8,7 @@ mod clock;
 mod durable;
 mod event;
 mod extract;
+mod lag;
 mod respond;
 mod signals;
 mod source_state;
@@ -15,6 +16,7 @@ mod statefile;
 mod summary;
 pub(crate) mod tell;
 mod threads;
+mod trail;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,9 +24,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use knock_config::DaemonSettings;
-use knock_engine::{Engine, Ledger, Now, OrderId, Outcome, Verdict};
-use knock_sources::{Notice, SourceError};
-use knock_wire::Hit;
+use knock_engine::{Change, Engine, Ledger, Now, OrderId, Outcome, Verdict};
+use knock_sources::{Cursor, Notice, SourceError};
 use signal_hook::consts::SIGHUP;
 
 pub(crate) use clock::{Clock, local_time};
@@ -32,7 +33,7 @@ pub(crate) use extract::{Tests, captured, lines_of};
 pub(crate) use signals::listen;
 pub(crate) use threads::sources;
 
-use event::Event;
+use event::{Arrived, Event};
 use extract::SharedTests;
 use respond::{Respond, Response};
 use source_state::{SourceState, Trouble};
@@ -123,13 +124,15 @@ pub(crate) fn run(
     tell_agenda(&ledger, &clock.now());
     let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
     let signals = signals::listen(to_inbox, of_signal).map_err(RunError::System)?;
-    readers.set(&wanted).map_err(RunError::System)?;
+    let kept = |name: &str| settings.resume.and_then(|_| kept_place(&ledger, name));
+    readers.set(&wanted, &kept).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
 
     let mut daemon = Daemon {
         clock,
         engine: Engine::new(settings.plan, ledger),
         statedir: settings.statedir,
+        resume: settings.resume,
         respond,
         readers,
         tests,
@@ -148,6 +151,8 @@ struct Daemon {
     clock: Clock,
     engine: Engine,
     statedir: PathBuf,
+    /// With `resume`: how far back a restart begins.
+    resume: Option<Duration>,
     respond: Respond,
     readers: Readers,
     tests: SharedTests,
@@ -206,10 +211,10 @@ impl Daemon {
 
     fn take(&mut self, event: Event) -> Next {
         match event {
-            Event::Hits(hits) => {
+            Event::Hits(source, hits) => {
                 let now = self.clock.now();
-                for hit in &hits {
-                    self.hit(&now, hit);
+                for arrived in &hits {
+                    self.hit(&now, source, arrived);
                 }
                 self.summary.tell(now.uptime, || self.engine.counters());
             }
@@ -219,6 +224,10 @@ impl Daemon {
                 if let Some(notice) = self.summary.hold_back(uptime, &source, notice) {
                     tell_notice(&source, &notice);
                 }
+            }
+            Event::TooOld(source, hits, oldest) => {
+                let uptime = self.clock.now().uptime;
+                self.summary.too_old(uptime, &source, hits, oldest);
             }
             Event::SourceEnded(id, name) => self.source_ended(id, &name),
             Event::SourceFailed(id, name, error, pause) => {
@@ -250,12 +259,29 @@ impl Daemon {
         }
     }
 
-    fn hit(&mut self, now: &Now, hit: &Hit) {
-        let verdict = self.engine.hit(now, hit);
+    fn hit(&mut self, now: &Now, source: usize, arrived: &Arrived) {
+        let Arrived { hit, ago, is_known, reached } = arrived;
+        // Queues forget by when it happened, not by when we came to read it.
+        let then = Now { uptime: now.uptime.saturating_sub(*ago), ..*now };
+        let verdict = self.engine.hit(&then, hit);
+        if let Some(reached) = reached {
+            self.readers.dealt_with(source, *reached);
+        }
+        if *is_known {
+            return;
+        }
         tell::verdict(&self.engine, hit, &verdict);
-        if let Verdict::Accepted(accepted) = verdict {
+        if let Verdict::Accepted(mut accepted) = verdict {
+            accepted.changes.extend(self.places(Some(source)));
             self.respond.accept(&mut self.engine, &accepted);
         }
+    }
+
+    /// How far the sources, or one of them, were read, if it is to be kept.
+    fn places(&self, source: Option<usize>) -> Vec<Change> {
+        let Some(back) = self.resume else { return Vec::new() };
+        let places = self.readers.places(source, self.clock.now().uptime, back);
+        places.map(|(source, at)| Change::ReadTo { source, place: at.to_string() }).collect()
     }
 
     fn finished(&mut self, id: OrderId, outcome: &Outcome) {
@@ -276,11 +302,13 @@ impl Daemon {
         if settings.statedir != self.statedir {
             tracing::warn!("a new statedir is taken at the next start only");
         }
-        match self.readers.set(&Wanted::by(&settings)) {
+        // Nothing says how much of a new source an old one has read.
+        match self.readers.set(&Wanted::by(&settings), &|_| None) {
             Ok(()) => self.failure = None,
             Err(error) => tracing::error!("could not start a source: {error}; the old ones go on"),
         }
         self.tests.replace(&settings);
+        self.resume = settings.resume;
         self.respond.move_statefile(settings.statefile);
         self.engine.replace_plan(settings.plan);
         tracing::info!("configuration reloaded; queues and agenda are kept");
@@ -291,6 +319,8 @@ impl Daemon {
         for source in self.readers.states() {
             tell_source(source, self.clock.uptime());
         }
+        let places = self.places(None);
+        self.respond.keep(&places);
         self.readers.stop_all();
         let deadline = self.clock.now().uptime + GRACE;
         while self.respond.running() > 0 {
@@ -313,6 +343,12 @@ impl Daemon {
 /// A stop is clean; SIGHUP reads the configuration again.
 fn of_signal(signal: i32) -> Event {
     if signal == SIGHUP { Event::Reload } else { Event::Stop }
+}
+
+/// Where a source of this name was read to.
+fn kept_place(ledger: &Ledger, name: &str) -> Option<Cursor> {
+    let place = ledger.place(name)?.parse();
+    place.inspect_err(|error| tracing::error!(source = name, "{error}; it begins at the end")).ok()
 }
 
 fn tell_agenda(ledger: &Ledger, now: &Now) {

@@ -140,6 +140,14 @@ impl Respond {
         }
     }
 
+    /// Makes changes durable that nothing has been done about.
+    pub(crate) fn keep(&mut self, changes: &[Change]) {
+        let Self::Real(real) = self else { return };
+        if let Err(error) = real.durable.append_sooner_or_later(changes) {
+            tracing::error!("how far the log was read cannot be kept on disk: {error}");
+        }
+    }
+
     /// Gives everything that is due to the workers, without waiting for one.
     pub(crate) fn hand_out(&mut self, engine: &mut Engine, now: &Now) -> Response {
         let Self::Real(real) = self else { return Response::AllHandedOut };

@@ -18,6 +18,8 @@ pub(crate) struct Summary {
     dropped: Sum,
     unread: Sum,
     long_told: Option<Duration>,
+    late: u64,
+    late_told: Option<Duration>,
 }
 
 /// What is added up while it may not be told.
@@ -70,6 +72,21 @@ impl Summary {
             "windows that spelled no knock, since the last such line"
         );
         self.told = counters;
+    }
+
+    /// Tells that hits which came just now were too old by their own time: the clock that stamps
+    /// them, or its zone, is not ours.
+    pub(crate) fn too_old(&mut self, uptime: Duration, source: &str, hits: u64, oldest: Duration) {
+        self.late += hits;
+        if due(&mut self.late_told, uptime) {
+            tracing::warn!(
+                source,
+                hits = std::mem::take(&mut self.late),
+                oldest_s = oldest.as_secs(),
+                "lines come that are older than maxlag by their own time, and are not used; compare \
+                 the clock and the time zone of whoever writes them, or raise maxlag"
+            );
+        }
     }
 
     /// Gives back the notice if it may be told now. What was lost is added up, and comes from

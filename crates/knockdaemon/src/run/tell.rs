@@ -3,6 +3,8 @@
 //!
 //! Decides nothing, and never tells a key. What comes from outside is escaped and cut.
 
+use std::time::Duration;
+
 use knock_engine::{Accepted, Engine, Says, Verdict};
 use knock_formats::NoHit;
 use knock_formats::packet::NoPacketHit;
@@ -40,6 +42,22 @@ pub(crate) fn hit(hit: &Hit) {
 pub(crate) fn packet_of_rule(prefix: &[u8], why: NoPacketHit) {
     if tracing::enabled!(Level::DEBUG) {
         tracing::debug!(prefix = quoted(prefix), "no hit: {why}");
+    }
+}
+
+/// A hit that is not used because of its age, which may be unknown.
+pub(crate) fn too_old(hit: &Hit, ago: Option<Duration>) {
+    if !tracing::enabled!(Level::DEBUG) {
+        return;
+    }
+    let (client, port) = (hit.client, hit.port);
+    match ago {
+        Some(ago) => {
+            tracing::debug!(%client, port, "not used: it is {} s old, maxlag is less", ago.as_secs());
+        }
+        None => tracing::debug!(
+            %client, port, "not used: it stood in the log at the start and tells no time"
+        ),
     }
 }
 

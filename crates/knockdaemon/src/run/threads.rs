@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{
-    CaptureSource, FifoSource, FileSource, KmsgSource, NflogSource, Source, SourceError, Start,
-    StdinSource, Stop,
+    CaptureSource, Cursor, FifoSource, FileSource, KmsgSource, NflogSource, Source, SourceError,
+    Start, StdinSource, Stop,
 };
 
 use super::clock::Clock;
 use super::event::Event;
 use super::extract::{SharedTests, ToLoop};
 use super::source_state::SourceState;
+use super::trail::{Reached, Trail};
 
 /// Between two attempts to read from a source that has failed: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -57,9 +58,7 @@ impl Wanted {
 
     fn of_mode(mode: RunMode, settings: &DaemonSettings) -> Vec<Self> {
         match mode {
-            RunMode::File => settings
-                .logfiles
-                .iter()
+            RunMode::File => each_file_once(&settings.logfiles)
                 .map(|path| Self::File(path.clone(), settings.fileinterval))
                 .collect(),
             RunMode::Kmsg => vec![Self::Kmsg],
@@ -79,13 +78,22 @@ impl Wanted {
         }
     }
 
-    fn open(&self) -> Box<dyn Source> {
+    /// The name under which the place in it is kept, if one can be.
+    fn keeps_place(&self) -> Option<String> {
+        match self {
+            Self::File(path, _) => Some(path.display().to_string()),
+            Self::Kmsg | Self::Stdin | Self::Nflog { .. } | Self::Capture { .. } => None,
+        }
+    }
+
+    fn open(&self, cursor: Option<Cursor>) -> Box<dyn Source> {
         match self {
             Self::File(path, _) if FifoSource::stands_at(path) => {
                 Box::new(FifoSource::new(path.clone()))
             }
             Self::File(path, interval) => {
-                Box::new(FileSource::new(path.clone(), *interval, Start::AtEnd))
+                let source = FileSource::new(path.clone(), *interval, Start::AtEnd);
+                Box::new(source.resuming(cursor))
             }
             Self::Kmsg => Box::new(KmsgSource::new(Start::AtEnd)),
             Self::Stdin => Box::new(StdinSource::new()),
@@ -99,7 +107,24 @@ impl Wanted {
 
 /// What the settings ask for, opened, each from its end on; for who looks on beside the daemon.
 pub(crate) fn sources(settings: &DaemonSettings) -> Vec<Box<dyn Source>> {
-    Wanted::by(settings).iter().map(Wanted::open).collect()
+    Wanted::by(settings).iter().map(|wanted| wanted.open(None)).collect()
+}
+
+/// Two names of one file would make two hits of each line, and no knock.
+fn each_file_once(paths: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
+    let mut seen: Vec<(PathBuf, &PathBuf)> = Vec::new();
+    paths.iter().filter(move |path| {
+        let real = path.canonicalize().unwrap_or_else(|_| (*path).clone());
+        if let Some((_, other)) = seen.iter().find(|(file, _)| *file == real) {
+            if other != path {
+                let (other, path) = (other.display(), path.display());
+                tracing::warn!("{path} is the same file as {other}; it is followed once");
+            }
+            return false;
+        }
+        seen.push((real, path));
+        true
+    })
 }
 
 struct Reader {
@@ -107,6 +132,9 @@ struct Reader {
     wanted: Wanted,
     stop: Stop,
     state: Arc<SourceState>,
+    trail: Trail,
+    /// The last hit that the loop dealt with.
+    done: Option<Reached>,
 }
 
 /// The reading threads.
@@ -127,14 +155,19 @@ impl Readers {
     }
 
     /// Makes the running sources the wanted ones. Those that stay are not touched, so that a reload
-    /// loses no line.
+    /// loses no line. The others begin at the place of their name that is kept, if one is.
     ///
     /// # Errors
     /// When the system refuses a thread; the old sources then go on.
-    pub(crate) fn set(&mut self, wanted: &[Wanted]) -> io::Result<()> {
+    pub(crate) fn set(
+        &mut self,
+        wanted: &[Wanted],
+        kept: &dyn Fn(&str) -> Option<Cursor>,
+    ) -> io::Result<()> {
         for one in wanted {
             if !self.readers.iter().any(|reader| reader.wanted == *one) {
-                self.start(one.clone())?;
+                let cursor = one.keeps_place().and_then(|name| kept(&name));
+                self.start(one.clone(), cursor)?;
             }
         }
         let (keep, end) =
@@ -165,6 +198,28 @@ impl Readers {
         !self.begun && !self.readers.is_empty() && self.readers.iter().all(failing)
     }
 
+    /// The loop has dealt with a hit of a source, up to here.
+    pub(crate) fn dealt_with(&mut self, id: usize, reached: Reached) {
+        if let Some(reader) = self.readers.iter_mut().find(|reader| reader.id == id) {
+            reader.done = Some(reached);
+        }
+    }
+
+    /// The names of the sources whose places can be kept, and where each would go on so that nothing
+    /// of the time `back` is missed; of all, or of the one with this number.
+    pub(crate) fn places(
+        &self,
+        id: Option<usize>,
+        uptime: Duration,
+        back: Duration,
+    ) -> impl Iterator<Item = (String, Cursor)> + '_ {
+        let asked = self.readers.iter().filter(move |reader| id.is_none_or(|id| reader.id == id));
+        asked.filter_map(move |reader| {
+            let cursor = reader.trail.cursor(uptime, back, reader.done)?;
+            Some((reader.wanted.keeps_place()?, cursor))
+        })
+    }
+
     /// Whether there is nothing left to read.
     pub(crate) fn all_ended(&self) -> bool {
         self.readers.is_empty()
@@ -180,21 +235,25 @@ impl Readers {
         stop_all(std::mem::take(&mut self.readers));
     }
 
-    fn start(&mut self, wanted: Wanted) -> io::Result<()> {
+    fn start(&mut self, wanted: Wanted, cursor: Option<Cursor>) -> io::Result<()> {
         let id = self.next_id;
         self.next_id += 1;
         let stop = Stop::new()?;
         let (inbox, tests) = (self.inbox.clone(), self.tests.clone());
         let (its_stop, its_wish, clock) = (stop.clone(), wanted.clone(), self.clock);
-        let source = wanted.open();
+        let source = wanted.open(cursor);
         let state = Arc::new(SourceState::new(source.name()));
-        let its_state = Arc::clone(&state);
+        let trail = Trail::default();
+        let (its_state, its_trail) = (Arc::clone(&state), trail.clone());
         thread::Builder::new().name(format!("source {id}")).spawn(move || {
-            let intake = || ToLoop::new(tests.clone(), inbox.clone(), &its_state, clock);
+            let intake =
+                || ToLoop::new(id, tests.clone(), inbox.clone(), &its_state, &its_trail, clock);
             let told = |event| inbox.send(event).is_ok();
-            read_until_stopped(source, || its_wish.open(), &its_stop, id, clock, intake, told);
+            // The lines of before a failure are not read again.
+            let open = || its_wish.open(None);
+            read_until_stopped(source, open, &its_stop, id, clock, intake, told);
         })?;
-        self.readers.push(Reader { id, wanted, stop, state });
+        self.readers.push(Reader { id, wanted, stop, state, trail, done: None });
         Ok(())
     }
 }
@@ -245,4 +304,21 @@ fn stop_all(readers: Vec<Reader>) {
     }
     // Not joined: a source may be waiting for room in the inbox, which only the loop empties. It
     // ends at its next look at the flag, or when the inbox closes.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_two_names_is_followed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "").unwrap();
+        std::fs::write(path("b"), "").unwrap();
+        std::os::unix::fs::symlink("a", path("link")).unwrap();
+        let all = ["a", "link", "b", "a", "none", "none"].map(path);
+        let want = ["a", "b", "none"].map(path);
+        assert!(each_file_once(&all).eq(want.iter()));
+    }
 }

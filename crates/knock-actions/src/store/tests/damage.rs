@@ -85,11 +85,11 @@ fn an_edited_row_is_not_believed() {
 fn a_newer_version_is_left_as_it_is() {
     let folder = filled();
     let newer = Connection::open(folder.path().join(DATABASE)).unwrap();
-    newer.execute_batch("CREATE TABLE leases (id); PRAGMA user_version = 3").unwrap();
+    newer.execute_batch("CREATE TABLE leases (id); PRAGMA user_version = 4").unwrap();
     drop(newer);
     let before = (names(folder.path()), fs::read(folder.path().join(DATABASE)).unwrap());
     let said = Store::open(folder.path()).unwrap_err().to_string();
-    assert!(said.contains("newer knockdaemon (tables of version 3, this one knows 2)"), "{said}");
+    assert!(said.contains("newer knockdaemon (tables of version 4, this one knows 3)"), "{said}");
     assert_eq!((names(folder.path()), fs::read(folder.path().join(DATABASE)).unwrap()), before);
 }
 

@@ -31,7 +31,8 @@ fn open(dir: &Path) -> (Store, Ledger) {
 /// All that a ledger tells.
 fn told(ledger: &Ledger) -> String {
     let orders: Vec<_> = ledger.orders().collect();
-    format!("{orders:#?}\n{:#?}\ngreatest {}", ledger.memory(), ledger.greatest_id())
+    let places: Vec<_> = ["/var/log/kern.log", "kmsg"].map(|source| ledger.place(source)).into();
+    format!("{orders:#?}\n{:#?}\n{places:?}\ngreatest {}", ledger.memory(), ledger.greatest_id())
 }
 
 fn remembered(path: &[&str], value: Option<MemoryValue>) -> Change {
@@ -91,6 +92,9 @@ fn changes() -> Vec<Change> {
         Change::Finished(OrderId(78)),
         remembered(&["removed", "ü"], None),
         remembered(&["never there"], None),
+        Change::ReadTo { source: "/var/log/kern.log".into(), place: "file 1:2 from 3".into() },
+        Change::ReadTo { source: "/var/log/kern.log".into(), place: "file 1:2 from 400".into() },
+        Change::ReadTo { source: "kmsg".into(), place: "'\0\u{fc}".into() },
     ]
 }
 
@@ -156,7 +160,7 @@ fn a_store_with_the_first_tables_is_taken_over() {
     admin
         .execute_batch(&format!(
             "ALTER TABLE agenda RENAME TO new; {}; INSERT INTO agenda SELECT {columns} FROM new; \
-             DROP TABLE new; PRAGMA user_version = 1",
+             DROP TABLE new; DROP TABLE cursor; PRAGMA user_version = 1",
             table.replace(more, "")
         ))
         .unwrap();
@@ -165,6 +169,23 @@ fn a_store_with_the_first_tables_is_taken_over() {
         let (_, ledger) = open(folder.path());
         assert_eq!(ledger.orders().collect::<Vec<_>>(), [&old]);
     }
+}
+
+/// As the version left it that kept no places in logs.
+#[test]
+fn a_store_with_the_second_tables_is_taken_over() {
+    let folder = folder();
+    open(folder.path()).0.append(&changes()).unwrap();
+    let (_, whole) = open(folder.path());
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    admin.execute_batch("DROP TABLE cursor; PRAGMA user_version = 2").unwrap();
+    drop(admin);
+    let (mut store, ledger) = open(folder.path());
+    assert_eq!(ledger.orders().count(), whole.orders().count());
+    assert_eq!(ledger.place("/var/log/kern.log"), None);
+    store.append(&changes()).unwrap();
+    drop(store);
+    assert_eq!(told(&open(folder.path()).1), told(&whole));
 }
 
 #[test]

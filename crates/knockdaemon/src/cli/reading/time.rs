@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use knock_engine::Now;
 use knock_wire::LineTime;
 
+use crate::linetime::calendar;
 use crate::run::local_time;
 
 /// What the lines say, never running backwards.
@@ -41,33 +42,15 @@ impl ReplayTime {
     }
 }
 
-/// The moment that a line's time means. A date without a year is the latest one that is not in the
-/// future; an uptime counts from the epoch, since only differences matter for it.
+/// The moment that a line's time means. An uptime counts from the epoch, since only differences
+/// matter for it.
 fn wall_time(time: LineTime, today: SystemTime) -> Option<SystemTime> {
-    use chrono::{DateTime, Datelike, Local, NaiveDate, NaiveTime, TimeZone};
     let day_ahead = today + Duration::from_secs(86_400);
     match time {
         // One packet from the far future, and all behind it would be at the same moment.
         LineTime::Wall(wall) => Some(wall).filter(|wall| *wall <= day_ahead),
         LineTime::Uptime(uptime) => Some(SystemTime::UNIX_EPOCH + uptime),
-        LineTime::Local { year, month, day, since_midnight } => {
-            let this_year = DateTime::<Local>::from(today).year();
-            let clock = NaiveTime::from_num_seconds_from_midnight_opt(
-                u32::try_from(since_midnight.as_secs()).ok()?,
-                since_midnight.subsec_nanos(),
-            )?;
-            let in_year = |year| {
-                let date = NaiveDate::from_ymd_opt(year, month.into(), day.into())?;
-                let local = Local.from_local_datetime(&date.and_time(clock)).earliest()?;
-                Some(SystemTime::from(local))
-            };
-            match year {
-                Some(year) => in_year(year),
-                None => (0..8)
-                    .filter_map(|back| in_year(this_year - back))
-                    .find(|moment| *moment <= day_ahead),
-            }
-        }
+        LineTime::Local { .. } => calendar(time, today).map(|meant| meant.earliest),
     }
 }
 
@@ -78,22 +61,6 @@ mod tests {
     fn today() -> SystemTime {
         // 2026-01-05 12:00 UTC
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_614_400)
-    }
-
-    fn local(month: u8, day: u8) -> LineTime {
-        let since_midnight = Duration::from_secs(3_600);
-        LineTime::Local { year: None, month, day, since_midnight }
-    }
-
-    #[test]
-    fn dates_without_a_year_lie_in_the_past() {
-        let december = wall_time(local(12, 31), today()).unwrap();
-        let january = wall_time(local(1, 4), today()).unwrap();
-        assert!(december < january, "a log over New Year runs forward");
-        assert!(january <= today());
-        // 29 February exists in some year, and it is found.
-        assert!(wall_time(local(2, 29), today()).is_some());
-        assert_eq!(wall_time(local(2, 30), today()), None);
     }
 
     #[test]

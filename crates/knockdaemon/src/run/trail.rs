@@ -1,0 +1,153 @@
+//! How far a source was read, and how far back a restart has to begin so that a knock which was under
+//! way is read again. Kept in memory; the loop stores it with an accepted knock and on a clean stop.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use knock_sources::{Cursor, FileId, Origin, Place};
+
+/// The marks that a source leaves as it reads. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trail(Arc<Mutex<Marks>>);
+
+#[derive(Debug, Default)]
+struct Marks {
+    /// Oldest first; one is older than what is needed, the others are not.
+    marks: VecDeque<Mark>,
+    /// Bytes of lines handed over so far.
+    passed: u64,
+}
+
+/// Everything before the place was read by then.
+#[derive(Debug)]
+struct Mark {
+    uptime: Duration,
+    place: Place,
+    passed: u64,
+}
+
+/// The end of the line that a hit came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub(crate) file: FileId,
+    pub(crate) offset: u64,
+    passed: u64,
+}
+
+impl Trail {
+    /// Reading begins here, or begins here anew.
+    pub(crate) fn begins_at(&self, uptime: Duration, place: Place) {
+        let mut marks = self.marks();
+        let passed = marks.passed;
+        marks.marks.push_back(Mark { uptime, place, passed });
+    }
+
+    /// A block of lines was read. Marks are so far apart that `back` has few of them. Returns what
+    /// to add to a byte's place in the block.
+    pub(crate) fn read(
+        &self,
+        uptime: Duration,
+        back: Duration,
+        block: &[u8],
+        at: &Origin,
+    ) -> Lines {
+        let mut marks = self.marks();
+        let lines = Lines { origin: *at, passed: marks.passed };
+        marks.passed += block.len() as u64;
+        let apart = (back / 64).max(Duration::from_secs(1));
+        if marks.marks.back().is_none_or(|last| uptime.saturating_sub(last.uptime) >= apart) {
+            let (place, passed) = (at.place(block, block.len()), marks.passed);
+            marks.marks.push_back(Mark { uptime, place, passed });
+        }
+        let needed = uptime.saturating_sub(back);
+        while marks.marks.get(1).is_some_and(|second| second.uptime < needed) {
+            marks.marks.pop_front();
+        }
+        lines
+    }
+
+    /// Where a restart begins: behind the last mark that is older than `back`. Up to `done` all was
+    /// dealt with.
+    pub(crate) fn cursor(
+        &self,
+        uptime: Duration,
+        back: Duration,
+        done: Option<Reached>,
+    ) -> Option<Cursor> {
+        let marks = self.marks();
+        let needed = uptime.saturating_sub(back);
+        let older = marks.marks.iter().rev().find(|mark| mark.uptime < needed);
+        let from = older.or(marks.marks.front())?;
+        let done = done.filter(|done| done.passed > from.passed);
+        Some(Cursor { from: from.place.clone(), done: done.map(|done| (done.file, done.offset)) })
+    }
+
+    fn marks(&self) -> std::sync::MutexGuard<'_, Marks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A block's place in its file and in all that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines {
+    pub(crate) origin: Origin,
+    passed: u64,
+}
+
+impl Lines {
+    /// The end of a line, given by its offset in the block.
+    pub(crate) fn reached(&self, end: usize) -> Reached {
+        let end = end as u64;
+        Reached {
+            file: self.origin.file,
+            offset: self.origin.begins + end,
+            passed: self.passed + end,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: FileId = FileId { device: 1, inode: 2 };
+    const BACK: Duration = Duration::from_secs(60);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_restart_begins_behind_the_last_mark_that_is_old_enough() {
+        let trail = Trail::default();
+        trail.begins_at(seconds(0), Place { file: FILE, offset: 1000, before: Vec::new() });
+        let mut ends = Vec::new();
+        for second in 0..200 {
+            let begins = 1000 + second * 10;
+            let origin = Origin { file: FILE, begins, known_to: 0, backlog_to: 0 };
+            ends.push(trail.read(seconds(second), BACK, b"ten bytes\n", &origin).reached(10));
+        }
+        let cursor = |uptime, done| trail.cursor(seconds(uptime), BACK, done).unwrap();
+        let now = cursor(199, Some(ends[150]));
+        // What was read at second 138 is 61 seconds old.
+        assert_eq!(now.from.offset, 1000 + 139 * 10);
+        assert_eq!(now.from.before, b"ten bytes\n");
+        assert_eq!(now.done, Some((FILE, 1000 + 151 * 10)));
+        // A knock long ago needs no mention, and a long pause leaves nothing to read again.
+        assert_eq!(cursor(199, Some(ends[100])).done, None);
+        assert_eq!(
+            cursor(100_000, Some(ends[199])),
+            Cursor { from: Place { offset: 1000 + 200 * 10, ..now.from }, done: None }
+        );
+        assert!(trail.marks().marks.len() < 70, "{}", trail.marks().marks.len());
+    }
+
+    #[test]
+    fn a_young_run_begins_where_it_began() {
+        let trail = Trail::default();
+        assert_eq!(trail.cursor(seconds(5), BACK, None), None);
+        trail.begins_at(seconds(0), Place { file: FILE, offset: 7, before: Vec::new() });
+        assert_eq!(trail.cursor(seconds(5), BACK, None).unwrap().from.offset, 7);
+    }
+}
