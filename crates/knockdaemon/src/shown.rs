@@ -47,6 +47,7 @@ pub(crate) fn quoted(line: &[u8]) -> String {
 pub(crate) fn excerpt(line: &[u8]) -> String {
     const HEAD: usize = 128;
     const TAIL: usize = 128;
+    let line = line.trim_ascii_end();
     match (line.get(..HEAD), line.len().checked_sub(TAIL).and_then(|from| line.get(from..))) {
         (Some(head), Some(tail)) if line.len() > HEAD + TAIL => {
             format!("{} … {}", escaped(head), escaped(tail))

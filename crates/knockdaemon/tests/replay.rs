@@ -4,12 +4,8 @@
 
 mod common;
 
-use common::{CONFIG, Folder, knock_log, line};
+use common::{CONFIG, Folder, events, knock_log, line};
 use serde_json::{Value, json};
-
-fn events(out: &str) -> Vec<Value> {
-    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 #[test]
 fn a_knock_in_a_log_and_what_it_would_run_as_json() {
@@ -262,4 +258,26 @@ fn formats_unfolds_what_the_daemon_unfolds() {
     let ended = folder.run(&["formats", "iptables", "--test", "messages", "--json"]);
     let events = events(&ended.out);
     assert_eq!((&events[0]["hit"], &events[2]["times"]), (&Value::Null, &json!(3)));
+}
+
+#[test]
+fn on_a_terminal_what_each_expression_caught_has_its_colour_and_its_name() {
+    let folder = Folder::new();
+    folder.write("messages", format!("{}noise \x1b[2J\n", line("192.0.2.7", 750, 40_000)));
+    let shown = |variable: &str| {
+        let mut command = folder.command(&["formats", "iptables", "--test", "messages"]);
+        let output = command.env(variable, "1").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let coloured = shown("CLICOLOR_FORCE");
+    for (name, value) in [("ipclient", "192.0.2.7"), ("port", "750"), ("sourceport", "40000")] {
+        let legend =
+            coloured.split('\u{1b}').find(|part| part.ends_with(&format!("{name}={value}")));
+        let style = legend.and_then(|part| part.split_once('m')).unwrap().0.to_owned();
+        // The same colour in the line and in the legend.
+        assert!(coloured.contains(&format!("{style}m{value}\u{1b}[0m")), "{name}: {coloured}");
+    }
+    assert!(coloured.contains("DPT=\u{1b}"), "only the value: {coloured}");
+    assert!(!coloured.contains("\u{1b}[2J"), "a log drives the terminal: {coloured:?}");
+    assert!(!shown("NO_COLOR").contains('\u{1b}'));
 }

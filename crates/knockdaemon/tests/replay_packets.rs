@@ -4,8 +4,7 @@
 
 mod common;
 
-use common::{CONFIG, Folder, KNOCK, knock_log};
-use etherparse::PacketBuilder;
+use common::{CONFIG, Folder, KNOCK, events, knock_log, pcap, syn};
 use serde_json::{Value, json};
 
 /// The classic actions, for packets.
@@ -15,42 +14,12 @@ fn network_config() -> String {
     CONFIG.replace("logfile = /var/log/messages\n", mode)
 }
 
-/// A SYN of the classic knock's client to this address.
-fn syn(to: [u8; 4], from_port: u16, port: u16) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    PacketBuilder::ethernet2([2; 6], [4; 6])
-        .ipv4([10, 0, 0, 1], to, 64)
-        .tcp(from_port, port, 1000, 64_240)
-        .syn()
-        .write(&mut bytes, &[])
-        .unwrap();
-    bytes
-}
-
-/// A `.pcap` file of Ethernet frames, one every ten seconds.
-fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    file.extend(0xa1b2_c3d4u32.to_be_bytes());
-    file.extend([2u16, 4].into_iter().flat_map(u16::to_be_bytes));
-    file.extend([0u32, 0, 65_535, 1].into_iter().flat_map(u32::to_be_bytes));
-    for (second, frame) in (1_700_000_000u32..).step_by(10).zip(frames) {
-        let length = u32::try_from(frame.len()).unwrap();
-        file.extend([second, 0, length, length].into_iter().flat_map(u32::to_be_bytes));
-        file.extend(frame);
-    }
-    file
-}
-
 /// A knock with a packet to another host in its middle.
 fn knock_frames() -> Vec<Vec<u8>> {
     let mut frames: Vec<_> =
         (40_000..).zip(KNOCK).map(|(from, port)| syn([203, 0, 113, 1], from, port)).collect();
     frames.insert(4, syn([203, 0, 113, 9], 50_000, 746));
     frames
-}
-
-fn events(out: &str) -> Vec<Value> {
-    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]

@@ -9,6 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use etherparse::PacketBuilder;
+use serde_json::Value;
+
 /// A folder with configuration and logs in it.
 pub struct Folder {
     pub dir: tempfile::TempDir,
@@ -59,7 +62,7 @@ impl Folder {
         ended(command, b"")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_knockdaemon"));
         command
             .args(arguments)
@@ -108,6 +111,37 @@ pub fn line(client: &str, port: u16, source_port: u16) -> String {
 /// The log of one whole knock.
 pub fn knock_log() -> String {
     (40_000..).zip(KNOCK).map(|(source, port)| line("10.0.0.1", port, source)).collect()
+}
+
+/// A SYN of the classic knock's client to this address.
+pub fn syn(to: [u8; 4], from_port: u16, port: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4([10, 0, 0, 1], to, 64)
+        .tcp(from_port, port, 1000, 64_240)
+        .syn()
+        .write(&mut bytes, &[])
+        .unwrap();
+    bytes
+}
+
+/// A `.pcap` file of Ethernet frames, one every ten seconds.
+pub fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = Vec::new();
+    file.extend(0xa1b2_c3d4u32.to_be_bytes());
+    file.extend([2u16, 4].into_iter().flat_map(u16::to_be_bytes));
+    file.extend([0u32, 0, 65_535, 1].into_iter().flat_map(u32::to_be_bytes));
+    for (second, frame) in (1_700_000_000u32..).step_by(10).zip(frames) {
+        let length = u32::try_from(frame.len()).unwrap();
+        file.extend([second, 0, length, length].into_iter().flat_map(u32::to_be_bytes));
+        file.extend(frame);
+    }
+    file
+}
+
+/// The objects of `--json`, one a line.
+pub fn events(out: &str) -> Vec<Value> {
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// A configuration with the classic actions.

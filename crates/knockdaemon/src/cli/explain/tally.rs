@@ -128,12 +128,12 @@ impl Tally {
         } else if self.knocks == 0 && self.near.is_empty() {
             self.no_knock(in_span, slots, codec, &mut say);
         }
-        if self.knocks == 0 && in_span > 0 && self.outside_span > 0 {
+        if self.knocks == 0 && self.near.is_empty() && in_span > 0 && self.outside_span > 0 {
             say(
                 "some_outside_span",
                 format!(
-                    "{} hits are outside the span {}: on {}",
-                    self.outside_span,
+                    "{} outside the span {}: on {}",
+                    count(usize::try_from(self.outside_span).unwrap_or(usize::MAX), "hit"),
                     codec.span(),
                     crate::shown::ports(&self.outside_ports)
                 ),
