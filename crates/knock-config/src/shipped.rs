@@ -10,4 +10,30 @@ macro_rules! shipped {
 }
 
 /// Name and text of each, in the order of their names.
-pub const SHIPPED_FORMATS: &[(&str, &str)] = shipped!["ipchains", "iptables", "ulogd"];
+pub const SHIPPED_FORMATS: &[(&str, &str)] = shipped![
+    "aix-ipsec",
+    "aws-vpc",
+    "cisco-asa",
+    "cisco-ios",
+    "firewalld",
+    "ip6tables",
+    "ipchains",
+    "ipfw",
+    "ipmon",
+    "iptables",
+    "log_in_vain",
+    "mikrotik",
+    "netscreen",
+    "nftables",
+    "openwrt",
+    "opnsense",
+    "pf",
+    "pfsense",
+    "proxmox",
+    "shorewall",
+    "susefirewall2",
+    "ufw",
+    "ulogd",
+    "unifi",
+    "windows-firewall",
+];

@@ -11,6 +11,6 @@ pub mod packet;
 
 pub use log::{
     ErrorKind, Excerpt, Extractor, FieldName, FormatError, FormatLint, FormatSpec, Formats, Lint,
-    LogFormat, MAX_EXPRESSION, MAX_LINE, MAX_REPEATS, NoHit, RenderError, Sample, SampleError,
-    SampleErrorKind, SampleYield,
+    LogFormat, MAX_EXPRESSION, MAX_LINE, MAX_REPEATS, NoHit, Proof, RenderError, Sample,
+    SampleError, SampleErrorKind, SampleYield,
 };

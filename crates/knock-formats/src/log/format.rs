@@ -91,6 +91,9 @@ impl LogFormat {
             models: models.take(MAX_MODELS).map(|sample| sample.line.clone()).collect(),
             lints: build.lints,
         };
+        let mut lints = std::mem::take(&mut format.lints);
+        lint::prove(&format, &mut lints);
+        format.lints = lints;
         format.lints.extend(lint::forgeable(&format, build.anchored));
         Ok(format)
     }

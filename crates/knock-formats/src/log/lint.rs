@@ -42,9 +42,36 @@ pub enum Lint {
         client: IpAddr,
     },
     /// Something before the group swallows as much of the line as it can.
-    Greedy,
+    Greedy {
+        /// A line that is taken for somebody else's because of it, where one can be made up.
+        proof: Option<Proof>,
+    },
     /// The group may capture nothing at all.
-    EmptyCapture,
+    EmptyCapture {
+        /// As above.
+        proof: Option<Proof>,
+    },
+}
+
+/// A line that ends in a text of a stranger's choice, and what it makes us believe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The line.
+    pub line: String,
+    /// Whose packet it is taken for.
+    pub client: IpAddr,
+    /// The port that it is taken for.
+    pub port: u16,
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, client, port } = self;
+        write!(
+            f,
+            ": with a text of others at its end this counts as port {port} from {client}: {line}"
+        )
+    }
 }
 
 impl FormatLint {
@@ -56,8 +83,10 @@ impl FormatLint {
                 "begin `required` with ^ and spell out the line up to the firewall's own text, \
                  or use one of the shipped formats"
             }
-            Lint::Greedy => "leave it out: a group is looked for everywhere in the line anyway",
-            Lint::EmptyCapture => "write + instead of * for what the group repeats",
+            Lint::Greedy { .. } => {
+                "leave it out: a group is looked for everywhere in the line anyway"
+            }
+            Lint::EmptyCapture { .. } => "write + instead of * for what the group repeats",
         };
         Some(help.to_owned())
     }
@@ -73,10 +102,14 @@ impl fmt::Display for FormatLint {
             Lint::Forged { line, client } => {
                 write!(f, "a stranger who picks a login name can pass for {client}: {line}")
             }
-            Lint::Greedy => {
-                f.write_str("a greedy .* before the group makes the last match in the line count")
+            Lint::Greedy { proof } => {
+                f.write_str("a greedy .* before the group makes the last match in the line count")?;
+                proof.as_ref().map_or(Ok(()), |proof| proof.fmt(f))
             }
-            Lint::EmptyCapture => f.write_str("the group may capture nothing"),
+            Lint::EmptyCapture { proof } => {
+                f.write_str("the group may capture nothing, and then a later match counts")?;
+                proof.as_ref().map_or(Ok(()), |proof| proof.fmt(f))
+            }
         }
     }
 }
@@ -93,12 +126,14 @@ pub(super) fn expression(field: FieldName, hir: &Hir) -> Vec<FormatLint> {
     }
     let mut lints = Vec::new();
     if group(hir).is_some_and(|group| group.properties().minimum_len() == Some(0)) {
-        lints.push(FormatLint { field, kind: Lint::EmptyCapture });
+        lints.push(FormatLint { field, kind: Lint::EmptyCapture { proof: None } });
     }
     if let HirKind::Concat(parts) = hir.kind()
-        && parts.iter().take_while(|part| group(part).is_none()).any(swallows)
+        && (0..parts.len())
+            .take_while(|at| parts.get(*at).is_some_and(|part| group(part).is_none()))
+            .any(|at| parts.get(at..).and_then(<[Hir]>::split_first).is_some_and(swallows))
     {
-        lints.push(FormatLint { field, kind: Lint::Greedy });
+        lints.push(FormatLint { field, kind: Lint::Greedy { proof: None } });
     }
     lints
 }
@@ -113,31 +148,91 @@ fn group(hir: &Hir) -> Option<&Hir> {
     }
 }
 
-/// A greedy run that goes over the blanks between fields.
-fn swallows(hir: &Hir) -> bool {
-    let HirKind::Repetition(run) = hir.kind() else { return false };
+/// A greedy run that goes over the blanks between fields. One that stops short of a byte which must
+/// follow it cannot go beyond the first of these, so it leaves no choice: `^[^>]* > (`.
+fn swallows((run, rest): (&Hir, &[Hir])) -> bool {
+    let HirKind::Repetition(run) = run.kind() else { return false };
     let HirKind::Class(Class::Bytes(class)) = run.sub.kind() else { return false };
     let holds = |byte| class.ranges().iter().any(|r| (r.start()..=r.end()).contains(&byte));
-    run.greedy && run.max.is_none() && holds(b' ') && holds(b'=')
+    let stops = rest.iter().any(|part| match part.kind() {
+        HirKind::Literal(literal) => literal.0.iter().any(|byte| !holds(*byte)),
+        _ => false,
+    });
+    run.greedy && run.max.is_none() && holds(b' ') && holds(b'=') && !stops
 }
+
+/// Who sends honest packets in the lines that are made up here, and on which port.
+const HONEST: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), 22);
+/// Whom a stranger wants to pass for.
+const VICTIM: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66)), 800);
+
+fn genuine(format: &LogFormat, (client, port): (IpAddr, u16)) -> Option<String> {
+    format.render(&packet(client, port), SystemTime::UNIX_EPOCH).ok()
+}
+
+fn packet(client: IpAddr, port: u16) -> Hit {
+    Hit {
+        server: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1))),
+        protocol: Some(Protocol::TCP),
+        ..Hit::new(client, port)
+    }
+}
+
+/// Gives the warnings about one expression a line to show, where one can be made up.
+pub(super) fn prove(format: &LogFormat, lints: &mut [FormatLint]) {
+    for lint in lints {
+        let field = lint.field;
+        match &mut lint.kind {
+            Lint::Greedy { proof } => *proof = appended(format, field, false),
+            Lint::EmptyCapture { proof } => *proof = appended(format, field, true),
+            Lint::Unanchored | Lint::Forged { .. } => (),
+        }
+    }
+}
+
+/// An honest packet's line with the field of another at its end, its own value taken out or not.
+fn appended(format: &LogFormat, field: FieldName, emptied: bool) -> Option<Proof> {
+    let mut line = genuine(format, HONEST)?;
+    let place = |line: &str| {
+        let [client, port] = format.places(line.as_bytes())?;
+        Some(if field == FieldName::Port { port } else { client })
+    };
+    let victims = genuine(format, VICTIM)?;
+    let value = place(&victims)?;
+    let word = victims.get(..value.start)?.rfind(' ').map_or(0, |blank| blank + 1);
+    if emptied {
+        line.replace_range(place(&line)?, "");
+    }
+    let texts = [victims.get(word..value.end)?, victims.get(word..)?];
+    // A letter in front, since a second ` SRC=` gives a line away.
+    ["", "x"].into_iter().flat_map(|glue| texts.map(|text| (glue, text))).find_map(
+        |(glue, text)| {
+            let line = format!("{} {glue}{} ", line.trim_end(), text.trim_end());
+            let hit = format.hit(line.as_bytes())?;
+            let fooled = hit.client == VICTIM.0 || hit.port == VICTIM.1;
+            fooled.then_some(Proof { client: hit.client, port: hit.port, line })
+        },
+    )
+}
+
+/// Where a login name ends up: in the middle of a line, and at its end.
+const LOGINS: [&str; 2] = [
+    "Nov 21 03:22:42 localhost sshd[7]: Invalid user {} from 203.0.113.7 port 50000",
+    "Nov 21 03:22:42 localhost sshd[7]: Connection closed by invalid user {}",
+];
 
 /// Whether text that comes from others is taken for a packet.
 pub(super) fn forgeable(format: &LogFormat, anchored: bool) -> Option<FormatLint> {
     let field = FieldName::Required;
-    let hit = Hit {
-        server: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1))),
-        protocol: Some(Protocol::TCP),
-        ..Hit::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66)), 800)
-    };
-    let genuine = format.render(&hit, SystemTime::UNIX_EPOCH).ok();
+    let hit = packet(VICTIM.0, VICTIM.1);
     let shapes = [Shape::Classic, Shape::Ulogd, Shape::Ipchains];
     let known = shapes.map(|shape| shape.line("", &hit, SystemTime::UNIX_EPOCH));
-    let forged = genuine.into_iter().chain(known).find_map(|name| {
-        let line = format!(
-            "Nov 21 03:22:42 localhost sshd[7]: Invalid user {name} from 203.0.113.7 port 50000"
-        );
-        let client = format.hit(line.as_bytes())?.client;
-        Some(Lint::Forged { line, client })
+    let forged = genuine(format, VICTIM).into_iter().chain(known).find_map(|name| {
+        LOGINS.into_iter().find_map(|login| {
+            let line = login.replace("{}", &name);
+            let client = format.hit(line.as_bytes())?.client;
+            Some(Lint::Forged { line, client })
+        })
     });
     match forged {
         Some(kind) => Some(FormatLint { field, kind }),
@@ -184,10 +279,26 @@ mod tests {
     }
 
     #[test]
-    fn weak_groups_are_pointed_out() {
+    fn a_format_that_ends_in_its_fields_is_fooled_at_the_end_of_a_line() {
+        let forged = "required: a stranger who picks a login name can pass for 198.51.100.66: Nov 21 03:22:42 localhost sshd[7]: Connection closed by";
+        check("strange", "from <([0-9.]+)>", "to <(\\d+)>$", &[forged]);
+    }
+
+    #[test]
+    fn weak_groups_are_pointed_out_with_a_line_that_fools_them() {
         let strict = "^\\w+ +\\d+ [\\d:]+ \\S+ kernel: portknock ";
-        check(strict, "SRC=([0-9.]*)", "DPT=(\\d+)", &["ipclient: the group may capture nothing"]);
-        check(strict, ".*SRC=([0-9.]+)", "DPT=(\\d+)", &["ipclient: a greedy .*"]);
+        let at_end = "with a text of others at its end this counts as port 22 from 198.51.100.66: ";
+        let empty = "ipclient: the group may capture nothing, and then a later match counts: ";
+        check(strict, "SRC=([0-9.]*)", "DPT=(\\d+)", &[&format!("{empty}{at_end}")]);
+        let greedy = "a greedy .* before the group makes the last match in the line count";
+        check(strict, ".*SRC=([0-9.]+)", "DPT=(\\d+)", &[&format!("ipclient: {greedy}: {at_end}")]);
+        let port = "with a text of others at its end this counts as port 800 from 203.0.113.7: ";
+        check(strict, "SRC=([0-9.]+)", ".*DPT=(\\d+)", &[&format!("port: {greedy}: {port}")]);
         check(strict, ".*?SRC=([0-9.]+)", "SPT=\\S+ DPT=(\\d+)", &[]);
+        // It stops at the first = of the line.
+        check(strict, "^[^=]*=\\S+ .*?SRC=([0-9.]+)", "DPT=(\\d+)", &[]);
+        // Nothing can follow in a line whose end is spelt out.
+        let whole = format!("{strict}.*URGP=0 $");
+        check(&whole, ".*SRC=([0-9.]+)", "DPT=(\\d+)", &[&format!("ipclient: {greedy}")]);
     }
 }

@@ -24,7 +24,7 @@ use regex::bytes::Regex;
 pub use error::{ErrorKind, FormatError};
 pub use extract::{Extractor, MAX_REPEATS};
 pub use format::LogFormat;
-pub use lint::{FormatLint, Lint};
+pub use lint::{FormatLint, Lint, Proof};
 pub use nohit::{Excerpt, NoHit};
 pub use render::RenderError;
 pub use samples::{SampleError, SampleErrorKind};

@@ -76,8 +76,12 @@ impl Reader<'_> {
         Some(time)
     }
 
-    /// `2026-11-21T03:22:42.97+00:00`, `2001 Apr 18 06:26:18`, `1795231365.065442`.
+    /// `2026-11-21T03:22:42.97+00:00`, `2001 Apr 18 06:26:18`, `20/Jun/2022:13:12:46 +0200`,
+    /// `1795231365.065442`.
     fn digits(&mut self) -> Option<LineTime> {
+        if self.rest.get(2) == Some(&b'/') {
+            return self.day_first();
+        }
         if self.rest.get(4) == Some(&b'-') {
             return self.iso();
         }
@@ -92,6 +96,20 @@ impl Reader<'_> {
             return Some(LineTime::Uptime(seconds));
         }
         SystemTime::UNIX_EPOCH.checked_add(seconds).map(LineTime::Wall)
+    }
+
+    /// As web servers and Proxmox write it.
+    fn day_first(&mut self) -> Option<LineTime> {
+        let day = self.two()?;
+        self.literal(b"/")?;
+        let month = self.month()?;
+        self.literal(b"/")?;
+        let year = Some(self.year()?);
+        self.literal(b":")?;
+        let since_midnight = self.time_of_day()?;
+        self.literal(b" ")?;
+        let east = self.zone()?;
+        wall(Clock { year, month, day, since_midnight }, east)
     }
 
     /// `Nov 21 03:22:42`, `Mon Mar 23 13:16:49 2026`, `Fri 2026-11-21 03:22:45 UTC`.
@@ -145,14 +163,33 @@ impl Reader<'_> {
         Some(sign * (hours * 3600 + minutes * 60))
     }
 
+    /// `Nov 21 03:22:42`, `Jun  8 14:34:33`; FreeBSD's `Feb 3 08:00:02`; Cisco's with a year,
+    /// `Nov 21 2026 03:22:42`.
     fn month_day_clock(&mut self) -> Option<Clock> {
-        let (month, _) = (1..).zip(MONTHS).find(|(_, name)| self.literal(name).is_some())?;
+        let month = self.month()?;
         self.literal(b" ")?;
-        let padded = self.literal(b" ").is_some();
-        let day = if padded { self.one()? } else { self.two()? };
+        let _ = self.literal(b" ");
+        let day = self.day()?;
         self.literal(b" ")?;
+        let has_year = self.rest.get(4) == Some(&b' ');
+        let year = if has_year { Some(self.year()?) } else { None };
+        if has_year {
+            self.literal(b" ")?;
+        }
         let since_midnight = self.time_of_day()?;
-        Some(Clock { year: None, month, day, since_midnight })
+        Some(Clock { year, month, day, since_midnight })
+    }
+
+    fn month(&mut self) -> Option<u8> {
+        (1..).zip(MONTHS).find(|(_, name)| self.literal(name).is_some()).map(|(month, _)| month)
+    }
+
+    /// One digit or two.
+    fn day(&mut self) -> Option<u8> {
+        match self.rest.get(1)?.is_ascii_digit() {
+            true => self.two(),
+            false => self.one(),
+        }
     }
 
     /// `03:22:42`, with a fraction behind `.` or, in the ISO way, `,`.
@@ -270,6 +307,11 @@ mod tests {
         check("2026-11-21T03:22:42,972511+00:00", "wall 1795231362.972511");
         check("Sat 2026-11-21 03:22:45 UTC", "wall 1795231365.000000");
         check("2026-11-21 03:22:45", "local 2026 11 21 12165");
+        check("2025-10-18 20:00:21.848827 rule", "local 2025 10 18 72021.848827");
+        check("Feb 3 08:00:02 ns3", "local - 2 3 28802");
+        check("Nov 21 2026 03:22:42", "local 2026 11 21 12162");
+        check("Nov  1 2026 03:22:42 fw", "local 2026 11 1 12162");
+        check("20/Jun/2022:13:12:46 +0200", "wall 1655723566.000000");
         check("1795231365.065442", "wall 1795231365.065442");
         check("[ 1679.232768]", "up 1679.232768");
         check("[50028442.088484]", "up 50028442.088484");
@@ -304,6 +346,13 @@ mod tests {
             "99999999999.5",
             "1969-12-31T23:59:59Z",
             "Sat ",
+            "Nov 21 0326 42",
+            "Nov 2103:22:42",
+            "Nov 21 2026",
+            "20/Jun/2022:13:12:46",
+            "20/Jun/2022 13:12:46 +0200",
+            "31/Jun/2022:13:12:46 +0200",
+            "20/06/2022:13:12:46 +0200",
         ] {
             check(text, "none");
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use knock_formats::{FieldName, FormatSpec, LogFormat, Sample, SampleYield};
 use serde::Deserialize;
@@ -33,8 +34,29 @@ enum Yields {
     Fields(BTreeMap<String, serde_yaml::Value>),
 }
 
+/// A format that ships.
+#[allow(dead_code, reason = "each test program compiles this module for itself")]
+pub(crate) struct Shipped {
+    /// The file's name without its ending.
+    pub(crate) file: String,
+    pub(crate) spec: FormatSpec,
+    pub(crate) format: LogFormat,
+}
+
+/// All of them. Compiled once: that takes longer than a thousand lines.
+pub(crate) fn all() -> &'static [Shipped] {
+    static ALL: LazyLock<Vec<Shipped>> = LazyLock::new(|| {
+        let compile = |(file, spec)| {
+            let format = LogFormat::compile(&spec).unwrap_or_else(|e| panic!("{file}: {e:#?}"));
+            Shipped { file, spec, format }
+        };
+        read().into_iter().map(compile).collect()
+    });
+    &ALL
+}
+
 /// Every file of `logformats/`, with its name.
-pub(crate) fn shipped() -> Vec<(String, FormatSpec)> {
+fn read() -> Vec<(String, FormatSpec)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../logformats");
     let mut found: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
@@ -52,11 +74,10 @@ pub(crate) fn shipped() -> Vec<(String, FormatSpec)> {
     found
 }
 
-/// One shipped format, compiled.
+/// One of them.
 #[allow(dead_code, reason = "each test program compiles this module for itself")]
-pub(crate) fn compiled(name: &str) -> LogFormat {
-    let (_, spec) = shipped().into_iter().find(|(file, _)| file == name).unwrap();
-    LogFormat::compile(&spec).unwrap_or_else(|errors| panic!("{name}: {errors:#?}"))
+pub(crate) fn compiled(name: &str) -> &'static LogFormat {
+    &all().iter().find(|shipped| shipped.file == name).unwrap().format
 }
 
 fn spec(file: File) -> FormatSpec {
