@@ -5,7 +5,7 @@
 mod common;
 
 use common::{CONFIG, Folder, KNOCK, events, knock_log, pcap, syn};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The classic actions, for packets.
 fn network_config() -> String {
