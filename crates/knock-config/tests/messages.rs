@@ -274,7 +274,7 @@ fn run_modes() {
     check(
         "runmode = kmsg, pcap",
         "1:17 «pcap» error: unknown runmode 'pcap' | expected one or several of 'file', 'network', \
-         'kmsg', 'nflog' or 'stdin', with commas between",
+         'kmsg', 'journal', 'nflog' or 'stdin', with commas between",
     );
     check("runmode = fiel", "1:11 «fiel» error: unknown runmode 'fiel' | did you mean 'file'?");
     let source = SourceText::new("k.conf", with_rest("runmode = file", &REST[1..]));

@@ -16,6 +16,13 @@ pub enum SourceError {
     CaptureForbidden(io::Error),
     /// The process gets no packet or netlink socket, whatever its rights.
     CaptureUnavailable(io::Error),
+    /// journalctl cannot be started.
+    JournalMissing(io::Error),
+    /// journalctl has ended, which it should not.
+    Journal {
+        /// How it ended, and what it complained of.
+        why: String,
+    },
     /// A group of NFLOG may not be read.
     NflogForbidden(io::Error),
     /// The kernel has no NFLOG, or the process gets no netlink socket.
@@ -49,11 +56,12 @@ impl SourceError {
     pub fn is_permission(&self) -> bool {
         match self {
             Self::KmsgForbidden(_) | Self::CaptureForbidden(_) | Self::NflogForbidden(_) => true,
-            Self::NotACapture { .. } | Self::NflogTaken { .. } => false,
+            Self::NotACapture { .. } | Self::NflogTaken { .. } | Self::Journal { .. } => false,
             Self::KmsgMissing(error)
             | Self::KmsgOpen(error)
             | Self::CaptureUnavailable(error)
             | Self::NflogMissing(error)
+            | Self::JournalMissing(error)
             | Self::Read { error, .. }
             | Self::Wait(error) => error.kind() == io::ErrorKind::PermissionDenied,
         }
@@ -84,6 +92,16 @@ impl fmt::Display for SourceError {
                 f,
                 "cannot capture packets: {error}; the kernel has no packet sockets, or the unit's \
                  RestrictAddressFamilies= does not name AF_PACKET and AF_NETLINK"
+            ),
+            Self::JournalMissing(error) => write!(
+                f,
+                "cannot start journalctl: {error}; it comes with systemd. Without it, runmode = kmsg \
+                 reads the kernel directly"
+            ),
+            Self::Journal { why } => write!(
+                f,
+                "journalctl does not read the journal: {why}; the daemon's user must be in the group \
+                 adm or systemd-journal"
             ),
             Self::NflogForbidden(error) => write!(
                 f,
@@ -122,9 +140,10 @@ impl std::error::Error for SourceError {
             | Self::CaptureUnavailable(error)
             | Self::NflogForbidden(error)
             | Self::NflogMissing(error)
+            | Self::JournalMissing(error)
             | Self::Read { error, .. }
             | Self::Wait(error) => Some(error),
-            Self::NotACapture { .. } | Self::NflogTaken { .. } => None,
+            Self::NotACapture { .. } | Self::NflogTaken { .. } | Self::Journal { .. } => None,
         }
     }
 }

@@ -123,6 +123,13 @@ pub enum Notice {
         /// How many; 0 when there is no telling.
         packets: u64,
     },
+    /// A program that reads for us has something to say.
+    Says {
+        /// The program.
+        from: String,
+        /// Its words.
+        text: String,
+    },
     /// A capture file cannot be read to its end; what was whole before that has been handed over.
     CutOff {
         /// The file.
@@ -221,6 +228,7 @@ impl Notice {
             | Self::CaptureTrouble { .. }
             | Self::Dropped { .. }
             | Self::Unread { .. }
+            | Self::Says { .. }
             | Self::CutOff { .. }
             | Self::Polling { .. }
             | Self::Trouble { .. } => true,
@@ -342,6 +350,7 @@ impl fmt::Display for Notice {
                 "the kernel dropped {packets} packets because they came faster than they were \
                  read; a smaller snapshotsize leaves it room for more"
             ),
+            Self::Says { from, text } => write!(f, "{from} says: {text}"),
             Self::Unread { packets: 0 } => write!(
                 f,
                 "the kernel dropped packets of the rule because they came faster than they were \

@@ -52,7 +52,7 @@ pub const CIPHERS: &[&str] = &[
 ];
 
 /// The values of `runmode` that this version runs.
-pub const RUNMODES: &[&str] = &["file", "network", "kmsg", "nflog", "stdin"];
+pub const RUNMODES: &[&str] = &["file", "network", "kmsg", "journal", "nflog", "stdin"];
 
 /// Every key there is, part by part, in the order of the reference.
 pub const KEYS: &[Key] = &{
@@ -78,8 +78,8 @@ const SETTINGS: &[Key] = &[
         "file",
         UsedBy::Daemon,
         "Where hits come from: log files, the packets of a network interface without any log, the \
-         kernel's own ring buffer (/dev/kmsg, no syslog needed), the packets of an NFLOG rule, or \
-         standard input. Several may be read at once.",
+         kernel's own ring buffer (/dev/kmsg, no syslog needed), the kernel's lines in systemd's journal, the packets of an \
+         NFLOG rule, or standard input. Several may be read at once.",
     )
     .repeats(),
     key(

@@ -30,6 +30,8 @@ pub enum RunMode {
     Network,
     /// The kernel's ring buffer, `/dev/kmsg`.
     Kmsg,
+    /// The kernel's lines in systemd's journal.
+    Journal,
     /// The packets that a rule of the firewall sends to a group of NFLOG.
     Nflog,
     /// Standard input.
@@ -38,10 +40,11 @@ pub enum RunMode {
 
 impl RunMode {
     /// Every mode with its word, in the order of the reference.
-    const WORDS: [(&str, Self); 5] = [
+    const WORDS: [(&str, Self); 6] = [
         ("file", Self::File),
         ("network", Self::Network),
         ("kmsg", Self::Kmsg),
+        ("journal", Self::Journal),
         ("nflog", Self::Nflog),
         ("stdin", Self::Stdin),
     ];
@@ -51,13 +54,10 @@ impl RunMode {
     pub fn is_packets(self) -> bool {
         match self {
             Self::Network | Self::Nflog => true,
-            Self::File | Self::Kmsg | Self::Stdin => false,
+            Self::File | Self::Kmsg | Self::Journal | Self::Stdin => false,
         }
     }
 }
-
-/// Modes that were announced and that this version does not have.
-const ABSENT: &[&str] = &["journal"];
 
 /// Which packets a rule of the firewall sends us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,10 +151,6 @@ fn runmodes(reader: &mut Reader<'_>, top: &Section<'_>) -> Vec<RunMode> {
 
 fn unknown(word: &str, at: Place, top: &Section<'_>) -> Problem {
     let kind = top.key("runmode").kind;
-    if ABSENT.contains(&word) {
-        let message = format!("runmode '{word}' is not available in this version");
-        return Problem::error(at, message).with_help(format!("expected {kind}"));
-    }
     let help = match nearest(word, keys::RUNMODES.iter().copied()) {
         Some(near) => format!("did you mean '{near}'?"),
         None => format!("expected {kind}"),

@@ -3,6 +3,8 @@
 
 use memchr::memchr;
 
+use crate::lines::push_dmesg_line;
+
 /// A record of the kernel's log.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(super) struct Record<'a> {
@@ -35,10 +37,7 @@ impl<'a> Record<'a> {
 
     /// Appends the line that `dmesg` prints, with its newline.
     pub(super) fn write_line(&self, out: &mut Vec<u8>) {
-        let (seconds, micros) = (self.micros / 1_000_000, self.micros % 1_000_000);
-        out.extend_from_slice(format!("[{seconds:5}.{micros:06}] ").as_bytes());
-        out.extend_from_slice(self.text);
-        out.push(b'\n');
+        push_dmesg_line(out, self.micros, self.text);
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{
-    CaptureSource, Cursor, FifoSource, FileSource, KmsgSource, NflogSource, Source, SourceError,
-    Start, StdinSource, Stop,
+    CaptureSource, Cursor, FifoSource, FileSource, JournalSource, KmsgSource, NflogSource, Source,
+    SourceError, Start, StdinSource, Stop,
 };
 
 use super::clock::Clock;
@@ -31,6 +31,8 @@ pub(crate) enum Wanted {
     File(PathBuf, Duration),
     /// The kernel's own log.
     Kmsg,
+    /// The kernel's lines in systemd's journal.
+    Journal,
     /// Standard input.
     Stdin,
     /// What rules of the firewall send to a group. Which rules are meant is judged behind the
@@ -62,6 +64,7 @@ impl Wanted {
                 .map(|path| Self::File(path.clone(), settings.fileinterval))
                 .collect(),
             RunMode::Kmsg => vec![Self::Kmsg],
+            RunMode::Journal => vec![Self::Journal],
             RunMode::Stdin => vec![Self::Stdin],
             RunMode::Nflog => {
                 settings.nflog.iter().map(|nflog| Self::Nflog { group: nflog.group }).collect()
@@ -82,7 +85,11 @@ impl Wanted {
     fn keeps_place(&self) -> Option<String> {
         match self {
             Self::File(path, _) => Some(path.display().to_string()),
-            Self::Kmsg | Self::Stdin | Self::Nflog { .. } | Self::Capture { .. } => None,
+            Self::Kmsg
+            | Self::Journal
+            | Self::Stdin
+            | Self::Nflog { .. }
+            | Self::Capture { .. } => None,
         }
     }
 
@@ -95,6 +102,7 @@ impl Wanted {
                 let source = FileSource::new(path.clone(), *interval, Start::AtEnd);
                 Box::new(source.resuming(cursor))
             }
+            Self::Journal => Box::new(JournalSource::new()),
             Self::Kmsg => Box::new(KmsgSource::new(Start::AtEnd)),
             Self::Stdin => Box::new(StdinSource::new()),
             Self::Nflog { group } => Box::new(NflogSource::new(*group)),

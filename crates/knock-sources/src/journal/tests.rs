@@ -1,0 +1,232 @@
+//! The real journalctl on a journal that systemd-journal-remote writes while it is read.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    thread,
+};
+
+use super::*;
+use crate::testing::Collected;
+
+const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
+
+/// A journal, and the program that writes it. Entries are of this boot, since `-k` shows no others.
+struct Journal {
+    folder: tempfile::TempDir,
+    writer: Child,
+    entries: Option<ChildStdin>,
+    boot: String,
+    micros: u64,
+}
+
+impl Journal {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Command::new(REMOTE)
+            .arg(format!("--output={}", folder.path().join("system.journal").display()))
+            .args(["--split-mode=none", "-"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{REMOTE}: {error}; it is in systemd-journal-remote"));
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let boot = boot.trim().replace('-', "");
+        let entries = writer.stdin.take();
+        let mut it = Self { folder, writer, entries, boot, micros: 1_000_000 };
+        it.write("kernel", b"an old line");
+        // Until the old entry can be read there is nothing to begin behind.
+        while !it.shows("an old line") {
+            thread::yield_now();
+        }
+        it
+    }
+
+    /// Whether journalctl shows it by now.
+    fn shows(&self, text: &str) -> bool {
+        let mut show = Command::new("journalctl");
+        show.arg(self.directory()).args(["-k", "-o", "cat"]);
+        String::from_utf8_lossy(&show.output().unwrap().stdout).contains(text)
+    }
+
+    fn write(&mut self, transport: &str, message: &[u8]) {
+        self.micros += 1_000_000;
+        let wall = 1_795_231_365_000_000 + self.micros;
+        let head = format!(
+            "__REALTIME_TIMESTAMP={wall}\n__MONOTONIC_TIMESTAMP={}\n_BOOT_ID={}\n_TRANSPORT={transport}\n\
+             _SOURCE_MONOTONIC_TIMESTAMP={}\nMESSAGE\n",
+            self.micros, self.boot, self.micros
+        );
+        // A field as bytes with their length before them, which takes any.
+        let length = (message.len() as u64).to_le_bytes();
+        let entry = [head.as_bytes(), &length, message, b"\n\n"].concat();
+        self.entries.as_mut().unwrap().write_all(&entry).unwrap();
+    }
+
+    fn directory(&self) -> String {
+        format!("--directory={}", self.folder.path().display())
+    }
+
+    fn source(&self) -> JournalSource {
+        JournalSource::by("journalctl".into(), &[&self.directory()])
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let _gone = self.writer.kill();
+        let _gone = self.writer.wait();
+    }
+}
+
+/// Runs a source in a thread, and gives it back when it ends.
+fn start(
+    mut source: JournalSource,
+    got: &Collected,
+    stop: &Stop,
+) -> thread::JoinHandle<(JournalSource, Result<(), SourceError>)> {
+    let (mut intake, stop) = (got.clone(), stop.clone());
+    thread::spawn(move || {
+        let result = source.run(&mut intake, &stop);
+        (source, result)
+    })
+}
+
+/// The children of this process that run journalctl for this journal.
+fn children(directory: &str) -> Vec<i32> {
+    let is_it = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("journalctl") && line.contains(directory) && line.contains("-f")
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_it).collect()
+}
+
+#[test]
+#[ignore = "needs systemd-journal-remote: sudo make test"]
+fn the_kernels_lines_come_as_they_are_written_and_nobody_elses() {
+    let mut journal = Journal::new();
+    let (got, stop) = (Collected::new(), Stop::new().unwrap());
+    let reader = start(journal.source(), &got, &stop);
+    got.await_notice("following the journal");
+    journal.write("syslog", b"portknock IN=eth0 OUT= SRC=192.0.2.1");
+    journal.write("kernel", b"portknock IN=eth0 OUT= SRC=203.0.113.7 ");
+    let long = vec![b'x'; 900];
+    journal.write("kernel", &long);
+    journal.write("kernel", b"no text \xff\n[    1.000000] forged");
+    let lines = got.await_lines(3);
+    assert_eq!(lines[0], "[    4.000000] portknock IN=eth0 OUT= SRC=203.0.113.7 ");
+    assert!(lines[1].starts_with("[    5.000000] x") && lines[1].len() == 915, "{}", lines[1]);
+    let raw = got.raw_lines();
+    assert_eq!(raw[2], b"[    6.000000] no text \xff\\x0a[    1.000000] forged");
+    assert_eq!(raw.len(), 3, "nothing old, and nothing of other programs");
+
+    assert_eq!(children(&journal.directory()).len(), 1);
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+    assert_eq!(children(&journal.directory()), [0; 0], "it is gone when we are");
+}
+
+#[test]
+#[ignore = "needs systemd-journal-remote: sudo make test"]
+fn a_journalctl_that_dies_is_started_again_behind_the_last_line() {
+    let mut journal = Journal::new();
+    let (got, stop) = (Collected::new(), Stop::new().unwrap());
+    let mut source = journal.source();
+    for round in 0..4 {
+        let reader = start(source, &got, &stop);
+        got.await_notices("following the journal", round + 1);
+        if round % 2 == 0 {
+            journal.write("kernel", format!("line {round}").as_bytes());
+            let _so_far = got.await_lines(1 + round * 3 / 2);
+        }
+        let child = loop {
+            // It is started behind the word that reading begins.
+            if let [child] = children(&journal.directory())[..] {
+                break child;
+            }
+            thread::yield_now();
+        };
+        let child = rustix::process::Pid::from_raw(child).unwrap();
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+        let (ended, result) = reader.join().unwrap();
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("journalctl") && error.contains("signal: 9"), "{error}");
+        source = ended;
+        // What is written meanwhile is not lost, be it the first line at all or a later one.
+        journal.write("kernel", format!("meanwhile {round}").as_bytes());
+        while !journal.shows(&format!("meanwhile {round}")) {
+            thread::yield_now();
+        }
+    }
+    let reader = start(source, &got, &stop);
+    let lines = got.await_lines(6);
+    let texts: Vec<&str> = lines.iter().map(|line| &line[15..]).collect();
+    assert_eq!(
+        texts,
+        ["line 0", "meanwhile 0", "meanwhile 1", "line 2", "meanwhile 2", "meanwhile 3"]
+    );
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+}
+
+#[test]
+fn what_journalctl_has_against_it_is_told() {
+    let (mut got, stop) = (Collected::new(), Stop::new().unwrap());
+    let empty = tempfile::tempdir().unwrap();
+    let directory = format!("--directory={}", empty.path().display());
+    let mut source = JournalSource::by("journalctl".into(), &[&directory]);
+    let error = source.run(&mut got, &stop).unwrap_err().to_string();
+    assert!(error.contains("exit status: 1") && error.contains("boot"), "{error}");
+    assert!(error.contains("systemd-journal"), "{error}");
+
+    let mut source = JournalSource::by("/nonexistent/journalctl".into(), &[]);
+    let error = source.run(&mut got, &stop).unwrap_err();
+    assert!(matches!(error, SourceError::JournalMissing(_)), "{error}");
+    assert!(error.to_string().contains("runmode = kmsg"), "{error}");
+    assert!(got.notices().is_empty(), "it never began");
+}
+
+#[test]
+fn a_hint_is_handed_on_and_a_stop_is_heard_while_journalctl_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("journalctl");
+    script(
+        &program,
+        "case \"$*\" in *-f*) exec sleep 3600;; esac; echo 'Hint: you see nothing' >&2",
+    );
+    let (got, stop) = (Collected::new(), Stop::new().unwrap());
+    let reader = start(JournalSource::by(program, &[]), &got, &stop);
+    got.await_notice("following the journal");
+    assert_eq!(got.notices()[0], "journalctl says: Hint: you see nothing");
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+}
+
+#[test]
+fn a_cursor_that_leads_back_brings_no_old_line_again() {
+    let mut last = None;
+    let mut got = Collected::new();
+    let entry = |number: u64| {
+        format!(
+            "{{\"_TRANSPORT\":\"kernel\",\"__CURSOR\":\"{number}\",\"MESSAGE\":\"{number}\",\
+             \"__MONOTONIC_TIMESTAMP\":\"{number}\"}}\n"
+        )
+    };
+    for numbers in [[1, 2, 3], [2, 3, 4]] {
+        let mut entries = Entries { last: &mut last, intake: &mut got, block: Vec::new() };
+        let block: String = numbers.map(entry).concat();
+        assert!(entries.lines(block.as_bytes()).is_continue());
+    }
+    assert_eq!(got.lines().len(), 4, "{:?}", got.lines());
+}
+
+fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let mut file = File::create(path).unwrap();
+    writeln!(file, "#!/bin/sh\n{text}").unwrap();
+    file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
+}
