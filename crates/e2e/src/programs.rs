@@ -64,6 +64,9 @@ pub fn daemon(lab: &Lab, backend: Backend, config: &Path, options: &[&str]) -> R
         command.arg(legacy_alternatives(lab)?);
     }
     command.arg(program).arg("-conf").arg(config).args(options);
+    // Programs that a test has put there stand in for those of the machine.
+    let own = lab.path("bin").display().to_string();
+    command.env("PATH", format!("{own}:{}", std::env::var("PATH").unwrap_or_default()));
     Running::spawn("knockdaemon", &mut command)
 }
 
