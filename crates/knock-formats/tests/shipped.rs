@@ -146,6 +146,8 @@ proptest! {
                 .map_err(|error| TestCaseError::fail(format!("{}: {error}", shipped.file)))?;
             let back = shipped.format.hit(line.as_bytes()).unwrap();
             prop_assert_eq!((back.client, back.port), (client, port), "{}: {}", shipped.file, line);
+            // Else the lines of one knock would look like one packet that was sent again.
+            prop_assert!([None, Some(from)].contains(&back.source_port), "{}: {}", shipped.file, line);
         }
     }
 }

@@ -396,7 +396,9 @@ fn log_lines_in_place_of_packets() {
          </logformat>\n",
     );
     check_log(&home, "mine", &line);
-    for (format, _) in knock_config::SHIPPED_FORMATS {
+    // One of them has no line for a client of IPv4.
+    let shipped = knock_config::SHIPPED_FORMATS.iter().map(|(name, _)| *name);
+    for format in shipped.filter(|name| *name != "ip6tables") {
         check_log(&home, format, &format!("{line} -r 192.0.2.1"));
     }
     // Of no firewall's shape, and without a sample.

@@ -186,6 +186,12 @@ impl LogFormat {
         Some([client, port])
     }
 
+    /// Where the port stands that a line's packet came from, if the format looks for it.
+    pub(super) fn place_of_source_port(&self, line: &[u8]) -> Option<Range<usize>> {
+        let matcher = self.source_port.as_ref()?;
+        place(matcher, self.guards.cut(line), is_value(FieldName::SourcePort))
+    }
+
     /// The expression of that name, where the format has one.
     pub(super) fn matcher(&self, field: FieldName) -> Option<&Matcher> {
         match field {

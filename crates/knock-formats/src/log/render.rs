@@ -54,13 +54,15 @@ impl LogFormat {
             .is_some_and(|back| back.client == hit.client.to_canonical() && back.port == hit.port)
     }
 
-    /// A sample line with another client and port in their places.
+    /// A sample line with another client and port in their places; and with the port that the
+    /// packet comes from, by which one that was sent again is told from a new one.
     fn after(&self, model: &[u8], hit: &Hit) -> Option<String> {
-        let mut places = self
-            .places(model)?
-            .into_iter()
-            .zip([hit.client.to_canonical().to_string(), hit.port.to_string()]);
-        let mut edits = [places.next()?, places.next()?];
+        let [client, port] = self.places(model)?;
+        let mut edits =
+            vec![(client, hit.client.to_canonical().to_string()), (port, hit.port.to_string())];
+        if let (Some(from), Some(place)) = (hit.source_port, self.place_of_source_port(model)) {
+            edits.push((place, from.to_string()));
+        }
         edits.sort_by_key(|(place, _)| place.start);
         let mut line = Vec::new();
         let mut from = 0;
