@@ -10,7 +10,7 @@ use std::time::Duration;
 use knock_wire::{Codec, Field, KeyDerivation, Knock, Refusal};
 
 /// Windows tried in one run of the program: some seconds.
-const MAX_TRIES: u64 = 20_000_000;
+const MAX_TRIES: u64 = 10_000_000;
 
 /// Windows that cost a slow key derivation, of those.
 const MAX_SLOW: u32 = 8;
