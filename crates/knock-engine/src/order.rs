@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use knock_rules::Command;
 
-/// Names one order; never used twice by one ledger.
+/// Names one order, and its place in the sequence. Never used twice by one ledger, but that what
+/// stands in for an order that failed takes over its id with its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
 
@@ -74,7 +75,8 @@ impl Order {
     /// The order that takes the place of this one after it has failed for good.
     ///
     /// It keeps its delay, so that what takes back is tried as often as that wants; and its time,
-    /// which is before that of any closing that was to follow: the sequence stays what it was.
+    /// which is before that of any closing that was to follow. With the same id it also comes before
+    /// whatever later knocks asked for: the sequence stays what it was.
     pub(crate) fn fallback(&self, id: OrderId) -> Option<Self> {
         let (first, rest) = self.on_failure.split_first()?;
         Some(Self {

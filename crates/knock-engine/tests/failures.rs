@@ -72,6 +72,52 @@ fn what_opens_after_a_failure_comes_before_the_closing() {
     );
 }
 
+/// Nor behind the closing of a later knock, which came while the first way was being tried.
+#[test]
+fn what_opens_after_a_failure_comes_before_what_later_knocks_want() {
+    check(
+        "action open if TIME == 0 system open else other way
+         action close if TIME == 255 system close",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s
+         at 0s due -> open 10.0.0.1
+         at 1s knock 10.0.0.1 PORT=22 TIME=255 -> accepted close@1s
+         at 2s broken open 10.0.0.1 -> given up after 1, t-other way@0s
+         at 2s restart
+         at 2s due -> open 10.0.0.1
+         at 2s show open 10.0.0.1 -> other way
+         at 3s done open 10.0.0.1 -> struck out
+         at 3s due -> close 10.0.0.1
+         at 3s show close 10.0.0.1 -> close
+         at 4s done close 10.0.0.1 -> struck out
+         at 4s agenda -> nothing",
+    );
+}
+
+/// And what closes instead of a closing that failed must not close what was opened since.
+#[test]
+fn what_closes_after_a_failure_comes_before_a_later_opening() {
+    check(
+        "action open if TIME == 0 system open
+         action close if TIME == 1 after 10s system close else other way",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted close@10s
+         at 10s due -> close 10.0.0.1
+         at 10s broken close 10.0.0.1 -> again at 11s
+         at 11s due -> close 10.0.0.1
+         at 11s broken close 10.0.0.1 -> again at 13s
+         at 13s due -> close 10.0.0.1
+         at 13s broken close 10.0.0.1 -> again at 17s
+         at 17s due -> close 10.0.0.1
+         at 17s broken close 10.0.0.1 -> again at 25s
+         at 25s due -> close 10.0.0.1
+         at 26s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@26s
+         at 27s broken close 10.0.0.1 -> given up after 5, t-other way@25s
+         at 27s due -> close 10.0.0.1
+         at 27s show close 10.0.0.1 -> other way
+         at 28s done close 10.0.0.1 -> struck out
+         at 28s due -> open 10.0.0.1",
+    );
+}
+
 /// A closing program is tried five times, and so is what stands in for it.
 #[test]
 fn what_stands_in_for_a_closing_is_a_closing() {
