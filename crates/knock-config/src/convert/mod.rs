@@ -8,15 +8,16 @@ mod conf;
 mod document;
 mod yaml;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use document::{Block, Line, Value};
 
 use crate::model::{Meaning, ReadOptions, Role};
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading, Severity};
-use crate::syntax::{Syntax, parse};
-use crate::tree::{Tree, to_json};
+use crate::syntax::{Syntax, parse, parse_all};
+use crate::tree::{Entry, Node, Table, Tree, to_json};
 
 /// What to convert to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +62,61 @@ pub fn convert(source: &SourceText, to: To) -> Reading<String> {
 /// made of it. The reader says so of a broken file too.
 #[must_use]
 pub fn holds_key(source: &SourceText) -> bool {
-    let (tree, _) = crate::syntax::parse_all(source);
+    let (tree, _) = parse_all(source);
     tree.root().get("key").is_some() || crate::mask::hides_any(source)
+}
+
+/// The file and all that it includes, of which the result holds the text.
+#[must_use]
+pub fn files_of(source: &SourceText) -> Vec<PathBuf> {
+    fn collect(table: &Table, files: &mut BTreeSet<PathBuf>) {
+        for one in table.iter().flat_map(Entry::occurrences) {
+            files.insert(one.key_at().file.to_path_buf());
+            if let Node::Table(table) = one.node {
+                collect(table, files);
+            }
+        }
+    }
+    let (tree, _) = parse_all(source);
+    let mut files = BTreeSet::from([source.path.clone()]);
+    collect(tree.root(), &mut files);
+    files.into_iter().collect()
+}
+
+/// What a converted file would mean otherwise where it is to be written, if that is another folder: a relative `keyfile`
+/// or `statefile`, and the folder of logformats, are looked for from the file's own.
+#[must_use]
+pub fn means_otherwise_at(source: &SourceText, text: &str, to: To, path: &Path) -> Option<String> {
+    let extension = match to {
+        To::Json => return None,
+        To::Yaml => "yaml",
+        To::Conf => "conf",
+    };
+    let (old, new) = (folder_of(&source.path)?, folder_of(path)?);
+    if old == new {
+        return None;
+    }
+    let (tree, _) = parse_all(source);
+    let role = Role::of(tree.root());
+    let meaning = |folder: PathBuf| {
+        let file = SourceText::new(folder.join("converted").with_extension(extension), text);
+        Meaning::of(&file, role, &ReadOptions::default())
+    };
+    let (old, new) = (meaning(old), meaning(new));
+    if old.is_good() && !new.is_good() {
+        return Some(first_error(&new.problems));
+    }
+    old.differs(&new).map(|what| format!("{what} is another one"))
+}
+
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()
+}
+
+fn first_error(problems: &[Problem]) -> String {
+    let error = problems.iter().find(|problem| problem.severity == Severity::Error);
+    error.map_or(String::new(), |error| error.message.clone())
 }
 
 struct Job<'a> {
@@ -126,11 +180,7 @@ impl Job<'_> {
     fn difference(&self, root: &Block, text: &str) -> Option<String> {
         let converted = SourceText::new(self.path(), text);
         let Reading { value, problems } = parse(&converted);
-        let first = |problems: &[Problem]| {
-            let error = problems.iter().find(|problem| problem.severity == Severity::Error);
-            error.map_or(String::new(), |error| error.message.clone())
-        };
-        let Some(tree) = value else { return Some(first(&problems)) };
+        let Some(tree) = value else { return Some(first_error(&problems)) };
         let (read, _) = document::build(&tree);
         if shape(&read) != shape(root) {
             return Some("the tree is another one".to_owned());
@@ -141,7 +191,7 @@ impl Job<'_> {
         }
         let meaning = Meaning::of(&converted, self.role, &self.options);
         if !meaning.is_good() {
-            return Some(first(&meaning.problems));
+            return Some(first_error(&meaning.problems));
         }
         self.meaning.differs(&meaning).map(str::to_owned)
     }

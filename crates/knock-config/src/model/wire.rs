@@ -316,7 +316,8 @@ fn key(reader: &mut Reader<'_>, top: &Section<'_>, encrypts: bool) -> Option<Set
             return None;
         }
         let insecure = reader.options.insecure;
-        let exposed = secretfile::in_config(&reader.path, reader.syntax, insecure, &at);
+        // The file that it stands in, which may be an included one.
+        let exposed = secretfile::in_config(reader.syntax, insecure, &at);
         reader.extend(exposed);
         reader.extend(secretfile::well_known(text.bytes(), &at));
         return Some(Setting::at_place(Secret::new(text.bytes().to_vec()), at));
