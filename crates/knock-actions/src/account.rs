@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
@@ -56,7 +57,7 @@ impl AccountError {
         match self {
             Self::Unknown { .. } => "make one with 'useradd --system', or leave 'user' out",
             Self::NotPermitted { .. } => {
-                "start the daemon as root, or give it CAP_SETUID and CAP_SETGID \
+                "start the daemon as root, or give it CAP_SETUID, CAP_SETGID and CAP_KILL \
                  (AmbientCapabilities= in its unit)"
             }
             Self::NoTool => "install the package 'util-linux'",
@@ -91,7 +92,14 @@ pub fn can_run_as(user: &str) -> Result<(), AccountError> {
 /// Where a program without a slash in its name is found by the commands of orders.
 #[must_use]
 pub fn find_program(name: &str) -> Option<PathBuf> {
-    process::PATH.split(':').map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+    find_in(process::PATH.split(':').map(Path::new), name)
+}
+
+fn find_in<'a>(mut folders: impl Iterator<Item = &'a Path>, name: &str) -> Option<PathBuf> {
+    folders.find_map(|folder| {
+        let path = folder.join(name);
+        (path.is_file() && access(&path, Access::EXEC_OK).is_ok()).then_some(path)
+    })
 }
 
 impl Account {
@@ -162,18 +170,22 @@ impl Account {
     }
 }
 
-/// Whether setpriv, started by us, may.
+/// Whether setpriv, started by us, may; and whether we may end what is somebody else's by then. A
+/// command that nobody can end has no time limit.
 fn may_change_users() -> bool {
     let needed = [CapabilitySet::SETUID, CapabilitySet::SETGID];
     let Ok(ours) = capabilities(None) else { return false };
     let handed_on = |capability: &CapabilitySet| {
         geteuid().is_root() || capability_is_in_ambient_set(*capability).unwrap_or(false)
     };
-    needed.iter().all(|capability| ours.effective.contains(*capability) && handed_on(capability))
+    ours.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL)
+        && needed.iter().all(handed_on)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -184,6 +196,19 @@ mod tests {
             let error = Account::find(user).unwrap_err();
             assert_eq!(error, AccountError::Unknown { user: user.to_owned() });
         }
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_no_program() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let paths = folders.each_ref().map(|folder| folder.path().join("tool"));
+        for (path, mode) in paths.iter().zip([0o644, 0o755]) {
+            fs::write(path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let found = |name| find_in(folders.iter().map(tempfile::TempDir::path), name);
+        assert_eq!(found("tool").as_ref(), Some(&paths[1]));
+        assert_eq!(found("."), None);
     }
 
     #[test]

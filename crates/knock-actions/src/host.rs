@@ -87,6 +87,9 @@ fn run_program(words: &[String], environment: &[(String, String)], limit: Durati
             };
             Outcome::Failed { why, again: false }
         }
+        Err(trouble @ Trouble::NotOursToEnd(_)) => {
+            Outcome::Failed { why: trouble.to_string(), again: false }
+        }
         Err(trouble) => {
             let why = format!("cannot run '{}': {trouble}", program.escape_debug());
             // Too little memory, a package that is being updated, a disk that is not there yet:

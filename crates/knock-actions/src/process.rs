@@ -52,12 +52,27 @@ pub(crate) enum Trouble {
     NotStarted(io::Error),
     /// It was started, and could not be watched.
     OutOfSight(io::Error),
+    /// It took too long, and the system does not let us end it: it runs as somebody else.
+    NotOursToEnd(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    /// Of everything that is done once it runs.
+    fn from(error: io::Error) -> Self {
+        Self::OutOfSight(error)
+    }
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::NotStarted(error) | Self::OutOfSight(error)) = self;
-        error.fmt(f)
+        match self {
+            Self::NotStarted(error) | Self::OutOfSight(error) => error.fmt(f),
+            Self::NotOursToEnd(error) => write!(
+                f,
+                "it took too long, and goes on: it has changed its user, and this process may \
+                 not end it without CAP_KILL ({error})"
+            ),
+        }
     }
 }
 
@@ -117,7 +132,7 @@ fn run_watched<A: AsRef<OsStr>>(
         let _ = kill_process_group(pid, Signal::KILL);
         leave_to_reaper(child);
     }
-    ending.map_err(Trouble::OutOfSight)
+    ending
 }
 
 /// Anything but `Ok` leaves the child to the caller.
@@ -126,7 +141,7 @@ fn watch(
     pid: Pid,
     deadline: Deadline,
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
-) -> io::Result<Ended> {
+) -> Result<Ended, Trouble> {
     let exit = exit_notice(pid)?;
     let mut said = Said {
         stdout: Listened::to(child.stdout.take().map(OwnedFd::from))?,
@@ -134,20 +149,28 @@ fn watch(
     };
     let ended_itself = said.listen_until_exit(&exit, deadline)?;
     if !ended_itself {
-        let _ = kill_process_group(pid, Signal::TERM);
+        end(pid, Signal::TERM)?;
         said.listen_until_exit(&exit, Deadline::after(KILL_GRACE))?;
         // Also when the leader heeded the first signal: its children may not have. The group's
         // number is not used again before the leader is waited for.
-        let _ = kill_process_group(pid, Signal::KILL);
+        end(pid, Signal::KILL)?;
         said.listen_until_exit(&exit, Deadline::after(KILL_GRACE))?;
     }
     let how = match child.try_wait()? {
         Some(status) if ended_itself => Ending::Exited(status),
         Some(_) => Ending::TimedOut,
-        None => return Err(io::Error::other("the process cannot be killed")),
+        None => return Err(io::Error::other("the process cannot be killed").into()),
     };
     said.drain();
     Ok(Ended { how, stdout: said.stdout.tail, stderr: said.stderr.tail })
+}
+
+/// Signals a group of which nobody is left, perhaps; only what we may not signal is trouble.
+fn end(group: Pid, signal: Signal) -> Result<(), Trouble> {
+    match kill_process_group(group, signal) {
+        Err(error @ Errno::PERM) => Err(Trouble::NotOursToEnd(error.into())),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A process that SIGKILL does not end (a dead network disk) must not hold a worker, nor become a
