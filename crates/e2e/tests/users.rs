@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use knock_e2e::private::Private;
-use knock_e2e::process::{PATIENCE, Running, await_until};
+use knock_e2e::process::{PATIENCE, await_until};
 use knock_e2e::written::{CLIENT, WrittenLog};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -121,28 +121,7 @@ const SLOW: &str = "
 </actions>
 ";
 
-/// A daemon that is user bin, with these capabilities as under systemd with AmbientCapabilities=.
-fn as_bin(host: &WrittenLog, capabilities: &str, options: &[&str]) -> Running {
-    const BIN: u32 = 2;
-    fs::create_dir(host.path("out")).unwrap();
-    for name in ["", "out", "messages", "knockdaemon.conf"] {
-        chown(host.path(name), Some(BIN), Some(BIN)).unwrap();
-    }
-    fs::set_permissions(host.path(""), Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(host.path("out"), Permissions::from_mode(0o777)).unwrap();
-    // The target folder may be where only root can read.
-    let program = knock_e2e::programs::folder().unwrap().join("knockdaemon");
-    fs::copy(program, host.path("knockdaemon")).unwrap();
-    let inherited = format!("--inh-caps=-all{capabilities}");
-    let ambient = format!("--ambient-caps=-all{capabilities}");
-    let before = ["setpriv", "--reuid=bin", "--regid=bin", "--clear-groups", &inherited, &ambient];
-    let copy = host.path("knockdaemon").display().to_string();
-    let copied = ["sh", "-c", "shift; exec \"$0\" \"$@\"", &copy];
-    let words = before.iter().chain(options).chain(&copied).map(|&word| word.to_owned());
-    host.daemon(&words.collect::<Vec<_>>(), &[]).unwrap()
-}
-
-/// They are for changing the user and not for the command; and its time limit holds all the same.
+/// As under systemd with AmbientCapabilities=: they are for changing the user and not for the command; and its time limit holds all the same.
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn a_daemon_that_is_not_root_hands_none_of_its_rights_on() {
@@ -151,7 +130,8 @@ fn a_daemon_that_is_not_root_hands_none_of_its_rights_on() {
     let slow = slow.replace("timeout =", "user    = daemon\n    timeout =");
     let slow = slow.replace("<actions>", "").replace("</actions>", "");
     let mut host = WrittenLog::new(&actions.replace("</actions>", &(slow + "</actions>"))).unwrap();
-    let daemon = as_bin(&host, ",+setuid,+setgid,+kill", &["--no-new-privs"]);
+    let daemon =
+        host.daemon_as("bin", &["setuid", "setgid", "kill"], &[], &["--no-new-privs"]).unwrap();
     host.knock(0).unwrap();
     daemon.await_line("onfailure: 'told' is run").unwrap();
     let shell = fs::read_to_string(host.path("out/shell")).unwrap();
@@ -175,7 +155,7 @@ fn a_command_that_cannot_be_ended_is_said_to_go_on() {
         WrittenLog::new(&SLOW.replace("PREFIX", "exec FOLDER/setpriv --reuid=0")).unwrap();
     fs::copy("/usr/bin/setpriv", host.path("setpriv")).unwrap();
     fs::set_permissions(host.path("setpriv"), Permissions::from_mode(0o4755)).unwrap();
-    let daemon = as_bin(&host, "", &[]);
+    let daemon = host.daemon_as("bin", &[], &[], &[]).unwrap();
     host.knock(0).unwrap();
     let said = daemon.await_line("it took too long, and goes on");
     let pid = fs::read_to_string(host.path("out/pid")).unwrap();

@@ -90,8 +90,7 @@ pub fn can_run_as(user: &str) -> Result<(), AccountError> {
 }
 
 /// Where a program without a slash in its name is found by the commands of orders.
-#[must_use]
-pub fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     find_in(process::PATH.split(':').map(Path::new), name)
 }
 
@@ -180,6 +179,14 @@ fn may_change_users() -> bool {
     };
     ours.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL)
         && needed.iter().all(handed_on)
+}
+
+/// Whether the commands of this process may do more than those that others run as its user.
+pub(crate) fn rights_beyond_the_user() -> bool {
+    !geteuid().is_root()
+        && CapabilitySet::all()
+            .iter()
+            .any(|capability| capability_is_in_ambient_set(capability).unwrap_or(false))
 }
 
 #[cfg(test)]

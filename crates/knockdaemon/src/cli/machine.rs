@@ -2,7 +2,7 @@
 //!
 //! Whoever only looks at a file may do so with fewer rights than the daemon will have.
 
-use knock_actions::{AccountError, can_run_as, find_program};
+use knock_actions::{AccountError, can_hand_over, can_run_as};
 use knock_config::{Machine, Objection, Severity};
 
 /// What a configuration is read for.
@@ -37,13 +37,10 @@ fn user_objection(user: &str, rights: Severity) -> Option<Objection> {
 
 /// No error: what at(1) does not take, the agenda keeps.
 fn at_objection() -> Option<Objection> {
-    if find_program("at").is_some() {
-        return None;
-    }
+    let error = can_hand_over().err()?;
     Some(Objection {
         severity: Severity::Warning,
-        message: "there is no at(1) on this machine, so delayed actions stay in the agenda"
-            .to_owned(),
-        help: "install the package 'at' and see that atd runs".to_owned(),
+        message: format!("{error}, so delayed actions stay in the agenda"),
+        help: error.help().to_owned(),
     })
 }
