@@ -76,7 +76,7 @@ fn run_program(words: &[String], environment: &[(String, String)], limit: Durati
         return Outcome::Failed { why: "there is no program to run".to_owned(), again: false };
     };
     match process::run(program, args, environment, limit) {
-        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut,
+        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut { after: limit },
         Ok(Ended { how: Ending::Exited(status), .. }) if status.success() => Outcome::Done,
         Ok(Ended { how: Ending::Exited(status), stdout, stderr }) => {
             let status = status_text(status);

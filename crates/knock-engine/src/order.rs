@@ -127,6 +127,9 @@ pub enum Outcome {
         /// program that was started may have done half of its work.
         again: bool,
     },
-    /// It took longer than its timeout and was ended.
-    TimedOut,
+    /// It took too long and was ended.
+    TimedOut {
+        /// How long it was given: its timeout, or less where something else set a limit.
+        after: Duration,
+    },
 }

@@ -245,6 +245,24 @@ fn what_at_does_not_take_waits_in_the_agenda() {
     );
 }
 
+/// Dead for an hour: what was to be opened is not begun any more, and the closing is done at once.
+#[test]
+fn a_job_whose_minute_has_passed_is_done_here_at_once() {
+    check(
+        AT,
+        "at 5s knock 10.0.0.1 PORT=22 TIME=2 -> accepted open@5s close@5s
+         at 1h restart
+         at 1h due -> close 10.0.0.1
+         at 1h broken close 10.0.0.1 -> kept here, t-close@125s
+         at 1h due -> open 10.0.0.1
+         at 1h broken open 10.0.0.1 -> given up after 1
+         at 1h due -> close 10.0.0.1
+         at 1h show close 10.0.0.1 -> iptables -D INPUT -s 10.0.0.1/32 -j ACCEPT
+         at 1h done close 10.0.0.1 -> struck out
+         at 1h agenda -> nothing",
+    );
+}
+
 /// at(1) waits for nobody: what it takes back must be done before, or not at all.
 #[test]
 fn an_opening_is_not_tried_behind_the_job_of_at() {

@@ -18,6 +18,7 @@ use rustix::process::geteuid;
 use rustix::thread::no_new_privs;
 
 use crate::account::{find_program, rights_beyond_the_user};
+use crate::deadline::left_until;
 use crate::iptables::Firewall;
 use crate::output::Tail;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
@@ -89,6 +90,10 @@ pub fn can_hand_over() -> Result<(), AtError> {
 /// Gives at(1) what this order would have run, for this minute.
 pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTime) -> Outcome {
     let failed = |why: String| Outcome::Failed { why, again: false };
+    // The daemon was dead for a while. Nothing is left to plan then: the agenda does it at once.
+    if left_until(minute).is_zero() {
+        return failed("the minute of its job has passed".to_owned());
+    }
     let text = match script::of(firewall, order) {
         Ok(text) => text,
         Err(outcome) => return outcome,
@@ -103,7 +108,7 @@ pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTi
     environment.push((ZONE.0.to_owned(), ZONE.1.to_owned()));
     let ended = process::run_fed("at", ["-t", &minute], &environment, LIMIT, input);
     match ended {
-        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut,
+        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut { after: LIMIT },
         Ok(Ended { how: Ending::Exited(status), stderr, .. }) => match answer(&stderr) {
             Answer { job: Some(job), complaint: None } if status.success() => {
                 Outcome::HandedOver { job }

@@ -169,7 +169,7 @@ impl Respond {
 
 /// Says how an order ended, and what becomes of it.
 pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
-    let Order { client, template, command, timeout, .. } = &finished.order;
+    let Order { client, template, command, .. } = &finished.order;
     let why = match outcome {
         Outcome::Done => return tracing::info!(%client, template, "done: {command}"),
         Outcome::AlreadySo => return tracing::info!(%client, template, "already so: {command}"),
@@ -178,7 +178,10 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
             return tracing::info!(%client, template, "job {job} at {at}: {command}");
         }
         Outcome::Failed { why, .. } => format!("failed: {command}: {why}"),
-        Outcome::TimedOut => format!("no end within {} s: {command}", timeout.as_secs()),
+        Outcome::TimedOut { after } if after.as_secs() == 0 => {
+            format!("no end within {} ms: {command}", after.as_millis())
+        }
+        Outcome::TimedOut { after } => format!("no end within {} s: {command}", after.as_secs()),
     };
     match finished.fate {
         Fate::Again { after, tries } => {
