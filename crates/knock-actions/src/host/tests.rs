@@ -67,6 +67,7 @@ fn what_takes_too_long_is_ended() {
 
 /// at(1) does not wait for us: what opens behind it would stay open.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "the clock that the order's limit is read from")]
 fn what_a_job_takes_back_is_not_begun_after_it_and_ended_when_it_comes() {
     let folder = tempfile::tempdir().unwrap();
     let begun = folder.path().join("begun");
