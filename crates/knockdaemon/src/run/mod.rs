@@ -44,6 +44,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// At the end, running orders get this long to finish.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Also when those took all of that, the copy of the state gets this long.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
 /// Whether knocks are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -286,7 +289,8 @@ impl Daemon {
                 self.finished(id, &outcome);
             }
         }
-        self.respond.close(&self.engine);
+        let left = deadline.saturating_sub(self.clock.now().uptime);
+        self.respond.close(&self.engine, left.max(LAST_WRITE));
         let waiting = self.engine.ledger().orders().count();
         tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
     }
