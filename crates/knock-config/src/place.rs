@@ -164,6 +164,12 @@ impl Spot {
     pub fn place(&self) -> Place {
         self.file.place(&self.bytes)
     }
+
+    /// Are its bytes UTF-8?
+    pub(crate) fn is_utf8(&self) -> bool {
+        let bytes = self.file.text().get(self.bytes.clone()).unwrap_or_default();
+        std::str::from_utf8(bytes).is_ok()
+    }
 }
 
 /// One stretch of a value that stands in the file just as it is in the value.

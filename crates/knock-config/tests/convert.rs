@@ -276,6 +276,27 @@ fn old_encodings() {
             .contains("2:7 error: this value is not UTF-8, so it would be another one afterwards"),
         "{problems}"
     );
+
+    // Nothing that is told makes another key of it.
+    let source = SourceText::new("a.conf", b"remote = h\nkey = \xe4\n".as_slice());
+    for to in [To::Yaml, To::Json] {
+        let helps = convert(&source, to).problems;
+        let helps: Vec<String> = helps.into_iter().filter_map(|problem| problem.help).collect();
+        assert!(
+            !helps.is_empty() && helps.iter().all(|help| help.contains("'keyfile'")),
+            "{helps:?}"
+        );
+    }
+    let (text, problems) =
+        said("a.conf", b"<\xfc>\n  k\xfc = 1\n  about = \xe4\n</\xfc>\n", To::Json);
+    assert!(text.unwrap().contains('\u{fffd}'));
+    for told in [
+        "1:2 warning: this name is not UTF-8",
+        "2:3 warning: this name",
+        "3:11 warning: this is not UTF-8",
+    ] {
+        assert!(problems.contains(told), "{told}: {problems}");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub fn convert(source: &SourceText, to: To) -> Reading<String> {
     let Some(tree) = value else { return Reading { value: None, problems } };
     if to == To::Json {
         let text = serde_json::to_string_pretty(&to_json(&tree)).map(|text| text + "\n");
+        problems.extend(not_utf8(tree.root()));
         return Reading::new(text.unwrap_or_default(), problems);
     }
     let options = ReadOptions::default();
@@ -56,6 +57,19 @@ pub fn convert(source: &SourceText, to: To) -> Reading<String> {
             Reading { value: None, problems }
         }
     }
+}
+
+/// Names that JSON cannot hold as they are; of values the reader has said it.
+fn not_utf8(table: &Table) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for one in table.iter().flat_map(Entry::occurrences) {
+        if !one.has_utf8_key() {
+            let message = "this name is not UTF-8; in JSON, U+FFFD stands for what is not";
+            found.push(Problem::warning(one.key_at(), message));
+        }
+        found.extend(one.node.table().into_iter().flat_map(not_utf8));
+    }
+    found
 }
 
 /// Does a key stand in this file, or in one that it includes? Then it is for its owner's eyes alone, and so is what is
