@@ -199,9 +199,8 @@ impl Job<'_> {
         if shape(&read) != shape(root) {
             return Some("the tree is another one".to_owned());
         }
-        let kept = comments(&read).join("\n");
-        if let Some(lost) = comments(root).into_iter().find(|one| !kept.contains(one.trim())) {
-            return Some(format!("the comment '{}' is lost", lost.trim()));
+        if let Some(lost) = lost(comments(root), comments(&read)) {
+            return Some(format!("the comment '{lost}' is lost"));
         }
         let meaning = Meaning::of(&converted, self.role, &self.options);
         if !meaning.is_good() {
@@ -266,6 +265,40 @@ fn comments(block: &Block) -> Vec<String> {
     found
 }
 
+/// The first of the comments that is not kept: each must be there as often as it was, but may stand behind another on one
+/// line, and the result may have more.
+fn lost(comments: Vec<String>, kept: Vec<String>) -> Option<String> {
+    let mut kept: Vec<String> = kept.into_iter().map(|one| one.trim().to_owned()).collect();
+    kept.sort_unstable();
+    let mut spent = vec![false; kept.len()];
+    let mut joined: Vec<String> = Vec::new();
+    let mut comments: Vec<String> = comments.iter().map(|one| one.trim().to_owned()).collect();
+    comments.sort_unstable();
+    // Both in the same order, so that each needs one step.
+    let mut at = 0;
+    for comment in comments {
+        while kept.get(at).is_some_and(|one| *one < comment) {
+            at += 1;
+        }
+        if kept.get(at) == Some(&comment) {
+            spent.get_mut(at).into_iter().for_each(|spent| *spent = true);
+            at += 1;
+        } else if !comment.is_empty() {
+            joined.push(comment);
+        }
+    }
+    let left = kept.into_iter().zip(spent).filter(|(_, spent)| !spent).map(|(one, _)| one);
+    let mut left: Vec<String> = left.collect();
+    // The longest first: what is part of another must not take its place.
+    joined.sort_unstable_by_key(|one| std::cmp::Reverse(one.len()));
+    joined.into_iter().find(|comment| {
+        let found = left.iter_mut().find_map(|line| Some((line.find(comment.as_str())?, line)));
+        let spent =
+            found.map(|(start, line)| line.replace_range(start..start + comment.len(), "\n"));
+        spent.is_none()
+    })
+}
+
 /// Takes out of comments what would end them, or could not stand in the file at all.
 fn clean_comments(block: &mut Block, to: To) {
     let clean = |text: &mut String| {
@@ -294,5 +327,28 @@ fn clean_comments(block: &mut Block, to: To) {
                 clean_comments(block, to);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lost;
+
+    #[track_caller]
+    fn check(comments: &[&str], kept: &[&str], expected: Option<&str>) {
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        assert_eq!(lost(owned(comments), owned(kept)).as_deref(), expected);
+    }
+
+    #[test]
+    fn each_comment_is_kept_as_often_as_it_was() {
+        check(&[" ---", " a", " ---"], &["---", "a", "---", "more"], None);
+        check(&[" ---", " a", " ---"], &["---", "a"], Some("---"));
+        // One that is part of another.
+        check(&["open", "opens it"], &["opens it"], Some("open"));
+        // Two that came to stand on one line.
+        check(&["a", "a b"], &["a b # a"], None);
+        check(&["a", "a"], &["a # b"], Some("a"));
+        check(&["", ""], &[], None);
     }
 }
