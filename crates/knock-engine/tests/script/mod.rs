@@ -114,7 +114,7 @@ fn action(text: &str, names: &Names) -> Action {
                 user: None,
                 timeout: Duration::from_secs(30),
             }),
-            " state " => action.state.push(StateUpdate::parse(value, names).unwrap()),
+            " state " => action.state.extend(StateUpdate::parse(value, names).unwrap()),
             _ => {
                 let rule = Template::parse_iptables(TemplateKind::Iptables, value, names);
                 action.command = Some(rule.unwrap());
