@@ -383,3 +383,27 @@ actions:
 ";
     assert!(yaml.ends_with(expected), "{yaml}");
 }
+
+#[test]
+fn a_filter_that_cannot_be_used_is_left_out_of_those_in_use() {
+    let conf = |used: &str| {
+        format!(
+            "logfile = /l\nkey = k\n<ethfilter good>\n  dest_port = 745-1000\n</ethfilter>\n\
+             <ethfilter bad>\n  dest_port = x-\n</ethfilter>\nuseethfilter = {used}\n"
+        )
+    };
+    for (used, expected) in [
+        ("good, nope", "# Without 'nope': no ethfilter that could be used.\nuseethfilter: good\n"),
+        ("bad good", "# Without 'bad': no ethfilter that could be used.\nuseethfilter: good\n"),
+        ("bad nope\nuseethfilter = good", "useethfilter:\n  - good\n"),
+        ("nope", "# no ethfilter 'nope' that could be used:\n# useethfilter: nope\n"),
+        ("bad", "# no ethfilter 'bad' that could be used:\n# useethfilter: bad\n"),
+        ("good", "\nuseethfilter: good\n"),
+    ] {
+        let (text, problems) = said("a.conf", conf(used).as_bytes(), To::Yaml);
+        let text = text.unwrap_or_else(|| panic!("{used}: {problems}"));
+        assert!(text.contains(expected), "{used}: {problems}\n{text}");
+        let told = problems.contains("left out, since YAML allows none");
+        assert_eq!(told, used.contains("good") && used.contains("nope"), "{used}: {problems}");
+    }
+}

@@ -8,13 +8,13 @@ mod conf;
 mod document;
 mod yaml;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use document::{Block, Line, Value};
 
 use crate::model::{Meaning, ReadOptions, Role};
-use crate::place::SourceText;
+use crate::place::{Place, SourceText};
 use crate::problem::{Problem, Reading, Severity};
 use crate::syntax::{Syntax, parse, parse_all};
 use crate::tree::{Entry, Node, Table, Tree, to_json};
@@ -123,6 +123,15 @@ pub fn means_otherwise_at(source: &SourceText, text: &str, to: To, path: &Path) 
     old.differs(&new).map(|what| format!("{what} is another one"))
 }
 
+/// Thousands of problems are looked for among thousands.
+fn by_place(problems: &[Problem]) -> BTreeMap<&Option<Place>, Vec<&Problem>> {
+    let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for problem in problems {
+        places.entry(&problem.at).or_default().push(problem);
+    }
+    places
+}
+
 fn folder_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()
@@ -151,13 +160,17 @@ impl Job<'_> {
         }
         problems.extend(found);
         if self.to == To::Yaml && from == Syntax::Legacy {
-            let told = adapt::switch_off(&mut root, &self.refused());
+            let mut refused = self.refused();
+            let works = self.meaning.ethfilters();
+            let mut told = adapt::drop_filters(&mut root, &works, &mut refused);
+            told.extend(adapt::switch_off(&mut root, &refused));
             // Once is enough.
+            let said = by_place(&told);
             problems.retain(|known| {
-                !told
-                    .iter()
-                    .any(|one| one.at == known.at && one.message.starts_with(&known.message))
+                let again = said.get(&known.at).into_iter().flatten();
+                !again.into_iter().any(|one| one.message.starts_with(&known.message))
             });
+            drop(said);
             problems.extend(told);
             problems.sort_by(|a, b| (a.at.is_none(), &a.at).cmp(&(b.at.is_none(), &b.at)));
         }
@@ -186,8 +199,10 @@ impl Job<'_> {
     fn refused(&self) -> Vec<Problem> {
         let options = ReadOptions { strict: true, ..self.options.clone() };
         let strict = Meaning::of(self.source, self.role, &options).problems;
+        let known = by_place(&self.meaning.problems);
+        let is_known = |error: &Problem| known.get(&error.at).is_some_and(|at| at.contains(&error));
         let errors = strict.into_iter().filter(|problem| problem.severity == Severity::Error);
-        errors.filter(|error| !self.meaning.problems.contains(error)).collect()
+        errors.filter(|error| !is_known(error)).collect()
     }
 
     /// Reads the text back; what is not as it was.

@@ -14,7 +14,7 @@ mod section;
 mod setting;
 mod sources;
 mod templates;
-mod values;
+pub(crate) mod values;
 mod wire;
 
 #[cfg(test)]
