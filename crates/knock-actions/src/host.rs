@@ -33,10 +33,10 @@ impl Runner for Host {
         if let Some(minute) = order.hand_over {
             return at::hand_over(&mut self.firewall, order, minute);
         }
-        // at(1) waits for nobody: what it takes back at that time has to be over by then.
+        // What takes it back at that time is not to come before its end.
         let left = order.expires.map_or(Duration::MAX, left_until);
         if left.is_zero() {
-            let why = "the time is over, and at(1) takes it back".to_owned();
+            let why = "its time is over, and it is taken back".to_owned();
             return Outcome::Failed { why, again: false };
         }
         let limit = order.timeout.min(left);

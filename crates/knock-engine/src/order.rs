@@ -23,7 +23,8 @@ impl fmt::Display for OrderId {
 pub struct Order {
     /// Its name.
     pub id: OrderId,
-    /// Whose knock asked for it. Orders of one client never run at the same time.
+    /// Whose knock asked for it. Orders of one client run one after the other; see the
+    /// agenda for the one exception.
     pub client: IpAddr,
     /// The action that it comes from.
     pub action: String,
@@ -47,7 +48,8 @@ pub struct Order {
     pub on_failure: Vec<Fallback<Command>>,
     /// To be handed to at(1), which runs it at this full minute, instead of being run.
     pub hand_over: Option<SystemTime>,
-    /// Not to be run any more from this time on: at(1) then takes back what it would do.
+    /// Not to be run any more from this time on, since the same knock's delayed orders then take
+    /// back what it would do: it is not begun after it, and ended when it comes.
     pub expires: Option<SystemTime>,
 }
 

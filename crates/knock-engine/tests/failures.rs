@@ -56,7 +56,8 @@ fn what_follows_a_failure_survives_a_restart() {
     );
 }
 
-/// A second way to open must not open behind the closing, however late it comes.
+/// A second way to open must not open behind the closing, however late it comes: it may not begin
+/// after the closing's time either.
 #[test]
 fn what_opens_after_a_failure_comes_before_the_closing() {
     check(
@@ -66,7 +67,7 @@ fn what_opens_after_a_failure_comes_before_the_closing() {
          at 0s due -> open 10.0.0.1
          at 30s late open 10.0.0.1 -> given up after 1, t-other way@0s
          at 30s due -> open 10.0.0.1
-         at 30s show open 10.0.0.1 -> other way
+         at 30s show open 10.0.0.1 -> other way before 10s
          at 31s done open 10.0.0.1 -> struck out
          at 31s due -> close 10.0.0.1",
     );
