@@ -51,7 +51,10 @@ impl Runner for Host {
             None => run_program(&words, &order.environment, limit),
             Some(user) => match as_user(user, words, order) {
                 Ok((words, environment)) => run_program(&words, &environment, limit),
-                Err(error) => Outcome::Failed { why: error.to_string(), again: false },
+                Err(error) => Outcome::Failed {
+                    why: error.to_string(),
+                    again: matches!(error, AccountError::NotAsked { .. }),
+                },
             },
         }
     }

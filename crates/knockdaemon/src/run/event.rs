@@ -1,5 +1,6 @@
 //! Everything that can happen to the running daemon, in one closed list.
 
+use knock_config::DaemonSettings;
 use knock_engine::{OrderId, Outcome};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
@@ -19,4 +20,6 @@ pub(crate) enum Event {
     Stop,
     /// Read the configuration again.
     Reload,
+    /// It has been read; `None` when it has errors.
+    Reread(Option<Box<DaemonSettings>>),
 }

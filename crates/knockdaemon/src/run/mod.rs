@@ -8,6 +8,7 @@ mod clock;
 mod durable;
 mod event;
 mod extract;
+mod reread;
 mod respond;
 mod signals;
 mod statefile;
@@ -17,6 +18,7 @@ mod threads;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ pub(crate) use extract::{captured, lines_of};
 
 use event::Event;
 use extract::SharedTests;
+use reread::Rereading;
 use respond::{Respond, Response};
 use summary::Summary;
 use threads::{Readers, Wanted};
@@ -57,7 +60,7 @@ pub(crate) enum Mode {
 }
 
 /// Reads the configuration anew and reports its problems; `None` when it has errors.
-pub(crate) type Reread = Box<dyn Fn() -> Option<DaemonSettings>>;
+pub(crate) type Reread = Arc<dyn Fn() -> Option<DaemonSettings> + Send + Sync>;
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug)]
@@ -120,6 +123,7 @@ pub(crate) fn run(
     };
     tell_agenda(&ledger, &clock.now());
     let mut readers = Readers::new(tests.clone(), to_inbox.clone());
+    let rereading = Rereading::new(reread, to_inbox.clone());
     let signals = signals::listen(to_inbox).map_err(RunError::System)?;
     readers.set(&wanted).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
@@ -131,7 +135,7 @@ pub(crate) fn run(
         respond,
         readers,
         tests,
-        reread,
+        rereading,
         summary: Summary::default(),
         failure: None,
     };
@@ -149,7 +153,7 @@ struct Daemon {
     respond: Respond,
     readers: Readers,
     tests: SharedTests,
-    reread: Reread,
+    rereading: Rereading,
     summary: Summary,
     /// Why the last source ended, if it did not simply come to its end.
     failure: Option<RunError>,
@@ -215,7 +219,11 @@ impl Daemon {
                 }
             }
             Event::SourceEnded(id, name, result) => self.source_ended(id, name, result),
-            Event::Reload => self.reload(),
+            Event::Reload => self.rereading.start(),
+            Event::Reread(settings) => {
+                self.reload(settings);
+                self.rereading.ended();
+            }
             Event::Stop => return Next::Stop,
         }
         Next::Turn
@@ -254,8 +262,8 @@ impl Daemon {
         self.respond.strike_out(&finished.map_or(Vec::new(), |finished| finished.changes));
     }
 
-    fn reload(&mut self) {
-        let Some(settings) = (self.reread)() else {
+    fn reload(&mut self, settings: Option<Box<DaemonSettings>>) {
+        let Some(settings) = settings else {
             tracing::error!(
                 "the new configuration has mistakes; the running one stays. `knockdaemon check` shows them"
             );
