@@ -48,9 +48,13 @@ impl Runner for Host {
             Command::Exec(words) => words.clone(),
         };
         match &order.user {
-            None => run_program(&words, &order.environment, limit),
+            None => outcome(&words, limit, |program, args| {
+                process::run_where_we_are(program, args, &order.environment, limit)
+            }),
             Some(user) => match as_user(user, words, order) {
-                Ok((words, environment)) => run_program(&words, &environment, limit),
+                Ok((words, environment)) => outcome(&words, limit, |program, args| {
+                    process::run(program, args, &environment, limit)
+                }),
                 Err(error) => Outcome::Failed {
                     why: error.to_string(),
                     again: matches!(error, AccountError::NotAsked { .. }),
@@ -74,11 +78,15 @@ fn as_user(
     Ok((words, environment.collect()))
 }
 
-fn run_program(words: &[String], environment: &[(String, String)], limit: Duration) -> Outcome {
+fn outcome(
+    words: &[String],
+    limit: Duration,
+    run: impl FnOnce(&str, &[String]) -> Result<Ended, Trouble>,
+) -> Outcome {
     let Some((program, args)) = words.split_first() else {
         return Outcome::Failed { why: "there is no program to run".to_owned(), again: false };
     };
-    match process::run(program, args, environment, limit) {
+    match run(program, args) {
         Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut { after: limit },
         Ok(Ended { how: Ending::Exited(status), .. }) if status.success() => Outcome::Done,
         Ok(Ended { how: Ending::Exited(status), stdout, stderr }) => {

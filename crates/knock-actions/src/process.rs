@@ -20,8 +20,8 @@ use rustix::process::{
 use crate::deadline::Deadline;
 use crate::output::Tail;
 
-/// Where programs without a slash in their name are looked for. Fixed: the daemon's own may come
-/// from a user's shell, and lacks the sbin folders under cron.
+/// Where programs without a slash in their name are looked for; behind the daemon's own, which may
+/// come from a user's shell and lacks the sbin folders under cron.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long a program may tidy up between SIGTERM and SIGKILL.
 const KILL_GRACE: Duration = Duration::from_secs(2);
@@ -87,7 +87,44 @@ pub(crate) fn run<A: AsRef<OsStr>>(
     environment: &[(String, String)],
     limit: Duration,
 ) -> Result<Ended, Trouble> {
-    run_watched(program.as_ref(), args, environment, limit, Stdio::null(), ExitNotice::of)
+    let command = in_own_world(program.as_ref());
+    run_watched(command, args, environment, limit, Stdio::null(), ExitNotice::of)
+}
+
+/// The same for a command of the configuration: it has the environment and the folder that this
+/// process was started with, as the original's had.
+pub(crate) fn run_where_we_are<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = A>,
+    environment: &[(String, String)],
+    limit: Duration,
+) -> Result<Ended, Trouble> {
+    let mut command = Command::new(program);
+    command.env(
+        "PATH",
+        match std::env::var_os("PATH") {
+            Some(mut path) if !path.is_empty() => {
+                path.push(":");
+                path.push(PATH);
+                path
+            }
+            _ => PATH.into(),
+        },
+    );
+    // These names are the knock's, whoever else may have set one.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"KNOCK_") {
+            command.env_remove(name);
+        }
+    }
+    run_watched(command, args, environment, limit, Stdio::null(), ExitNotice::of)
+}
+
+/// A command that nothing of this process's surroundings disturbs.
+fn in_own_world(program: &OsStr) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", PATH).env("LANG", "C").current_dir("/");
+    command
 }
 
 /// The same for a program that reads `input`.
@@ -101,11 +138,12 @@ pub(crate) fn run_fed<A: AsRef<OsStr>>(
     limit: Duration,
     input: File,
 ) -> Result<Ended, Trouble> {
-    run_watched(program.as_ref(), args, environment, limit, input.into(), ExitNotice::of)
+    let command = in_own_world(program.as_ref());
+    run_watched(command, args, environment, limit, input.into(), ExitNotice::of)
 }
 
 fn run_watched<A: AsRef<OsStr>>(
-    program: &OsStr,
+    mut command: Command,
     args: impl IntoIterator<Item = A>,
     environment: &[(String, String)],
     limit: Duration,
@@ -113,13 +151,9 @@ fn run_watched<A: AsRef<OsStr>>(
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
 ) -> Result<Ended, Trouble> {
     let deadline = Deadline::after(limit);
-    let mut child = Command::new(program)
+    let mut child = command
         .args(args)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LANG", "C")
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
         .process_group(0)
         .stdin(input)
         .stdout(Stdio::piped())
