@@ -10,7 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::process::Running;
-use crate::{LabError, Result, programs};
+use crate::{LabError, Result, programs, tool};
 
 /// Who knocks.
 pub const CLIENT: &str = "198.51.100.7";
@@ -72,6 +72,42 @@ impl WrittenLog {
         let daemon = Running::spawn("knockdaemon", &mut command)?;
         daemon.await_line("following")?;
         Ok(daemon)
+    }
+
+    /// Starts the daemon as a user who is not root, with these capabilities as under systemd with
+    /// `AmbientCapabilities=`. What commands leave for the test goes to `FOLDER/out`.
+    ///
+    /// # Errors
+    /// When there is no such user, or as [`daemon`](Self::daemon).
+    pub fn daemon_as(
+        &self,
+        user: &str,
+        capabilities: &[&str],
+        before: &[String],
+        options: &[&str],
+    ) -> Result<Running> {
+        fs::create_dir(self.path("out"))?;
+        // The target folder may be where only root can read.
+        let copy = self.path("knockdaemon").display().to_string();
+        fs::copy(programs::folder()?.join("knockdaemon"), &copy)?;
+        for name in ["", "out", "messages", "knockdaemon.conf"] {
+            tool(&format!("chown {user} {}", self.path(name).display()))?;
+        }
+        fs::set_permissions(self.path(""), Permissions::from_mode(0o755))?;
+        fs::set_permissions(self.path("out"), Permissions::from_mode(0o777))?;
+        let held: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
+        let become_user = [
+            "setpriv".to_owned(),
+            format!("--reuid={user}"),
+            "--clear-groups".to_owned(),
+            format!("--inh-caps=-all{held}"),
+            format!("--ambient-caps=-all{held}"),
+        ];
+        let options = options.iter().map(|&option| option.to_owned());
+        // The program's own path comes behind these words, and is not wanted.
+        let instead = ["sh", "-c", "shift; exec \"$0\" \"$@\"", &copy].map(str::to_owned);
+        let words = before.iter().cloned().chain(become_user).chain(options).chain(instead);
+        self.daemon(&words.collect::<Vec<_>>(), &[])
     }
 
     /// The kernel's lines for a knock of [`CLIENT`] for port 22, in the log.

@@ -115,3 +115,25 @@ fn check_says_where_at_is_missing_and_where_it_is_too_coarse() {
     let said = machine.on(&line).unwrap();
     assert!(said.contains("warning: there is no at(1) on this machine"), "{said}");
 }
+
+/// As under systemd with AmbientCapabilities=: atd would run `iptables -D` as that user, in vain.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_closing_that_a_job_could_not_do_stays_in_the_agenda() {
+    let machine = Private::new().unwrap();
+    let _atd = machine.atd().unwrap();
+    let mut host = WrittenLog::new(&ACTIONS.replace("DELAY", "2s")).unwrap();
+    // None of those in /etc/at.deny.
+    let before = machine.enter();
+    let daemon = host.daemon_as("_apt", &["net_admin", "net_raw"], &before, &[]).unwrap();
+    assert!(
+        daemon.lines().join("\n").contains("without its capabilities, so delayed actions stay")
+    );
+    host.knock(15).unwrap();
+    let said = daemon.await_lines("not handed to at(1), the agenda has it", 2).unwrap();
+    assert!(said.iter().all(|line| line.contains("without its capabilities")), "{said:?}");
+    daemon.await_line("done: iptables -I").unwrap();
+    daemon.await_line("done: iptables -D").unwrap();
+    assert_eq!(rules(&machine), 0);
+    assert_eq!(machine.jobs().unwrap(), Vec::<std::path::PathBuf>::new());
+}

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use knock_e2e::private::Private;
 use knock_e2e::process::{PATIENCE, await_until};
 use knock_e2e::written::{CLIENT, WrittenLog};
+use rustix::process::{Pid, Signal, kill_process};
 
 const ACTIONS: &str = "
 <actions>
@@ -93,6 +95,11 @@ fn a_daemon_that_may_not_change_users_says_so_at_the_start() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("warning: this process may not run commands as 'daemon'"), "{said}");
 
+    // Nor where it could start the command, and not end it.
+    let (code, said) = run(&["setpriv", "--bounding-set=-kill", "--"], &["run"]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("CAP_SETUID, CAP_SETGID and CAP_KILL"), "{said}");
+
     let config = fs::read_to_string(host.config()).unwrap();
     fs::write(host.config(), config.replace("= daemon", "= nobdy")).unwrap();
     let (code, said) = run(&["env"], &["check"]);
@@ -100,39 +107,31 @@ fn a_daemon_that_may_not_change_users_says_so_at_the_start() {
     assert!(said.contains("error: there is no user 'nobdy' on this machine"), "{said}");
 }
 
-/// As under systemd with AmbientCapabilities=: they are for changing the user and not for the command.
+/// Slow ones, with their number in a file.
+const SLOW: &str = "
+<actions>
+  <action>
+    condition = TIME == 0
+    template  = slow
+  </action>
+  <template slow>
+    system  = PREFIX sh -c 'echo $$ >FOLDER/out/pid.new; mv FOLDER/out/pid.new FOLDER/out/pid; exec sleep 600'
+    timeout = 1s
+  </template>
+</actions>
+";
+
+/// As under systemd with AmbientCapabilities=: they are for changing the user and not for the command; and its time limit holds all the same.
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn a_daemon_that_is_not_root_hands_none_of_its_rights_on() {
-    const BIN: u32 = 2;
-    let mut host = WrittenLog::new(
-        &ACTIONS.replace("condition = TIME == 0\n    template  = program", "use = no"),
-    )
-    .unwrap();
-    fs::create_dir(host.path("out")).unwrap();
-    for name in ["", "out", "messages", "knockdaemon.conf"] {
-        chown(host.path(name), Some(BIN), Some(BIN)).unwrap();
-    }
-    fs::set_permissions(host.path(""), Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(host.path("out"), Permissions::from_mode(0o777)).unwrap();
-    // The target folder may be where only root can read.
-    let program = knock_e2e::programs::folder().unwrap().join("knockdaemon");
-    fs::copy(program, host.path("knockdaemon")).unwrap();
-    let before = [
-        "setpriv",
-        "--reuid=bin",
-        "--regid=bin",
-        "--clear-groups",
-        "--inh-caps=-all,+setuid,+setgid",
-        "--ambient-caps=-all,+setuid,+setgid",
-        "--no-new-privs",
-        "sh",
-        "-c",
-        "shift; exec \"$0\" \"$@\"",
-    ];
-    let mut before: Vec<String> = before.map(str::to_owned).to_vec();
-    before.push(host.path("knockdaemon").display().to_string());
-    let daemon = host.daemon(&before, &[]).unwrap();
+    let actions = ACTIONS.replace("condition = TIME == 0\n    template  = program", "use = no");
+    let slow = SLOW.replace("TIME == 0", "TIME == 1").replace("PREFIX", "exec");
+    let slow = slow.replace("timeout =", "user    = daemon\n    timeout =");
+    let slow = slow.replace("<actions>", "").replace("</actions>", "");
+    let mut host = WrittenLog::new(&actions.replace("</actions>", &(slow + "</actions>"))).unwrap();
+    let daemon =
+        host.daemon_as("bin", &["setuid", "setgid", "kill"], &[], &["--no-new-privs"]).unwrap();
     host.knock(0).unwrap();
     daemon.await_line("onfailure: 'told' is run").unwrap();
     let shell = fs::read_to_string(host.path("out/shell")).unwrap();
@@ -141,4 +140,28 @@ fn a_daemon_that_is_not_root_hands_none_of_its_rights_on() {
     assert!(lines[3..].iter().all(|line| line.ends_with("0000000000000000")), "{lines:?}");
     let told = || fs::read_to_string(host.path("told")).unwrap_or_default();
     assert!(await_until(PATIENCE, || told() == "22 bin\n"), "{:?}", daemon.lines());
+
+    host.knock(1).unwrap();
+    daemon.await_line("no end within 1 s").unwrap();
+    let pid = fs::read_to_string(host.path("out/pid")).unwrap();
+    assert!(await_until(PATIENCE, || !Path::new("/proc").join(pid.trim()).exists()), "{pid}");
+}
+
+/// A command that made itself root's: nothing can be done but say so.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_command_that_cannot_be_ended_is_said_to_go_on() {
+    let mut host =
+        WrittenLog::new(&SLOW.replace("PREFIX", "exec FOLDER/setpriv --reuid=0")).unwrap();
+    fs::copy("/usr/bin/setpriv", host.path("setpriv")).unwrap();
+    fs::set_permissions(host.path("setpriv"), Permissions::from_mode(0o4755)).unwrap();
+    let daemon = host.daemon_as("bin", &[], &[], &[]).unwrap();
+    host.knock(0).unwrap();
+    let said = daemon.await_line("it took too long, and goes on");
+    let pid = fs::read_to_string(host.path("out/pid")).unwrap();
+    let left = Path::new("/proc").join(pid.trim()).exists();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    assert!(left, "{:?}", daemon.lines());
+    assert!(said.unwrap().contains("not tried again"));
 }

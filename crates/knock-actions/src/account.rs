@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
 
-use crate::process::{self, Ending};
+use crate::process::{self, Ended, Ending, Trouble, status_text};
 
 /// Where most machines have all their users.
 const PASSWD: &str = "/etc/passwd";
@@ -40,6 +41,13 @@ pub enum AccountError {
         /// The name.
         user: String,
     },
+    /// It could not be found out whether there is.
+    NotAsked {
+        /// The name.
+        user: String,
+        /// What went wrong.
+        why: String,
+    },
     /// This process may not change users.
     NotPermitted {
         /// The name.
@@ -54,9 +62,12 @@ impl AccountError {
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self {
+            Self::NotAsked { .. } => {
+                "see that 'getent passwd' answers; commands of this user fail until it does"
+            }
             Self::Unknown { .. } => "make one with 'useradd --system', or leave 'user' out",
             Self::NotPermitted { .. } => {
-                "start the daemon as root, or give it CAP_SETUID and CAP_SETGID \
+                "start the daemon as root, or give it CAP_SETUID, CAP_SETGID and CAP_KILL \
                  (AmbientCapabilities= in its unit)"
             }
             Self::NoTool => "install the package 'util-linux'",
@@ -69,6 +80,9 @@ impl fmt::Display for AccountError {
         match self {
             Self::Unknown { user } => {
                 write!(f, "there is no user '{}' on this machine", user.escape_debug())
+            }
+            Self::NotAsked { user, why } => {
+                write!(f, "the user '{}' could not be looked up: {why}", user.escape_debug())
             }
             Self::NotPermitted { user } => {
                 write!(f, "this process may not run commands as '{}'", user.escape_debug())
@@ -89,9 +103,15 @@ pub fn can_run_as(user: &str) -> Result<(), AccountError> {
 }
 
 /// Where a program without a slash in its name is found by the commands of orders.
-#[must_use]
-pub fn find_program(name: &str) -> Option<PathBuf> {
-    process::PATH.split(':').map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    find_in(process::PATH.split(':').map(Path::new), name)
+}
+
+fn find_in<'a>(mut folders: impl Iterator<Item = &'a Path>, name: &str) -> Option<PathBuf> {
+    folders.find_map(|folder| {
+        let path = folder.join(name);
+        (path.is_file() && access(&path, Access::EXEC_OK).is_ok()).then_some(path)
+    })
 }
 
 impl Account {
@@ -106,15 +126,29 @@ impl Account {
         if let Some(account) = file.lines().find_map(|line| Self::named(user, line)) {
             return Ok(account);
         }
-        let asked =
-            process::run("getent", ["passwd", user], &[], LOOK_UP).map_err(|_| unknown())?;
-        match asked.how {
-            Ending::Exited(status) if status.success() => {
-                let line = asked.stdout.last_line().unwrap_or_default();
-                Self::named(user, &line).ok_or_else(unknown)
+        Self::asked(user, process::run("getent", ["passwd", user], &[], LOOK_UP))
+    }
+
+    /// What getent(1) says: 2 is its word for nobody, and all else is no answer.
+    fn asked(user: &str, getent: Result<Ended, Trouble>) -> Result<Self, AccountError> {
+        let unknown = || AccountError::Unknown { user: user.to_owned() };
+        let why = match getent {
+            Ok(Ended { how: Ending::Exited(status), stdout, .. }) if status.success() => {
+                let line = stdout.last_line().unwrap_or_default();
+                return Self::named(user, &line).ok_or_else(unknown);
             }
-            Ending::Exited(_) | Ending::TimedOut => Err(unknown()),
-        }
+            Ok(Ended { how: Ending::Exited(status), .. }) if status.code() == Some(2) => {
+                return Err(unknown());
+            }
+            Ok(Ended { how: Ending::Exited(status), .. }) => {
+                format!("getent: {}", status_text(status))
+            }
+            Ok(Ended { how: Ending::TimedOut, .. }) => {
+                format!("getent does not answer within {} s", LOOK_UP.as_secs())
+            }
+            Err(trouble) => format!("cannot run getent: {trouble}"),
+        };
+        Err(AccountError::NotAsked { user: user.to_owned(), why })
     }
 
     /// A line of passwd(5), if it is this user's: a number in place of the name is nobody.
@@ -162,18 +196,30 @@ impl Account {
     }
 }
 
-/// Whether setpriv, started by us, may.
+/// Whether setpriv, started by us, may; and whether we may end what is somebody else's by then. A
+/// command that nobody can end has no time limit.
 fn may_change_users() -> bool {
     let needed = [CapabilitySet::SETUID, CapabilitySet::SETGID];
     let Ok(ours) = capabilities(None) else { return false };
     let handed_on = |capability: &CapabilitySet| {
         geteuid().is_root() || capability_is_in_ambient_set(*capability).unwrap_or(false)
     };
-    needed.iter().all(|capability| ours.effective.contains(*capability) && handed_on(capability))
+    ours.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL)
+        && needed.iter().all(handed_on)
+}
+
+/// Whether the commands of this process may do more than those that others run as its user.
+pub(crate) fn rights_beyond_the_user() -> bool {
+    !geteuid().is_root()
+        && CapabilitySet::all()
+            .iter()
+            .any(|capability| capability_is_in_ambient_set(capability).unwrap_or(false))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -184,6 +230,36 @@ mod tests {
             let error = Account::find(user).unwrap_err();
             assert_eq!(error, AccountError::Unknown { user: user.to_owned() });
         }
+    }
+
+    /// A directory that is away knows nothing of who there is.
+    #[test]
+    fn only_an_answer_says_that_there_is_nobody() {
+        let long = Duration::from_secs(60);
+        let ask = |text: &str, limit| process::run("/bin/sh", ["-c", text], &[], limit);
+        let found = |text, limit| Account::asked("u", ask(text, limit));
+        assert_eq!(found("echo u:x:7:8::/:", long).unwrap().uid, 7);
+        let unknown = AccountError::Unknown { user: "u".to_owned() };
+        assert_eq!(found("exit 2", long).unwrap_err(), unknown);
+        let not_asked = |found: Result<Account, AccountError>| {
+            assert!(matches!(found, Err(AccountError::NotAsked { .. })), "{found:?}");
+        };
+        not_asked(found("exit 1", long));
+        not_asked(found("exec sleep 600", Duration::from_millis(20)));
+        not_asked(Account::asked("u", process::run("/no/getent", ["u"], &[], long)));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_no_program() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let paths = folders.each_ref().map(|folder| folder.path().join("tool"));
+        for (path, mode) in paths.iter().zip([0o644, 0o755]) {
+            fs::write(path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let found = |name| find_in(folders.iter().map(tempfile::TempDir::path), name);
+        assert_eq!(found("tool").as_ref(), Some(&paths[1]));
+        assert_eq!(found("."), None);
     }
 
     #[test]

@@ -3,17 +3,25 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use knock_engine::Outcome;
+
 /// A point in monotonic time after which one stops waiting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     /// `None`: so far away that the clock cannot tell it.
     at: Option<Instant>,
+    limit: Duration,
 }
 
 impl Deadline {
     /// That long from now.
     pub(crate) fn after(limit: Duration) -> Self {
-        Self { at: now().checked_add(limit) }
+        Self { at: now().checked_add(limit), limit }
+    }
+
+    /// What comes of an order that was not done by then.
+    pub(crate) fn missed(self) -> Outcome {
+        Outcome::TimedOut { after: self.limit }
     }
 
     /// What is left; zero once it has passed.

@@ -33,10 +33,10 @@ impl Runner for Host {
         if let Some(minute) = order.hand_over {
             return at::hand_over(&mut self.firewall, order, minute);
         }
-        // at(1) waits for nobody: what it takes back at that time has to be over by then.
+        // What takes it back at that time is not to come before its end.
         let left = order.expires.map_or(Duration::MAX, left_until);
         if left.is_zero() {
-            let why = "the time is over, and at(1) takes it back".to_owned();
+            let why = "its time is over, and it is taken back".to_owned();
             return Outcome::Failed { why, again: false };
         }
         let limit = order.timeout.min(left);
@@ -48,10 +48,17 @@ impl Runner for Host {
             Command::Exec(words) => words.clone(),
         };
         match &order.user {
-            None => run_program(&words, &order.environment, limit),
+            None => outcome(&words, limit, |program, args| {
+                process::run_where_we_are(program, args, &order.environment, limit)
+            }),
             Some(user) => match as_user(user, words, order) {
-                Ok((words, environment)) => run_program(&words, &environment, limit),
-                Err(error) => Outcome::Failed { why: error.to_string(), again: false },
+                Ok((words, environment)) => outcome(&words, limit, |program, args| {
+                    process::run(program, args, &environment, limit)
+                }),
+                Err(error) => Outcome::Failed {
+                    why: error.to_string(),
+                    again: matches!(error, AccountError::NotAsked { .. }),
+                },
             },
         }
     }
@@ -71,12 +78,16 @@ fn as_user(
     Ok((words, environment.collect()))
 }
 
-fn run_program(words: &[String], environment: &[(String, String)], limit: Duration) -> Outcome {
+fn outcome(
+    words: &[String],
+    limit: Duration,
+    run: impl FnOnce(&str, &[String]) -> Result<Ended, Trouble>,
+) -> Outcome {
     let Some((program, args)) = words.split_first() else {
         return Outcome::Failed { why: "there is no program to run".to_owned(), again: false };
     };
-    match process::run(program, args, environment, limit) {
-        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut,
+    match run(program, args) {
+        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut { after: limit },
         Ok(Ended { how: Ending::Exited(status), .. }) if status.success() => Outcome::Done,
         Ok(Ended { how: Ending::Exited(status), stdout, stderr }) => {
             let status = status_text(status);
@@ -86,6 +97,9 @@ fn run_program(words: &[String], environment: &[(String, String)], limit: Durati
                 None => status,
             };
             Outcome::Failed { why, again: false }
+        }
+        Err(trouble @ Trouble::NotOursToEnd(_)) => {
+            Outcome::Failed { why: trouble.to_string(), again: false }
         }
         Err(trouble) => {
             let why = format!("cannot run '{}': {trouble}", program.escape_debug());

@@ -22,7 +22,8 @@ mod store;
 #[cfg(test)]
 mod testing;
 
-pub use account::{AccountError, can_run_as, find_program};
+pub use account::{AccountError, can_run_as};
+pub use at::{AtError, can_hand_over};
 pub use host::Host;
 pub use pool::Pool;
 pub use runner::Runner;

@@ -5,11 +5,15 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use knock_engine::{Order, OrderId, Outcome};
 use knock_rules::Command;
 
 use crate::runner::Runner;
+
+/// After a burst nobody needs hundreds of threads; but the next knock comes soon, perhaps.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Threads that run orders. Once it is dropped they work off what they have and end by themselves.
 pub struct Pool {
@@ -19,8 +23,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts one thread; up to `most` more come when all others are at work, and then stay. An
-    /// order that waits in its program for an hour so keeps no other from running. Each thread has
+    /// Starts one thread, which stays; others, `most` with it, come when all are at work, and go
+    /// when there was nothing to do for a while. An order that waits in its program for an hour so
+    /// keeps no other from running. Each thread has
     /// a runner of its own. `done` is called in the worker's thread; if it blocks, the worker does.
     ///
     /// # Errors
@@ -30,12 +35,21 @@ impl Pool {
         make_runner: impl Fn() -> R + Send + 'static,
         done: impl Fn(OrderId, Outcome) + Send + Clone + 'static,
     ) -> std::io::Result<Self> {
+        Self::start_idling(most, IDLE, make_runner, done)
+    }
+
+    fn start_idling<R: Runner + 'static>(
+        most: usize,
+        idle: Duration,
+        make_runner: impl Fn() -> R + Send + 'static,
+        done: impl Fn(OrderId, Outcome) + Send + Clone + 'static,
+    ) -> std::io::Result<Self> {
         let spawn = move |shared| {
             let worker = Worker { shared, runner: make_runner(), done: done.clone() };
             thread::Builder::new().name("worker".to_owned()).spawn(|| worker.work()).map(|_| ())
         };
-        let pool =
-            Self { shared: Arc::new(Shared::default()), most: most.max(1), spawn: Box::new(spawn) };
+        let shared = Arc::new(Shared { state: Mutex::default(), news: Condvar::new(), idle });
+        let pool = Self { shared, most: most.max(1), spawn: Box::new(spawn) };
         (pool.spawn)(Arc::clone(&pool.shared))?;
         pool.shared.lock().threads = 1;
         Ok(pool)
@@ -75,10 +89,11 @@ impl std::fmt::Debug for Pool {
 }
 
 /// What the pool and its workers share.
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     news: Condvar,
+    /// How long a worker waits for an order before it goes.
+    idle: Duration,
 }
 
 #[derive(Default)]
@@ -95,7 +110,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next order, waited for; `None` when there will be none.
+    /// The next order, waited for; `None` when the worker is to end.
     fn next(&self) -> Option<Order> {
         let mut state = self.lock();
         loop {
@@ -106,7 +121,14 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let (woken, waited) =
+                self.news.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            // An order may have come in the last moment, and been meant for this one.
+            if waited.timed_out() && state.orders.is_empty() && state.threads > 1 {
+                state.threads -= 1;
+                return None;
+            }
         }
     }
 }
@@ -142,8 +164,7 @@ impl<R: Runner, D: Fn(OrderId, Outcome)> Worker<R, D> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
     use knock_rules::Family;
 
@@ -175,13 +196,18 @@ mod tests {
 
     impl Gated {
         fn start(workers: usize) -> Self {
+            Self::idling(workers, IDLE)
+        }
+
+        fn idling(workers: usize, idle: Duration) -> Self {
             let (began, begun) = channel();
             let (opener, open) = channel();
             let open = Arc::new(Mutex::new(open));
             let (done, told) = channel();
             let done = move |id, outcome| done.send((id, outcome)).unwrap();
             let gate = move || Gate { began: began.clone(), open: Arc::clone(&open) };
-            Self { pool: Pool::start(workers, gate, done).unwrap(), begun, opener, told }
+            let pool = Pool::start_idling(workers, idle, gate, done).unwrap();
+            Self { pool, begun, opener, told }
         }
     }
 
@@ -203,7 +229,37 @@ mod tests {
         let mut ended = [(); 2].map(|()| told.recv_timeout(LONG).unwrap().0);
         ended.sort();
         assert_eq!(ended, [OrderId(1), OrderId(2)]);
-        assert!(told.recv_timeout(LONG).is_err(), "the workers end");
+        let end = told.recv_timeout(LONG);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the workers end");
+    }
+
+    #[test]
+    fn after_a_burst_one_worker_stays() {
+        let Gated { pool, begun, opener, told } = Gated::idling(9, Duration::from_millis(1));
+        for round in 1..=2 {
+            for number in 1..=9 {
+                pool.try_send(numbered(number)).unwrap();
+            }
+            for _ in 1..=9 {
+                begun.recv_timeout(LONG).unwrap();
+            }
+            assert_eq!(pool.shared.lock().threads, 9, "round {round}");
+            for _ in 1..=9 {
+                opener.send(Outcome::Done).unwrap();
+                told.recv_timeout(LONG).unwrap();
+            }
+            while pool.shared.lock().threads > 1 {
+                std::thread::yield_now();
+            }
+        }
+        // The last one does not go, however often its time is over.
+        let (mut state, mut waits) = (pool.shared.lock(), 0);
+        while waits < 20 {
+            let idle = pool.shared.idle;
+            state = pool.shared.news.wait_timeout(state, idle).unwrap().0;
+            waits += 1;
+        }
+        assert_eq!(state.threads, 1);
     }
 
     #[test]

@@ -20,8 +20,8 @@ use rustix::process::{
 use crate::deadline::Deadline;
 use crate::output::Tail;
 
-/// Where programs without a slash in their name are looked for. Fixed: the daemon's own may come
-/// from a user's shell, and lacks the sbin folders under cron.
+/// Where programs without a slash in their name are looked for; behind the daemon's own, which may
+/// come from a user's shell and lacks the sbin folders under cron.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long a program may tidy up between SIGTERM and SIGKILL.
 const KILL_GRACE: Duration = Duration::from_secs(2);
@@ -52,12 +52,27 @@ pub(crate) enum Trouble {
     NotStarted(io::Error),
     /// It was started, and could not be watched.
     OutOfSight(io::Error),
+    /// It took too long, and the system does not let us end it: it runs as somebody else.
+    NotOursToEnd(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    /// Of everything that is done once it runs.
+    fn from(error: io::Error) -> Self {
+        Self::OutOfSight(error)
+    }
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::NotStarted(error) | Self::OutOfSight(error)) = self;
-        error.fmt(f)
+        match self {
+            Self::NotStarted(error) | Self::OutOfSight(error) => error.fmt(f),
+            Self::NotOursToEnd(error) => write!(
+                f,
+                "it took too long, and goes on: it has changed its user, and this process may \
+                 not end it without CAP_KILL ({error})"
+            ),
+        }
     }
 }
 
@@ -72,7 +87,44 @@ pub(crate) fn run<A: AsRef<OsStr>>(
     environment: &[(String, String)],
     limit: Duration,
 ) -> Result<Ended, Trouble> {
-    run_watched(program.as_ref(), args, environment, limit, Stdio::null(), ExitNotice::of)
+    let command = in_own_world(program.as_ref());
+    run_watched(command, args, environment, limit, Stdio::null(), ExitNotice::of)
+}
+
+/// The same for a command of the configuration: it has the environment and the folder that this
+/// process was started with, as the original's had.
+pub(crate) fn run_where_we_are<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = A>,
+    environment: &[(String, String)],
+    limit: Duration,
+) -> Result<Ended, Trouble> {
+    let mut command = Command::new(program);
+    command.env(
+        "PATH",
+        match std::env::var_os("PATH") {
+            Some(mut path) if !path.is_empty() => {
+                path.push(":");
+                path.push(PATH);
+                path
+            }
+            _ => PATH.into(),
+        },
+    );
+    // These names are the knock's, whoever else may have set one.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"KNOCK_") {
+            command.env_remove(name);
+        }
+    }
+    run_watched(command, args, environment, limit, Stdio::null(), ExitNotice::of)
+}
+
+/// A command that nothing of this process's surroundings disturbs.
+fn in_own_world(program: &OsStr) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", PATH).env("LANG", "C").current_dir("/");
+    command
 }
 
 /// The same for a program that reads `input`.
@@ -86,11 +138,12 @@ pub(crate) fn run_fed<A: AsRef<OsStr>>(
     limit: Duration,
     input: File,
 ) -> Result<Ended, Trouble> {
-    run_watched(program.as_ref(), args, environment, limit, input.into(), ExitNotice::of)
+    let command = in_own_world(program.as_ref());
+    run_watched(command, args, environment, limit, input.into(), ExitNotice::of)
 }
 
 fn run_watched<A: AsRef<OsStr>>(
-    program: &OsStr,
+    mut command: Command,
     args: impl IntoIterator<Item = A>,
     environment: &[(String, String)],
     limit: Duration,
@@ -98,13 +151,9 @@ fn run_watched<A: AsRef<OsStr>>(
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
 ) -> Result<Ended, Trouble> {
     let deadline = Deadline::after(limit);
-    let mut child = Command::new(program)
+    let mut child = command
         .args(args)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LANG", "C")
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
         .process_group(0)
         .stdin(input)
         .stdout(Stdio::piped())
@@ -117,7 +166,7 @@ fn run_watched<A: AsRef<OsStr>>(
         let _ = kill_process_group(pid, Signal::KILL);
         leave_to_reaper(child);
     }
-    ending.map_err(Trouble::OutOfSight)
+    ending
 }
 
 /// Anything but `Ok` leaves the child to the caller.
@@ -126,7 +175,7 @@ fn watch(
     pid: Pid,
     deadline: Deadline,
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
-) -> io::Result<Ended> {
+) -> Result<Ended, Trouble> {
     let exit = exit_notice(pid)?;
     let mut said = Said {
         stdout: Listened::to(child.stdout.take().map(OwnedFd::from))?,
@@ -134,20 +183,28 @@ fn watch(
     };
     let ended_itself = said.listen_until_exit(&exit, deadline)?;
     if !ended_itself {
-        let _ = kill_process_group(pid, Signal::TERM);
+        end(pid, Signal::TERM)?;
         said.listen_until_exit(&exit, Deadline::after(KILL_GRACE))?;
         // Also when the leader heeded the first signal: its children may not have. The group's
         // number is not used again before the leader is waited for.
-        let _ = kill_process_group(pid, Signal::KILL);
+        end(pid, Signal::KILL)?;
         said.listen_until_exit(&exit, Deadline::after(KILL_GRACE))?;
     }
     let how = match child.try_wait()? {
         Some(status) if ended_itself => Ending::Exited(status),
         Some(_) => Ending::TimedOut,
-        None => return Err(io::Error::other("the process cannot be killed")),
+        None => return Err(io::Error::other("the process cannot be killed").into()),
     };
     said.drain();
     Ok(Ended { how, stdout: said.stdout.tail, stderr: said.stderr.tail })
+}
+
+/// Signals a group of which nobody is left, perhaps; only what we may not signal is trouble.
+fn end(group: Pid, signal: Signal) -> Result<(), Trouble> {
+    match kill_process_group(group, signal) {
+        Err(error @ Errno::PERM) => Err(Trouble::NotOursToEnd(error.into())),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A process that SIGKILL does not end (a dead network disk) must not hold a worker, nor become a

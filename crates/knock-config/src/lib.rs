@@ -20,10 +20,10 @@ mod suggest;
 mod syntax;
 mod tree;
 
-pub use convert::{To, convert, holds_key};
+pub use convert::{To, convert, files_of, holds_key, means_otherwise_at};
 pub use model::{
-    CaptureSettings, ClientSettings, DaemonSettings, IvChoice, Machine, NflogSettings, Objection,
-    ReadOptions, RunMode, Setting, WireSettings, find_format, known_formats, parse_mac,
+    AskForUser, CaptureSettings, ClientSettings, DaemonSettings, IvChoice, Machine, NflogSettings,
+    Objection, ReadOptions, RunMode, Setting, WireSettings, find_format, known_formats, parse_mac,
     read_client, read_daemon, read_format,
 };
 pub use place::{Place, SourceText, Spot};

@@ -1,12 +1,15 @@
-//! Which parts of a config file spell its key, so that a report can leave them out.
+//! Which parts of a config file spell its key, or what somebody took for one, so that a report can leave them out.
 //!
 //! Where the file can be parsed the tree knows. It may be broken just there, so the lines are looked
 //! at too, by words and in both syntaxes at once: better one line too many than one too few.
 
 use std::collections::BTreeMap;
 
+use crate::keys::{self, Within};
 use crate::place::{BOM, SourceText, Spot};
+use crate::suggest::nearest;
 use crate::syntax::{Syntax, parse_all};
+use crate::tree::Entry;
 
 /// The lines (from 1) that show some of the key, each with the column (from 0, in characters) from
 /// which it does.
@@ -59,7 +62,9 @@ impl Hidden {
 
     fn by_tree(&mut self, source: &SourceText) {
         let (tree, _) = parse_all(source);
-        let scalars = tree.root().entries("key").filter_map(|found| found.node.scalar());
+        let is_secret = |entry: &&Entry| entry.key == "key" || looks_secret(&entry.key);
+        let entries = tree.root().iter().filter(is_secret).flat_map(Entry::occurrences);
+        let scalars = entries.filter_map(|found| found.node.scalar());
         for scalar in scalars.filter(|scalar| !scalar.bytes().is_empty()) {
             let Spot { file, bytes } = scalar.spot();
             // What an included file holds is found when that file is shown.
@@ -76,7 +81,7 @@ impl Hidden {
     }
 }
 
-/// What stands behind the word `key` in its line.
+/// What stands behind the word `key`, or one that is like it, in its line.
 struct Value<'a> {
     text: &'a str,
     /// There is a colon between, so the rest may follow below, as in YAML.
@@ -85,19 +90,53 @@ struct Value<'a> {
 
 impl<'a> Value<'a> {
     fn in_line(line: &'a str) -> Option<Self> {
-        const WORD: &str = "key";
-        let lower = line.to_ascii_lowercase();
-        lower.match_indices(WORD).find_map(|(at, _)| {
-            let before = line.get(..at)?;
-            let rest = line.get(at + WORD.len()..)?;
-            let begins = !before.ends_with(|one: char| one.is_alphanumeric() || one == '_');
-            let unquoted = rest.trim_start_matches(['"', '\'']);
-            let separator = unquoted.trim_start();
-            let text = separator.trim_start_matches(['=', ':']).trim_start();
-            let separated = text.len() < unquoted.len();
-            (begins && separated).then_some(Value { text, colon: separator.starts_with(':') })
-        })
+        let mut rest = line;
+        loop {
+            let start = rest.find(is_letter)?;
+            let behind = rest.get(start..)?;
+            let (word, behind) =
+                behind.split_at(behind.find(|c| !is_letter(c)).unwrap_or(behind.len()));
+            let before = line.len() - behind.len() - word.len();
+            let begins = line.get(..before)?.trim_matches([' ', '\t', '"', '\'']).is_empty();
+            if let Some(value) = Self::behind(word, begins, behind) {
+                return Some(value);
+            }
+            rest = behind;
+        }
     }
+
+    fn behind(word: &str, begins: bool, rest: &'a str) -> Option<Self> {
+        let unquoted = rest.trim_start_matches(['"', '\'']);
+        let separator = unquoted.trim_start();
+        let text = separator.trim_start_matches(['=', ':']).trim_start();
+        let is_key = word.rsplit('-').next().is_some_and(|word| word.eq_ignore_ascii_case("key"));
+        // A blank is enough behind the word itself; of others there are too many in plain sentences.
+        let separated =
+            text.len() < unquoted.len() && (is_key || begins || separator.starts_with(['=', ':']));
+        (separated && (is_key || looks_secret(word)))
+            .then_some(Value { text, colon: separator.starts_with(':') })
+    }
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '-'
+}
+
+/// A name that no key has, and whose value is a secret all the same: `keyy`, `sharedsecret`, `passphrase`.
+fn looks_secret(name: &str) -> bool {
+    let name: String = name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    let shaped = ["secret", "passw", "passphrase"].iter().any(|part| name.contains(part))
+        || name.starts_with("pass")
+        || name.ends_with("key");
+    let is_secret = if shaped {
+        true
+    } else if name.starts_with("key") {
+        // `keyfil` is meant to be `keyfile`, which anybody may see.
+        nearest(&name, keys::names(Within::Top)).is_none_or(|meant| meant == "key")
+    } else {
+        nearest(&name, ["key"]).is_some()
+    };
+    is_secret && !keys::KEYS.iter().any(|key| key.name == name && name != "key")
 }
 
 /// A value that may go on in the next line.

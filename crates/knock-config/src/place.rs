@@ -35,13 +35,26 @@ impl SourceText {
     /// Reads a file, of a too large one only so much that [`parse`](crate::parse) can tell.
     pub fn read(path: &Path) -> io::Result<Self> {
         let file = open_regular(path)?;
-        let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        let len = file.metadata()?.len().saturating_add(1).min(limit);
+        let len = file.metadata()?.len().saturating_add(1).min(limit());
+        Self::fill(path, file, len)
+    }
+
+    /// Reads what has no name, such as standard input, under the one given; as much as of a file.
+    pub fn reading(path: impl Into<PathBuf>, from: impl Read) -> io::Result<Self> {
+        Self::fill(path, from, limit())
+    }
+
+    fn fill(path: impl Into<PathBuf>, from: impl Read, room: u64) -> io::Result<Self> {
         // All the room at once: a text that moves while it grows leaves copies behind, which nobody wipes.
-        let mut text = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
-        file.take(limit).read_to_end(&mut text)?;
+        let mut text = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
+        from.take(limit()).read_to_end(&mut text)?;
         Ok(SourceText::new(path, text))
     }
+}
+
+/// So much more than a file may have that its reader can tell.
+fn limit() -> u64 {
+    u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 impl Drop for SourceText {
@@ -150,6 +163,12 @@ impl Spot {
     /// File, line and column.
     pub fn place(&self) -> Place {
         self.file.place(&self.bytes)
+    }
+
+    /// Are its bytes UTF-8?
+    pub(crate) fn is_utf8(&self) -> bool {
+        let bytes = self.file.text().get(self.bytes.clone()).unwrap_or_default();
+        std::str::from_utf8(bytes).is_ok()
     }
 }
 

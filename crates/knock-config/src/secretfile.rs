@@ -67,14 +67,10 @@ pub(crate) fn read_at(path: &Path, insecure: bool, at: Option<&Place>) -> Readin
     Reading::new(Secret::new(bytes), problems)
 }
 
-/// The problem of a configuration that holds a key and that others can read. An old file must
-/// start, so there it is a warning.
-pub(crate) fn in_config(
-    path: &Path,
-    syntax: Syntax,
-    insecure: bool,
-    at: &Place,
-) -> Option<Problem> {
+/// The problem of a configuration, or a part of it, that holds a key at this place and that others
+/// can read. An old file must start, so there it is a warning.
+pub(crate) fn in_config(syntax: Syntax, insecure: bool, at: &Place) -> Option<Problem> {
+    let path = &at.file;
     let mode = exposed(path)?;
     let severity = match syntax {
         Syntax::Yaml if !insecure => Severity::Error,

@@ -214,6 +214,11 @@ impl Found<'_> {
     pub fn place(&self) -> Place {
         self.node.place()
     }
+
+    /// Is the key what stands in the file, byte for byte?
+    pub(crate) fn has_utf8_key(&self) -> bool {
+        !self.key.contains(char::REPLACEMENT_CHARACTER) || self.key_spot.is_utf8()
+    }
 }
 
 impl Block<'_> {

@@ -276,6 +276,27 @@ fn old_encodings() {
             .contains("2:7 error: this value is not UTF-8, so it would be another one afterwards"),
         "{problems}"
     );
+
+    // Nothing that is told makes another key of it.
+    let source = SourceText::new("a.conf", b"remote = h\nkey = \xe4\n".as_slice());
+    for to in [To::Yaml, To::Json] {
+        let helps = convert(&source, to).problems;
+        let helps: Vec<String> = helps.into_iter().filter_map(|problem| problem.help).collect();
+        assert!(
+            !helps.is_empty() && helps.iter().all(|help| help.contains("'keyfile'")),
+            "{helps:?}"
+        );
+    }
+    let (text, problems) =
+        said("a.conf", b"<\xfc>\n  k\xfc = 1\n  about = \xe4\n</\xfc>\n", To::Json);
+    assert!(text.unwrap().contains('\u{fffd}'));
+    for told in [
+        "1:2 warning: this name is not UTF-8",
+        "2:3 warning: this name",
+        "3:11 warning: this is not UTF-8",
+    ] {
+        assert!(problems.contains(told), "{told}: {problems}");
+    }
 }
 
 #[test]
@@ -361,4 +382,28 @@ actions:
       exec: /bin/a
 ";
     assert!(yaml.ends_with(expected), "{yaml}");
+}
+
+#[test]
+fn a_filter_that_cannot_be_used_is_left_out_of_those_in_use() {
+    let conf = |used: &str| {
+        format!(
+            "logfile = /l\nkey = k\n<ethfilter good>\n  dest_port = 745-1000\n</ethfilter>\n\
+             <ethfilter bad>\n  dest_port = x-\n</ethfilter>\nuseethfilter = {used}\n"
+        )
+    };
+    for (used, expected) in [
+        ("good, nope", "# Without 'nope': no ethfilter that could be used.\nuseethfilter: good\n"),
+        ("bad good", "# Without 'bad': no ethfilter that could be used.\nuseethfilter: good\n"),
+        ("bad nope\nuseethfilter = good", "useethfilter:\n  - good\n"),
+        ("nope", "# no ethfilter 'nope' that could be used:\n# useethfilter: nope\n"),
+        ("bad", "# no ethfilter 'bad' that could be used:\n# useethfilter: bad\n"),
+        ("good", "\nuseethfilter: good\n"),
+    ] {
+        let (text, problems) = said("a.conf", conf(used).as_bytes(), To::Yaml);
+        let text = text.unwrap_or_else(|| panic!("{used}: {problems}"));
+        assert!(text.contains(expected), "{used}: {problems}\n{text}");
+        let told = problems.contains("left out, since YAML allows none");
+        assert_eq!(told, used.contains("good") && used.contains("nope"), "{used}: {problems}");
+    }
 }

@@ -790,13 +790,13 @@ fn a_user_to_run_as() {
     );
     let text = with_rest(&user("exec = /bin/tell"), REST);
     let mut options = options();
-    options.machine.user = |name| {
+    options.machine.user = std::sync::Arc::new(|name| {
         Some(Objection {
             severity: Severity::Error,
             message: format!("there is no user '{name}' here"),
             help: "make one".to_owned(),
         })
-    };
+    });
     let source = SourceText::new("knock.conf", text);
     let shown = show(&read_daemon(&source, &options).problems, &source);
     assert_eq!(shown, "6:8 «nobody» error: there is no user 'nobody' here | make one\n");

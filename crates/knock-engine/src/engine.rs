@@ -193,7 +193,9 @@ impl Engine {
         let (follower, follow_up) = if fate == Fate::KeptHere {
             (Some(order.kept_here(next)), None)
         } else if retry::has_failed(&order, fate) {
-            let fallback = order.fallback(next);
+            // With its id it has its place. A closing rule keeps both, since its tries go on.
+            let is_over = matches!(change, Change::Finished(_));
+            let fallback = order.fallback(if is_over { id } else { next });
             let template = fallback.as_ref().map(|fallback| fallback.template.clone());
             (fallback, template)
         } else {
@@ -201,7 +203,7 @@ impl Engine {
         };
         let mut changes = vec![change];
         if let Some(mut follower) = follower {
-            self.last_id = next;
+            self.last_id = self.last_id.max(follower.id);
             changes.extend(self.renew(std::slice::from_mut(&mut follower)));
             changes.push(Change::Scheduled(follower));
         }

@@ -63,6 +63,7 @@ pub(crate) fn judge(
     if plan.scheduler == Scheduler::At {
         hand_over(&mut judgement.orders);
     }
+    end_in_time(&mut judgement.orders);
     // Lower ids go first: nothing opens before at(1) has what closes it.
     let (first, then): (Vec<_>, Vec<_>) =
         judgement.orders.iter_mut().partition(|order| order.hand_over.is_some());
@@ -73,16 +74,21 @@ pub(crate) fn judge(
     judgement
 }
 
-/// What has a delay goes to at(1), and the rest has to be done before at(1) takes it back.
+/// What has a delay goes to at(1).
 fn hand_over(orders: &mut [Order]) {
     for order in orders.iter_mut().filter(|order| order.is_delayed()) {
         let minute = next_full_minute(order.due);
         order.due = order.due.checked_sub(order.delay).unwrap_or(order.due);
         order.hand_over = Some(minute);
     }
-    let first_job = orders.iter().filter_map(|order| order.hand_over).min();
-    for order in orders.iter_mut().filter(|order| order.hand_over.is_none()) {
-        order.expires = first_job;
+}
+
+/// What is done at once has to be over before it is taken back.
+fn end_in_time(orders: &mut [Order]) {
+    let taken_back = |order: &Order| order.hand_over.or(order.is_delayed().then_some(order.due));
+    let first = orders.iter().filter_map(taken_back).min();
+    for order in orders.iter_mut().filter(|order| taken_back(order).is_none()) {
+        order.expires = first;
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use knock_rules::Command;
 
-/// Names one order; never used twice by one ledger.
+/// Names one order, and its place in the sequence. Never used twice by one ledger, but that what
+/// stands in for an order that failed takes over its id with its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
 
@@ -22,7 +23,8 @@ impl fmt::Display for OrderId {
 pub struct Order {
     /// Its name.
     pub id: OrderId,
-    /// Whose knock asked for it. Orders of one client never run at the same time.
+    /// Whose knock asked for it. Orders of one client run one after the other; see the
+    /// agenda for the one exception.
     pub client: IpAddr,
     /// The action that it comes from.
     pub action: String,
@@ -46,7 +48,8 @@ pub struct Order {
     pub on_failure: Vec<Fallback<Command>>,
     /// To be handed to at(1), which runs it at this full minute, instead of being run.
     pub hand_over: Option<SystemTime>,
-    /// Not to be run any more from this time on: at(1) then takes back what it would do.
+    /// Not to be run any more from this time on, since the same knock's delayed orders then take
+    /// back what it would do: it is not begun after it, and ended when it comes.
     pub expires: Option<SystemTime>,
 }
 
@@ -74,7 +77,8 @@ impl Order {
     /// The order that takes the place of this one after it has failed for good.
     ///
     /// It keeps its delay, so that what takes back is tried as often as that wants; and its time,
-    /// which is before that of any closing that was to follow: the sequence stays what it was.
+    /// which is before that of any closing that was to follow. With the same id it also comes before
+    /// whatever later knocks asked for: the sequence stays what it was.
     pub(crate) fn fallback(&self, id: OrderId) -> Option<Self> {
         let (first, rest) = self.on_failure.split_first()?;
         Some(Self {
@@ -125,6 +129,9 @@ pub enum Outcome {
         /// program that was started may have done half of its work.
         again: bool,
     },
-    /// It took longer than its timeout and was ended.
-    TimedOut,
+    /// It took too long and was ended.
+    TimedOut {
+        /// How long it was given: its timeout, or less where something else set a limit.
+        after: Duration,
+    },
 }

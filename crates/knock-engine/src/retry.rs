@@ -45,7 +45,7 @@ pub(crate) fn fate(order: &Order, outcome: &Outcome) -> Fate {
         return match outcome {
             Outcome::Done | Outcome::AlreadySo | Outcome::HandedOver { .. } => Fate::Done,
             // Not tried again: until that has an end, nothing of the knock would be done.
-            Outcome::Failed { .. } | Outcome::TimedOut => Fate::KeptHere,
+            Outcome::Failed { .. } | Outcome::TimedOut { .. } => Fate::KeptHere,
         };
     }
     match most_tries(order, outcome) {
@@ -76,7 +76,7 @@ fn most_tries(order: &Order, outcome: &Outcome) -> Most {
         Outcome::Done | Outcome::AlreadySo | Outcome::HandedOver { .. } => return Most::Enough,
         Outcome::Failed { again, .. } => *again,
         // A rule is put in once however often it is asked for; a program has done nobody knows what.
-        Outcome::TimedOut => order.is_rule(),
+        Outcome::TimedOut { .. } => order.is_rule(),
     };
     // What has a delay takes back what was done at once: given up, it would leave a port open.
     match (order.is_rule(), order.is_delayed()) {

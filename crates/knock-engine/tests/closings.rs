@@ -354,3 +354,45 @@ fn a_closing_that_failed_makes_way_for_the_next_knock() {
          at 1m due -> open 10.0.0.1",
     );
 }
+
+/// A program that goes on and on: its own closing ends it, that of another knock goes beside it.
+#[test]
+fn no_closing_waits_for_a_program_of_another_knock_that_goes_on() {
+    let actions = "
+        action first if TIME == 1 system first
+        action close if TIME == 1 after 10s system close
+        action long if TIME == 0 system long";
+    check(
+        actions,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted first@0s close@10s
+         at 0s due -> first 10.0.0.1
+         at 0s show first 10.0.0.1 -> first before 10s
+         at 1s done first 10.0.0.1 -> struck out
+         at 2s knock 10.0.0.1 PORT=22 TIME=0 -> accepted long@2s
+         at 2s due -> long 10.0.0.1
+         at 2s show long 10.0.0.1 -> long
+         at 3s next -> 10s
+         at 10s due -> close 10.0.0.1
+         at 10s next -> nothing
+         at 11s done close 10.0.0.1 -> struck out
+         at 11s knock 10.0.0.1 PORT=22 TIME=1 -> accepted first@11s close@21s
+         at 30s due -> nothing
+         at 31s late long 10.0.0.1 -> given up after 1
+         at 31s due -> first 10.0.0.1
+         at 31s next -> nothing
+         at 31s broken first 10.0.0.1 -> given up after 1
+         at 31s due -> close 10.0.0.1",
+    );
+    // One that has only just begun is waited for.
+    check(
+        actions,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted first@0s close@10s
+         at 0s due -> first 10.0.0.1
+         at 1s done first 10.0.0.1 -> struck out
+         at 8s knock 10.0.0.1 PORT=22 TIME=0 -> accepted long@8s
+         at 8s due -> long 10.0.0.1
+         at 10s due -> nothing
+         at 10s next -> 13s
+         at 13s due -> close 10.0.0.1",
+    );
+}

@@ -56,7 +56,8 @@ fn what_follows_a_failure_survives_a_restart() {
     );
 }
 
-/// A second way to open must not open behind the closing, however late it comes.
+/// A second way to open must not open behind the closing, however late it comes: it may not begin
+/// after the closing's time either.
 #[test]
 fn what_opens_after_a_failure_comes_before_the_closing() {
     check(
@@ -66,9 +67,55 @@ fn what_opens_after_a_failure_comes_before_the_closing() {
          at 0s due -> open 10.0.0.1
          at 30s late open 10.0.0.1 -> given up after 1, t-other way@0s
          at 30s due -> open 10.0.0.1
-         at 30s show open 10.0.0.1 -> other way
+         at 30s show open 10.0.0.1 -> other way before 10s
          at 31s done open 10.0.0.1 -> struck out
          at 31s due -> close 10.0.0.1",
+    );
+}
+
+/// Nor behind the closing of a later knock, which came while the first way was being tried.
+#[test]
+fn what_opens_after_a_failure_comes_before_what_later_knocks_want() {
+    check(
+        "action open if TIME == 0 system open else other way
+         action close if TIME == 255 system close",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@0s
+         at 0s due -> open 10.0.0.1
+         at 1s knock 10.0.0.1 PORT=22 TIME=255 -> accepted close@1s
+         at 2s broken open 10.0.0.1 -> given up after 1, t-other way@0s
+         at 2s restart
+         at 2s due -> open 10.0.0.1
+         at 2s show open 10.0.0.1 -> other way
+         at 3s done open 10.0.0.1 -> struck out
+         at 3s due -> close 10.0.0.1
+         at 3s show close 10.0.0.1 -> close
+         at 4s done close 10.0.0.1 -> struck out
+         at 4s agenda -> nothing",
+    );
+}
+
+/// And what closes instead of a closing that failed must not close what was opened since.
+#[test]
+fn what_closes_after_a_failure_comes_before_a_later_opening() {
+    check(
+        "action open if TIME == 0 system open
+         action close if TIME == 1 after 10s system close else other way",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted close@10s
+         at 10s due -> close 10.0.0.1
+         at 10s broken close 10.0.0.1 -> again at 11s
+         at 11s due -> close 10.0.0.1
+         at 11s broken close 10.0.0.1 -> again at 13s
+         at 13s due -> close 10.0.0.1
+         at 13s broken close 10.0.0.1 -> again at 17s
+         at 17s due -> close 10.0.0.1
+         at 17s broken close 10.0.0.1 -> again at 25s
+         at 25s due -> close 10.0.0.1
+         at 26s knock 10.0.0.1 PORT=22 TIME=0 -> accepted open@26s
+         at 27s broken close 10.0.0.1 -> given up after 5, t-other way@25s
+         at 27s due -> close 10.0.0.1
+         at 27s show close 10.0.0.1 -> other way
+         at 28s done close 10.0.0.1 -> struck out
+         at 28s due -> open 10.0.0.1",
     );
 }
 
@@ -196,6 +243,24 @@ fn what_at_does_not_take_waits_in_the_agenda() {
          at 10s due -> close 10.0.0.1
          at 10s failed close 10.0.0.1 -> kept here, strikes out 3, t-close@125s
          at 10s agenda -> open@10s, close@125s",
+    );
+}
+
+/// Dead for an hour: what was to be opened is not begun any more, and the closing is done at once.
+#[test]
+fn a_job_whose_minute_has_passed_is_done_here_at_once() {
+    check(
+        AT,
+        "at 5s knock 10.0.0.1 PORT=22 TIME=2 -> accepted open@5s close@5s
+         at 1h restart
+         at 1h due -> close 10.0.0.1
+         at 1h broken close 10.0.0.1 -> kept here, t-close@125s
+         at 1h due -> open 10.0.0.1
+         at 1h broken open 10.0.0.1 -> given up after 1
+         at 1h due -> close 10.0.0.1
+         at 1h show close 10.0.0.1 -> iptables -D INPUT -s 10.0.0.1/32 -j ACCEPT
+         at 1h done close 10.0.0.1 -> struck out
+         at 1h agenda -> nothing",
     );
 }
 

@@ -25,7 +25,7 @@ fn a_knock_opens_and_closes_on_time() {
         "at 0s knock 10.0.0.1 PORT=22 TIME=15 -> accepted open@0s close@15m
          at 0s next -> 0s
          at 0s due -> open 10.0.0.1
-         at 0s show open 10.0.0.1 -> iptables -I INPUT -p tcp -s 10.0.0.1/32 --dport 22 -j ACCEPT
+         at 0s show open 10.0.0.1 -> iptables -I INPUT -p tcp -s 10.0.0.1/32 --dport 22 -j ACCEPT before 15m
          at 0s next -> nothing
          at 1s done open 10.0.0.1 -> struck out
          at 1s next -> 15m

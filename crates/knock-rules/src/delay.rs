@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ast::Expr;
+use crate::ast::{Binary, Expr};
 use crate::error::{EvalError, RuleError};
 use crate::eval::evaluate;
 use crate::lexer::unit_seconds;
@@ -33,7 +33,7 @@ impl Delay {
     pub fn parse(text: &str, names: &Names) -> Result<Self, Vec<RuleError>> {
         let length = match with_units(text) {
             Some(seconds) => Length::Fixed(bounded(seconds)),
-            None => Length::Minutes(parse_expression(text, names, Purpose::Delay)?),
+            None => Length::Minutes(minutes(text, names)?),
         };
         Ok(Self { length })
     }
@@ -57,6 +57,34 @@ impl Delay {
             Length::Fixed(length) => Ok(*length),
             Length::Minutes(expr) => Ok(bounded(evaluate(expr, scope)?.to_number()? * 60.0)),
         }
+    }
+}
+
+/// An expression that can be seen to lie in the past is a mistake: the original's at(1) refused it, and nothing ran.
+fn minutes(text: &str, names: &Names) -> Result<Expr, Vec<RuleError>> {
+    let expr = parse_expression(text, names, Purpose::Delay)?;
+    if constant(&expr).is_some_and(|minutes| minutes < 0.0) {
+        let error = RuleError::new(0..text.len(), "a delay below 0 lies in the past");
+        return Err(vec![error.help_with("leave it out to run the command at once")]);
+    }
+    Ok(expr)
+}
+
+/// The value of an expression of numbers alone.
+fn constant(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Number(number) => Some(*number),
+        Expr::Negative(inner) => Some(-constant(inner)?),
+        Expr::Binary(binary, sides) => {
+            let (left, right) = (constant(&sides.0)?, constant(&sides.1)?);
+            match binary {
+                Binary::Add => Some(left + right),
+                Binary::Subtract => Some(left - right),
+                Binary::Multiply => Some(left * right),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

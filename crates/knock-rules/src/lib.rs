@@ -38,4 +38,6 @@ pub use memory::{
 pub use names::Names;
 pub use scope::{LocalTime, Scope, environment};
 pub use state::StateUpdate;
-pub use template::{Template, TemplateKind, Word, deletes_rule, split_words, unfilled};
+pub use template::{
+    Template, TemplateKind, Word, deletes_rule, split_words, unfilled, unset_variables,
+};

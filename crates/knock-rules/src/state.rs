@@ -5,7 +5,7 @@ use crate::error::{EvalError, RuleError};
 use crate::eval::{concatenate, evaluate, path};
 use crate::memory::{MemoryChange, MemoryValue};
 use crate::names::Names;
-use crate::parser::{How, Update, parse_update};
+use crate::parser::{How, Update, parse_updates};
 use crate::scope::Scope;
 use crate::value::Value;
 
@@ -16,13 +16,14 @@ pub struct StateUpdate {
 }
 
 impl StateUpdate {
-    /// Reads one: `state(keys)++`, `--`, `=`, `+=`, `-=` or `.=`. Setting an entry to `undef`
-    /// removes it.
+    /// Reads one, or several with `;` between them: `state(keys)++`, `--`, `=`, `+=`, `-=` or `.=`.
+    /// Setting an entry to `undef` removes it.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub fn parse(text: &str, names: &Names) -> Result<Self, Vec<RuleError>> {
-        parse_update(text, names).map(|update| Self { update })
+    pub fn parse(text: &str, names: &Names) -> Result<Vec<Self>, Vec<RuleError>> {
+        let updates = parse_updates(text, names)?;
+        Ok(updates.into_iter().map(|update| Self { update }).collect())
     }
 
     /// What it changes after this knock. It changes nothing by itself: where one knock makes

@@ -51,6 +51,7 @@ pub use derive::{KeyDerivation, Salts};
 pub use field::Field;
 pub use hit::{Hit, Interface, LineTime, Protocol};
 pub use knock::{Knock, Value};
+pub use mac::LENGTHS as MAC_LENGTHS;
 pub use secret::Secret;
 pub use shape::{Shape, ShapeError};
 pub use span::{PortSpan, SpanError};

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 const INFO: &[u8] = b"knockdaemon mac v1";
 
 /// The least and the most bytes that are sent of it.
-pub(crate) const LENGTHS: std::ops::RangeInclusive<usize> = 4..=32;
+pub const LENGTHS: std::ops::RangeInclusive<usize> = 4..=32;
 
 /// A code with its key, and how many bytes of it are sent.
 pub(crate) struct Mac {

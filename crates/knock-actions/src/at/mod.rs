@@ -1,10 +1,12 @@
 //! Hands an order to at(1), which keeps it in its own spool and runs it at a full minute.
 //!
-//! What is handed over needs nothing of this program any more. It counts as handed over only if at(1)
-//! had nothing to object to: a job that no atd looks for would leave a port open.
+//! What is handed over needs nothing of this program any more, so what needs this process's
+//! capabilities is not handed over: atd runs a job with the rights of its user. And it counts as handed
+//! over only if at(1) had nothing to object to: a job that no atd looks for would leave a port open.
 
 mod script;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::time::{Duration, SystemTime};
@@ -12,7 +14,11 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use knock_engine::{Order, Outcome};
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::geteuid;
+use rustix::thread::no_new_privs;
 
+use crate::account::{find_program, rights_beyond_the_user};
+use crate::deadline::left_until;
 use crate::iptables::Firewall;
 use crate::output::Tail;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
@@ -24,9 +30,70 @@ const ZONE: (&str, &str) = ("TZ", "UTC0");
 /// at(1) always says this; everything else that it says beside the job's number is a complaint.
 const USUAL: &str = "warning: commands will be executed using /bin/sh";
 
+/// Why a job would not do what its order would have done.
+const NO_RIGHTS: &str = "at(1) runs jobs as this process's user, without its capabilities";
+
+/// What keeps this process from handing anything over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AtError {
+    /// There is no such program.
+    Missing,
+    /// Jobs would have fewer rights than what this process runs itself.
+    NoRights,
+    /// This process may start no program that changes its user, as at(1) has to.
+    NoNewPrivileges,
+}
+
+impl AtError {
+    /// The way out.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Missing => "install the package 'at' and see that atd runs",
+            Self::NoRights | Self::NoNewPrivileges => {
+                "let the daemon be root (under systemd: knockdaemon-root.conf), or take \
+                 'scheduler = agenda'"
+            }
+        }
+    }
+}
+
+impl fmt::Display for AtError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "there is no at(1) on this machine",
+            Self::NoRights => NO_RIGHTS,
+            Self::NoNewPrivileges => "at(1) is setuid, and this process may start nothing such",
+        })
+    }
+}
+
+impl std::error::Error for AtError {}
+
+/// Sees whether at(1) could be given anything, as far as one can tell without doing it.
+///
+/// # Errors
+/// Why not.
+pub fn can_hand_over() -> Result<(), AtError> {
+    if find_program("at").is_none() {
+        Err(AtError::Missing)
+    } else if rights_beyond_the_user() {
+        Err(AtError::NoRights)
+    } else if !geteuid().is_root() && no_new_privs().unwrap_or(false) {
+        Err(AtError::NoNewPrivileges)
+    } else {
+        Ok(())
+    }
+}
+
 /// Gives at(1) what this order would have run, for this minute.
 pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTime) -> Outcome {
     let failed = |why: String| Outcome::Failed { why, again: false };
+    // The daemon was dead for a while. Nothing is left to plan then: the agenda does it at once.
+    if left_until(minute).is_zero() {
+        return failed("the minute of its job has passed".to_owned());
+    }
     let text = match script::of(firewall, order) {
         Ok(text) => text,
         Err(outcome) => return outcome,
@@ -41,7 +108,7 @@ pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTi
     environment.push((ZONE.0.to_owned(), ZONE.1.to_owned()));
     let ended = process::run_fed("at", ["-t", &minute], &environment, LIMIT, input);
     match ended {
-        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut,
+        Ok(Ended { how: Ending::TimedOut, .. }) => Outcome::TimedOut { after: LIMIT },
         Ok(Ended { how: Ending::Exited(status), stderr, .. }) => match answer(&stderr) {
             Answer { job: Some(job), complaint: None } if status.success() => {
                 Outcome::HandedOver { job }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use knock_engine::{Order, Outcome};
 use knock_rules::Command;
 
-use crate::account::{Account, AccountError};
+use super::NO_RIGHTS;
+use crate::account::{Account, AccountError, rights_beyond_the_user};
 use crate::iptables::Firewall;
 use crate::shell::quoted;
 
@@ -22,6 +23,9 @@ const PROBE: Duration = Duration::from_secs(5);
 pub(super) fn of(firewall: &mut Firewall, order: &Order) -> Result<String, Outcome> {
     let first = (&order.command, &order.user);
     let others = order.on_failure.iter().map(|fallback| (&fallback.command, &fallback.user));
+    if rights_beyond_the_user() {
+        return Err(Outcome::Failed { why: NO_RIGHTS.to_owned(), again: false });
+    }
     let mut commands = Vec::new();
     for (command, user) in std::iter::once(first).chain(others) {
         commands.push(part(firewall, command, user.as_deref())?);

@@ -1,12 +1,12 @@
 //! Through `Host`, as the pool does it: a command in, an outcome out.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use knock_engine::{Order, Outcome};
 use knock_rules::Command;
 
 use super::*;
-use crate::testing::{order, shell};
+use crate::testing::{order, shell, until_it_got_far_enough};
 
 fn run(command: Command) -> Outcome {
     Host::new().run(&order(7, command))
@@ -32,14 +32,17 @@ fn an_ending_becomes_an_outcome() {
     check("kill -9 $$", "failed: killed by signal 9");
 }
 
+/// As with the original, so that old scripts find what they found.
 #[test]
-fn the_surroundings_are_clean() {
+fn the_surroundings_are_those_that_the_daemon_was_started_with() {
     let lines = [
-        r#"test "$(pwd)" = / || exit 11"#,
-        r#"test "$LANG" = C || exit 12"#,
+        &*format!(
+            "test \"$(pwd -P)\" = '{}' || exit 11",
+            std::env::current_dir().unwrap().display()
+        ),
+        r#"test "$CARGO_PKG_NAME" = knock-actions || exit 12"#,
         r#"test "$KNOCK_PORT" = 22 || exit 13"#,
         r#"case ":$PATH:" in *:/usr/sbin:*:/sbin:*) ;; *) exit 14 ;; esac"#,
-        r#"test -z "$CARGO" || exit 15"#,
         r#"test -z "$(cat)" || exit 16"#,
         r#"test "$(ps -o pgid= -p $$ | tr -d ' ')" = $$ || exit 17"#,
     ];
@@ -62,5 +65,38 @@ fn a_program_gets_its_words_as_they_are() {
 #[test]
 fn what_takes_too_long_is_ended() {
     let late = Order { timeout: Duration::from_millis(50), ..order(7, shell("exec sleep 600")) };
-    assert_eq!(Host::new().run(&late), Outcome::TimedOut);
+    assert_eq!(Host::new().run(&late), Outcome::TimedOut { after: late.timeout });
+}
+
+/// at(1) does not wait for us: what opens behind it would stay open.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the clock that the order's limit is read from")]
+fn what_a_job_takes_back_is_not_begun_after_it_and_ended_when_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    let opens = shell(&format!("echo >{}; exec sleep 600", begun.display()));
+    let expires = |expires| Order { expires: Some(expires), ..order(7, opens.clone()) };
+    let late = Host::new().run(&expires(SystemTime::UNIX_EPOCH));
+    assert!(matches!(late, Outcome::Failed { again: false, .. }), "{late:?}");
+    assert!(!begun.exists());
+
+    until_it_got_far_enough(|limit| {
+        let soon = expires(SystemTime::now() + limit);
+        let outcome = Host::new().run(&soon);
+        let Outcome::TimedOut { after } = outcome else { panic!("{outcome:?}") };
+        assert!(after <= limit, "{after:?}");
+        begun.exists().then_some(())
+    });
+    let rule = "-I INPUT -s 192.0.2.7 -j ACCEPT".split(' ').map(str::to_owned).collect();
+    let rule = Command::Iptables { family: knock_rules::Family::V4, args: rule };
+    let late = Order { expires: Some(SystemTime::UNIX_EPOCH), ..order(7, rule) };
+    assert!(matches!(Host::new().run(&late), Outcome::Failed { again: false, .. }));
+}
+
+/// The daemon was dead for an hour: at(1) is not asked for a job in the past.
+#[test]
+fn a_job_whose_minute_has_passed_is_not_handed_over() {
+    let past = Order { hand_over: Some(SystemTime::UNIX_EPOCH), ..order(7, shell("true")) };
+    let why = "the minute of its job has passed".to_owned();
+    assert_eq!(Host::new().run(&past), Outcome::Failed { why, again: false });
 }

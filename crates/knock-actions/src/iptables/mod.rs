@@ -124,7 +124,7 @@ impl Program {
             Err(error) => return Err(failed(format!("cannot run {path}: {error}"))),
         };
         if let Ending::TimedOut = ended.how {
-            return Err(Outcome::TimedOut);
+            return Err(deadline.missed());
         }
         let said = ended.stdout.last_line().unwrap_or_default();
         let Some(version) = Version::find(&said) else {
@@ -211,7 +211,7 @@ impl Steps {
 }
 
 fn carry_out(program: Program, steps: Steps, deadline: Deadline) -> Outcome {
-    let Some(pass) = LANE.enter(deadline) else { return Outcome::TimedOut };
+    let Some(pass) = LANE.enter(deadline) else { return deadline.missed() };
     watched(deadline, move |go_on| {
         // Whoever is stuck in here keeps the others out: what it still does must not come between
         // what they do.
@@ -231,7 +231,7 @@ fn carry_out(program: Program, steps: Steps, deadline: Deadline) -> Outcome {
             }
         }
         if !go_on.is_wanted() {
-            return Outcome::TimedOut;
+            return deadline.missed();
         }
         match (execute(&steps.act), steps.intent) {
             (Answer::Yes, _) => Outcome::Done,

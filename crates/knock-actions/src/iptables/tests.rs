@@ -30,7 +30,7 @@ fn tell(outcome: Outcome) -> String {
         Outcome::Done => "done".to_owned(),
         Outcome::AlreadySo => "already so".to_owned(),
         Outcome::HandedOver { .. } => "handed over".to_owned(),
-        Outcome::TimedOut => "timed out".to_owned(),
+        Outcome::TimedOut { .. } => "timed out".to_owned(),
         Outcome::Failed { why, again: true } => format!("again: {why}"),
         Outcome::Failed { why, again: false } => format!("failed: {why}"),
     }
@@ -197,7 +197,10 @@ fn a_program_that_hangs_is_killed_and_the_lane_is_free_again() {
     let args = words("-I INPUT -s 192.0.2.7 -j ACCEPT");
     for _ in 0..2 {
         let seen = until_it_got_far_enough(|limit| {
-            assert_eq!(firewall.apply(Family::V4, &args, limit), Outcome::TimedOut);
+            assert_eq!(
+                firewall.apply(Family::V4, &args, limit),
+                Outcome::TimedOut { after: limit }
+            );
             fs::read_to_string(&pid).ok().filter(|pid| pid.ends_with('\n'))
         });
         assert!(!Path::new("/proc").join(seen.trim()).exists(), "process {seen} lives on");

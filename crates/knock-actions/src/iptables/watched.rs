@@ -65,7 +65,7 @@ pub(super) fn watched(
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
-    Outcome::TimedOut
+    deadline.missed()
 }
 
 fn fault() -> Outcome {

@@ -87,7 +87,7 @@ fn a_leader_that_ignores_sigterm_is_killed() {
 fn without_pidfd_a_thread_waits() {
     let run = |text: &str, limit| {
         run_watched(
-            "/bin/sh".as_ref(),
+            in_own_world("/bin/sh".as_ref()),
             ["-c", text],
             &[],
             limit,

@@ -2,9 +2,12 @@
 //!
 //! Works on the document alone; that nothing else differs is checked when the result is read back.
 
+use std::collections::BTreeMap;
+
 use super::To;
 use super::document::{Block, Entry, Item, Line, Value};
 use crate::keys::Kind;
+use crate::model::values;
 use crate::place::Place;
 use crate::problem::Problem;
 use crate::syntax::Syntax;
@@ -53,37 +56,105 @@ pub(super) fn write_out_queuetimeout(root: &mut Block, from: Syntax, to: To) {
     root.entries.insert(at, entry);
 }
 
+/// Takes out of `useethfilter` the names of filters that cannot be used, and out of what is refused what was said of
+/// them. `works` are those that are left. A name that nothing follows from may stand in a .conf, and not in YAML.
+pub(super) fn drop_filters(
+    root: &mut Block,
+    works: &[&str],
+    refused: &mut Vec<Problem>,
+) -> Vec<Problem> {
+    let mut told = Vec::new();
+    for entry in root.entries.iter_mut().filter(|entry| entry.key == "useethfilter") {
+        let mut gone = Vec::new();
+        for item in &mut entry.items {
+            let Value::Text(text) = &mut item.value else { continue };
+            let (kept, dropped): (Vec<&str>, Vec<&str>) =
+                values::names(text).map(|(_, name)| name).partition(|name| works.contains(name));
+            if dropped.is_empty() {
+                continue;
+            }
+            gone.extend(dropped.into_iter().map(str::to_owned));
+            let kept = kept.join(" ");
+            *text = kept.into();
+        }
+        if gone.is_empty() {
+            continue;
+        }
+        let names = format!("'{}'", gone.join("', '"));
+        let is_left = |item: &Item| !matches!(&item.value, Value::Text(text) if text.is_empty());
+        if !entry.items.iter().any(is_left) {
+            // As it was, for who reads the comment.
+            if let Some(item) = entry.items.first_mut() {
+                item.value = Value::Text(gone.join(" ").into());
+            }
+            entry.items.truncate(1);
+            entry.off.get_or_insert(format!("no ethfilter {names} that could be used"));
+            continue;
+        }
+        let (left, empty): (Vec<Item>, Vec<Item>) =
+            std::mem::take(&mut entry.items).into_iter().partition(is_left);
+        entry.items = left;
+        for item in empty {
+            entry.before.extend(item.before);
+            entry.before.extend(item.beside.into_iter().map(Line::Comment));
+            entry.before.extend(item.after);
+        }
+        entry
+            .before
+            .push(Line::Comment(format!(" Without {names}: no ethfilter that could be used.")));
+        refused.retain(|problem| {
+            let is_one = |name: &String| problem.message == format!("unknown ethfilter '{name}'");
+            let is_one = gone.iter().any(is_one);
+            if is_one && let Some(at) = &problem.at {
+                let message =
+                    format!("{}; it is left out, since YAML allows none", problem.message);
+                let warning = Problem::warning(at.clone(), message);
+                told.push(Problem { help: problem.help.clone(), ..warning });
+            }
+            !is_one
+        });
+    }
+    told
+}
+
 /// Makes comments of what YAML would refuse, and says so.
 pub(super) fn switch_off(root: &mut Block, refused: &[Problem]) -> Vec<Problem> {
     let mut owners = Vec::new();
     find_owners(root, In::Any, &mut owners);
+    owners.sort_unstable();
+    // One walk through the tree for all of them: an old file may have thousands.
+    let mut reasons: BTreeMap<&Place, &str> = BTreeMap::new();
     let mut told = Vec::new();
     for problem in refused {
         let Some(at) = &problem.at else { continue };
         // The entry that begins last before it.
-        let owner = owners.iter().filter(|(key, _)| key.file == at.file && key <= at).max();
-        if owner.is_some_and(|(_, owner)| off(root, owner, &problem.message)) {
-            let why = &problem.message;
-            let message = format!("{why}; it becomes a comment, since YAML allows none");
-            let warning = Problem::warning(at.clone(), message);
-            told.push(Problem { help: problem.help.clone(), ..warning });
-        }
+        let behind = owners.partition_point(|(key, _)| key <= at);
+        let owner = behind.checked_sub(1).and_then(|last| owners.get(last));
+        let Some((_, owner)) = owner.filter(|(key, _)| key.file == at.file) else { continue };
+        let why = &problem.message;
+        reasons.entry(owner).or_insert(why);
+        let message = format!("{why}; it becomes a comment, since YAML allows none");
+        let warning = Problem::warning(at.clone(), message);
+        told.push(Problem { help: problem.help.clone(), ..warning });
     }
+    off(root, &reasons);
     gather(root);
     told
 }
 
-fn off(block: &mut Block, at: &Place, why: &str) -> bool {
-    block.entries.iter_mut().any(|entry| {
-        if entry.at.as_ref() == Some(at) {
-            entry.off.get_or_insert(why.to_owned());
-            return true;
+fn off(block: &mut Block, reasons: &BTreeMap<&Place, &str>) {
+    for entry in &mut block.entries {
+        let why = entry.at.as_ref().and_then(|at| reasons.get(at));
+        if let Some(why) = why {
+            entry.off.get_or_insert_with(|| (*why).to_owned());
+            continue;
         }
-        entry.items.iter_mut().any(|item| match &mut item.value {
-            Value::Block(block) => off(block, at, why),
-            Value::Null | Value::Text(_) | Value::Bad(_) => false,
-        })
-    })
+        for item in &mut entry.items {
+            if let Value::Block(block) = &mut item.value {
+                off(block, reasons);
+            }
+        }
+    }
 }
 
 /// Which block the entries at hand are in.

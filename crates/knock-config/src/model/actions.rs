@@ -160,6 +160,7 @@ pub(super) fn state(
     texts
         .into_iter()
         .filter_map(|text| checked(reader, text, StateUpdate::parse(text.text(), names)))
+        .flatten()
         .collect()
 }
 

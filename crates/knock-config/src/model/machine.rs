@@ -2,22 +2,34 @@
 //!
 //! Nothing here looks around; the program that reads the file says how to ask.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::place::Place;
 use crate::problem::{Problem, Severity};
 
+/// Answers for a name what is wrong with that user.
+pub type AskForUser = Arc<dyn Fn(&str) -> Option<Objection> + Send + Sync>;
+
 /// How to ask. By default there is nothing to object to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Machine {
-    /// What keeps commands from running as the user of this name.
-    pub user: fn(&str) -> Option<Objection>,
+    /// What keeps commands from running as the user of this name. Asked for each template.
+    pub user: AskForUser,
     /// What keeps jobs from at(1).
     pub at: fn() -> Option<Objection>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { user: |_| None, at: || None }
+        Self { user: Arc::new(|_| None), at: || None }
+    }
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").finish_non_exhaustive()
     }
 }
 

@@ -74,6 +74,12 @@ impl Meaning {
         }
     }
 
+    /// The names of the ethfilters in use.
+    pub(crate) fn ethfilters(&self) -> Vec<&str> {
+        let filters = self.daemon.iter().flat_map(|daemon| daemon.ethfilters.filters());
+        filters.map(|filter| filter.name()).collect()
+    }
+
     /// The first thing that the other file says otherwise, if there is one.
     pub(crate) fn differs(&self, other: &Meaning) -> Option<&'static str> {
         if self.wire != other.wire {

@@ -14,7 +14,7 @@ mod section;
 mod setting;
 mod sources;
 mod templates;
-mod values;
+pub(crate) mod values;
 mod wire;
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 pub use client::{ClientSettings, read_client};
 pub use daemon::{DaemonSettings, read_daemon};
 pub use formats::{find_format, known_formats, read_format};
-pub use machine::{Machine, Objection};
+pub use machine::{AskForUser, Machine, Objection};
 pub use setting::Setting;
 pub use sources::{CaptureSettings, NflogSettings, RunMode};
 pub use wire::{IvChoice, WireSettings, parse_mac};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use knock_engine::Fallback;
 use knock_rules::{
     Names, StateUpdate, Template, TemplateKind, Word, deletes_rule, split_words, unfilled,
+    unset_variables,
 };
 
 use crate::keys::Within;
@@ -299,7 +300,13 @@ fn command(
             let plain: Vec<String> = words.iter().map(|(_, word)| word.text().to_owned()).collect();
             (Template::parse_exec(&plain, names), words)
         }
-        "system" => (Template::parse_shell(text, names), whole),
+        "system" => {
+            for (at, name) in unset_variables(text, names) {
+                let message = format!("no knock of this format sets {name}, so it is empty");
+                reader.add(Problem::warning(first.place_of(at), message));
+            }
+            (Template::parse_shell(text, names), whole)
+        }
         "iptables" => (Template::parse_iptables(TemplateKind::Iptables, text, names), whole),
         _ => (Template::parse_iptables(TemplateKind::Ip6tables, text, names), whole),
     };

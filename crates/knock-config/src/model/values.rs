@@ -39,7 +39,7 @@ fn time(text: &str, bare: &str) -> Option<Duration> {
 }
 
 /// The names in a list with commas or blanks between them, each with its place in the text.
-pub(super) fn names(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
+pub(crate) fn names(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
     text.split([',', ' ', '\t']).filter(|name| !name.is_empty()).map(move |name| {
         // The offset of a part within the text that it was cut from.
         let start = name.as_ptr().addr() - text.as_ptr().addr();

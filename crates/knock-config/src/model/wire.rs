@@ -5,7 +5,7 @@
 
 use knock_wire::{
     AddressRule, Cipher, CipherError, CipherName, CipherSpec, Codec, CodecError, IvMode,
-    KeyDerivation, Padding, PortSpan, Secret, Shape, SpecPart,
+    KeyDerivation, MAC_LENGTHS, Padding, PortSpan, Secret, Shape, SpecPart,
 };
 
 use crate::keys::{self, Within};
@@ -81,7 +81,7 @@ impl IvChoice {
 /// The length of a MAC: 0 for none, or 4 to 32.
 #[must_use]
 pub fn parse_mac(text: &str) -> Option<usize> {
-    text.trim().parse().ok().filter(|length| *length == 0 || (4..=32).contains(length))
+    text.trim().parse().ok().filter(|length| *length == 0 || MAC_LENGTHS.contains(length))
 }
 
 impl WireSettings {
@@ -316,7 +316,8 @@ fn key(reader: &mut Reader<'_>, top: &Section<'_>, encrypts: bool) -> Option<Set
             return None;
         }
         let insecure = reader.options.insecure;
-        let exposed = secretfile::in_config(&reader.path, reader.syntax, insecure, &at);
+        // The file that it stands in, which may be an included one.
+        let exposed = secretfile::in_config(reader.syntax, insecure, &at);
         reader.extend(exposed);
         reader.extend(secretfile::well_known(text.bytes(), &at));
         return Some(Setting::at_place(Secret::new(text.bytes().to_vec()), at));

@@ -42,6 +42,10 @@ impl Syntax {
     }
 }
 
+/// What to do with a file that is not UTF-8. A key in it would be another one afterwards, and no knock would be good.
+const RECODE: &str = "convert the file: iconv -f latin1 -t utf8; but not its secrets, which become others by that: the \
+                      bytes of a key go into a 'keyfile'";
+
 /// Reads a file's text; the value is missing when anything in it is an error.
 pub fn parse(source: &SourceText) -> Reading<Tree> {
     let (tree, problems) = parse_all(source);

@@ -17,7 +17,7 @@ use serde::de::{
 use super::align::align;
 use super::complaint::{self, Complaint, NOT_TEXT, OWN};
 use super::locate::{self, Mark, Offsets};
-use super::{Extent, MAX_DEPTH};
+use super::{Extent, MAX_DEPTH, RECODE};
 use crate::place::{BOM, SourceFile, Spot};
 use crate::problem::Problem;
 use crate::tree::{Entry, Item, List, Node, Scalar, Table};
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         let text = std::str::from_utf8(self.bytes).map_err(|error| {
             let at = error.valid_up_to();
             Problem::error(self.spot(at..at + 1).place(), "this is not UTF-8, as YAML must be")
-                .with_help("convert the file: iconv -f latin1 -t utf8")
+                .with_help(RECODE)
         })?;
         if let Some((at, character)) = text.char_indices().find(|(_, one)| !is_printable(*one)) {
             let message =

@@ -1,14 +1,16 @@
 //! The agenda: orders waiting for their time, one at a time for each client.
 //! Decides when and in which sequence, never whether: that was decided when the knock came.
 //!
-//! Orders of one client stand in a lane, and one of them at most is with a worker. Sequence matters
-//! where a closing could overtake its opening, and only there:
+//! Orders of one client stand in a lane, and as a rule one of them is with a worker. Sequence
+//! matters where a closing could overtake its opening, and only there:
 //!
 //! - Orders without a delay run in the sequence in which they came, a second try before the next.
 //! - A delayed one waits for them, unless it came earlier and is due earlier. If it is due before a
 //!   second try, that try is brought forward; what fails then is given up, see `last_try`.
 //! - A delayed one that failed is past all that: it holds nobody back, and only the order that is
 //!   with a worker holds it.
+//! - A program that goes on and on holds nobody's closing: when it has run for a while, a delayed order
+//!   of another knock goes beside it. That of its own knock ends it, see `Order::expires`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -18,6 +20,9 @@ use crate::order::{Order, OrderId};
 
 /// How long the further tries of one order may hold back the next of its client.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long an order without a delay is waited for by a closing that is not its own.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Waiting orders. Which of them are with a worker is known here too, but is nothing durable:
 /// after a restart none is.
@@ -43,7 +48,17 @@ struct Lane {
     delayed: BTreeSet<Place>,
     /// With a delay, tried in vain.
     failed: BTreeSet<Place>,
-    in_flight: Option<OrderId>,
+    in_flight: Vec<Flying>,
+}
+
+/// An order that is with a worker.
+#[derive(Debug)]
+struct Flying {
+    id: OrderId,
+    /// From then on it holds back no closing but its own; `None`: it is one itself.
+    holds_until: Option<SystemTime>,
+    /// It is ended then.
+    expires: Option<SystemTime>,
 }
 
 impl Agenda {
@@ -68,7 +83,7 @@ impl Agenda {
         let order = self.orders.remove(&id)?;
         let was_in_flight = self.change_lane(order.client, |lane| {
             lane.remove(&order);
-            lane.in_flight.take_if(|flying| *flying == id).is_some()
+            lane.lands(id)
         });
         if was_in_flight {
             self.in_flight -= 1;
@@ -77,7 +92,7 @@ impl Agenda {
         Some(order)
     }
 
-    /// What is to go now and whose client has no order with a worker, in sequence, `at_most` so many.
+    /// What is to go now and is held back by no other of its client, in sequence, `at_most` so many.
     /// What is handed out is not handed out again before it is put back or finished.
     pub(crate) fn hand_out(&mut self, wall: SystemTime, at_most: usize) -> Vec<Order> {
         let mut due = Vec::new();
@@ -86,7 +101,12 @@ impl Agenda {
             let Some(order) = head.and_then(|(_, id)| self.orders.get(id)).cloned() else { break };
             self.change_lane(order.client, |lane| {
                 lane.remove(&order);
-                lane.in_flight = Some(order.id);
+                lane.in_flight.push(Flying {
+                    id: order.id,
+                    holds_until: (!order.is_delayed())
+                        .then(|| wall.checked_add(LONG).unwrap_or(wall)),
+                    expires: order.expires,
+                });
             });
             self.in_flight += 1;
             due.push(order);
@@ -99,7 +119,7 @@ impl Agenda {
         let Some(order) = self.orders.get(&id).cloned() else { return };
         let was_in_flight = self.change_lane(order.client, |lane| {
             lane.insert(&order);
-            lane.in_flight.take_if(|flying| *flying == id).is_some()
+            lane.lands(id)
         });
         if was_in_flight {
             self.in_flight -= 1;
@@ -156,7 +176,7 @@ impl Agenda {
         let result = change(lane);
         if let Some(head) = lane.head() {
             self.heads.insert(head);
-        } else if lane.in_flight.is_none() {
+        } else if lane.in_flight.is_empty() {
             self.lanes.remove(&client);
         }
         result
@@ -186,10 +206,33 @@ impl Lane {
         self.failed.remove(&place);
     }
 
+    /// Whether it was with a worker until now.
+    fn lands(&mut self, id: OrderId) -> bool {
+        let before = self.in_flight.len();
+        self.in_flight.retain(|flying| flying.id != id);
+        self.in_flight.len() < before
+    }
+
     fn head(&self) -> Option<Place> {
-        if self.in_flight.is_some() {
-            return None;
+        match self.in_flight.as_slice() {
+            [] => self.next_in_sequence(),
+            [flying] => self.beside(flying),
+            _ => None,
         }
+    }
+
+    /// What may go although this one is with a worker: a closing of another knock, unless it came
+    /// behind an opening that has not begun.
+    fn beside(&self, flying: &Flying) -> Option<Place> {
+        let holds_until = flying.holds_until?;
+        let opening = self.at_once.keys().next();
+        let delayed = self.delayed.first().filter(|(_, id)| opening.is_none_or(|first| id < first));
+        let next = delayed.into_iter().chain(self.failed.first()).copied().min()?;
+        let is_ended_first = flying.expires.is_some_and(|expires| expires <= next.0);
+        (!is_ended_first).then(|| (next.0.max(holds_until), next.1))
+    }
+
+    fn next_in_sequence(&self) -> Option<Place> {
         let at_once = self.at_once.iter().next().map(|(id, due)| (*due, *id));
         let in_sequence = match (at_once, self.delayed.first().copied()) {
             (Some(first), Some(closing)) if closing.0 < first.0 && closing.1 < first.1 => {

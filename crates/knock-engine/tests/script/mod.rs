@@ -114,7 +114,7 @@ fn action(text: &str, names: &Names) -> Action {
                 user: None,
                 timeout: Duration::from_secs(30),
             }),
-            " state " => action.state.push(StateUpdate::parse(value, names).unwrap()),
+            " state " => action.state.extend(StateUpdate::parse(value, names).unwrap()),
             _ => {
                 let rule = Template::parse_iptables(TemplateKind::Iptables, value, names);
                 action.command = Some(rule.unwrap());
@@ -195,7 +195,9 @@ impl Stage {
             ("done", order) => self.finish(order, &Outcome::Done),
             ("taken", order) => self.finish(order, &Outcome::HandedOver { job: 7 }),
             ("already", order) => self.finish(order, &Outcome::AlreadySo),
-            ("late", order) => self.finish(order, &Outcome::TimedOut),
+            ("late", order) => {
+                self.finish(order, &Outcome::TimedOut { after: Duration::from_secs(30) })
+            }
             ("failed", order) => {
                 self.finish(order, &Outcome::Failed { why: "locked".to_owned(), again: true })
             }

@@ -15,7 +15,7 @@ use crate::limits::{MAX_DEPTH, MAX_EXPRESSION};
 use crate::names::Names;
 use crate::pattern::Pattern;
 
-pub(crate) use update::{How, Update, parse_update};
+pub(crate) use update::{How, Update, parse_updates};
 
 /// What the expression is for: it tells which mistakes are likely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,14 +25,26 @@ pub(crate) enum How {
     Append,
 }
 
-pub(crate) fn parse_update(text: &str, names: &Names) -> Result<Update, Vec<RuleError>> {
+/// One or several, in their order: the original handed the text to Perl, which took a `;` between them.
+pub(crate) fn parse_updates(text: &str, names: &Names) -> Result<Vec<Update>, Vec<RuleError>> {
     let mut parser = Parser::new(text, names)?;
-    let update = parser.update();
-    parser.finish(update)
+    let updates = parser.updates();
+    parser.finish(updates)
 }
 
 impl Parser<'_> {
+    fn updates(&mut self) -> Parsed<Vec<Update>> {
+        let mut updates = vec![self.update()?];
+        while self.peek_sign(";") && self.at + 1 < self.tokens.len() {
+            self.at += 1;
+            updates.push(self.update()?);
+        }
+        self.end()?;
+        Ok(updates)
+    }
+
     fn update(&mut self) -> Parsed<Update> {
+        let begin = self.here().start;
         let before = self.sign_before();
         if !self.peek_word("state") {
             let error = self.no_update();
@@ -41,7 +53,7 @@ impl Parser<'_> {
         let (keys, _) = self.state()?;
         let (sign, how) = match before {
             Some(before) => before,
-            None => self.how()?,
+            None => self.how(begin)?,
         };
         let value = if matches!(sign, "++" | "--") {
             Expr::Number(1.0)
@@ -52,28 +64,27 @@ impl Parser<'_> {
             }
             value.expr
         };
-        let more = self.at + 1 < self.tokens.len();
-        if let Some(sign) = [";", ","].into_iter().find(|sign| more && self.peek_sign(sign)) {
-            let error = RuleError::new(self.here(), format!("a second update behind `{sign}`"));
-            return self.stop(error.help_with("one update each; write `state =` once more"));
+        if self.peek_sign(",") && self.at + 1 < self.tokens.len() {
+            let error = RuleError::new(self.here(), "a second update behind `,`");
+            return self.stop(error.help_with("put `;` between two updates"));
         }
         if let Some(word) = ["if", "unless"].into_iter().find(|word| self.peek_word(word)) {
             let error = RuleError::new(self.here(), format!("`{word}` behind an update"));
             return self
                 .stop(error.help_with("what it asks belongs into the action's `condition =`"));
         }
-        self.end()?;
         Ok(Update { keys, how, value })
     }
 
     /// `++` or `--` before the state, which says the same as behind it.
     fn sign_before(&mut self) -> Option<(&'static str, How)> {
-        let before = match self.tokens.first()?.token {
+        let before = match self.tokens.get(self.at)?.token {
             Token::Sign("++") => ("++", How::Add),
             Token::Sign("--") => ("--", How::Subtract),
             _ => return None,
         };
-        let state = self.tokens.get(1).is_some_and(|next| next.token == Token::Word("state"));
+        let state =
+            self.tokens.get(self.at + 1).is_some_and(|next| next.token == Token::Word("state"));
         state.then(|| {
             self.at += 1;
             before
@@ -83,7 +94,7 @@ impl Parser<'_> {
     /// What to say of something that does not begin with `state`.
     fn no_update(&self) -> RuleError {
         const FORM: &str = "write state(IP,visits)++, or = += -= .= and a value";
-        let Some(first) = self.tokens.first() else {
+        let Some(first) = self.tokens.get(self.at) else {
             return RuleError::new(0..self.text.len(), "the update is empty").help_with(FORM);
         };
         let at = first.at.clone();
@@ -109,14 +120,14 @@ impl Parser<'_> {
     }
 
     /// The sign of the assignment, and what it does.
-    fn how(&mut self) -> Parsed<(&'static str, How)> {
+    fn how(&mut self, begin: usize) -> Parsed<(&'static str, How)> {
         let help = "one of ++ -- = += -= .= comes behind state(…)";
         let Some(found) = self.tokens.get(self.at).cloned() else {
             let error = RuleError::new(0..self.text.len(), "this update changes nothing");
             return self.stop(error.help_with(help));
         };
         self.at += 1;
-        let state = slice(self.text, &(0..found.at.start)).trim();
+        let state = slice(self.text, &(begin..found.at.start)).trim();
         match found.token {
             Token::Sign(sign @ ("++" | "+=")) => Ok((sign, How::Add)),
             Token::Sign(sign @ ("--" | "-=")) => Ok((sign, How::Subtract)),

@@ -4,13 +4,27 @@ use super::*;
 use crate::memory::{MAX_BYTES, MAX_ENTRIES, MAX_KEY, MAX_KEYS, MAX_TEXT, Memory};
 use crate::testing::{names, setting, told};
 
+/// All of an update's parts.
+#[track_caller]
+fn all(update: &str, names: &Names) -> Vec<StateUpdate> {
+    match StateUpdate::parse(update, names) {
+        Ok(parsed) => parsed,
+        Err(errors) => panic!("{update}\n{}", told(&[update], &errors)),
+    }
+}
+
+/// An update that has one.
+#[track_caller]
+fn one(update: &str, names: &Names) -> StateUpdate {
+    let mut parsed = all(update, names);
+    assert_eq!(parsed.len(), 1, "{update}");
+    parsed.remove(0)
+}
+
 /// `expected` is `path=value`, or `path` alone where the entry is removed.
 #[track_caller]
 fn check(update: &str, values: &str, expected: &str) {
-    let parsed = match StateUpdate::parse(update, &names("IP,PORT,FLAG0,CHECKSUM")) {
-        Ok(parsed) => parsed,
-        Err(errors) => panic!("{update}\n{}", told(&[update], &errors)),
-    };
+    let parsed = one(update, &names("IP,PORT,FLAG0,CHECKSUM"));
     let setting = setting(values);
     let change = parsed.apply(&setting.scope()).unwrap();
     let value = change.value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
@@ -48,6 +62,23 @@ fn assignments() {
     check("++state(n)", "state/n=1", "n=2");
     check("--state(IP,n);", "state/10.1.2.3/n=1", "10.1.2.3/n=0");
     check("state(%IP%,\"PORT\",n) = '%PORT%'", "", "10.1.2.3/22/n=22");
+}
+
+#[test]
+fn several_in_their_order() {
+    let mut setting = setting("");
+    let updates = all("state(n)++; ++state(n); state(IP,m) = state(n) + 1;", &names("IP,PORT"));
+    assert_eq!(updates.len(), 3);
+    for update in updates {
+        let change = update.apply(&setting.scope()).unwrap();
+        assert!(setting.memory.apply(&change));
+    }
+    let entry = |path: &[&str]| {
+        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+        setting.memory.get(&path).cloned()
+    };
+    assert_eq!(entry(&["n"]), Some(MemoryValue::Number(2.0)));
+    assert_eq!(entry(&["10.1.2.3", "m"]), Some(MemoryValue::Number(3.0)));
 }
 
 #[test]
@@ -90,12 +121,25 @@ fn mistakes() {
     );
     refused("state(n)++ + 1", "[+] `+` cannot stand here");
     refused(
-        "state(n)++; state(m)++",
-        "[;] a second update behind `;` -- one update each; write `state =` once more",
+        "state(n)++, state(m)++",
+        "[,] a second update behind `,` -- put `;` between two updates",
+    );
+    // Of a second one the mistakes are its own.
+    refused(
+        "state(n)++; state(PROT)++; state(m) = PROT",
+        "[PROT] unknown name `PROT` -- did you mean PORT?",
     );
     refused(
-        "state(n)++, state(m)++",
-        "[,] a second update behind `,` -- one update each; write `state =` once more",
+        "state(n)++; PORT = 1",
+        "[PORT] PORT is what the knock or the clock says, and cannot be set -- write state(IP,visits)++, or = += -= .= and a value",
+    );
+    refused(
+        "state(n)++; state(m) *= 2",
+        "[*=] `*=` is no assignment here -- write state(m) = state(m) * 2",
+    );
+    refused(
+        "state(n)++;; state(m)++",
+        "[;] an update starts with state(…) -- write state(IP,visits)++, or = += -= .= and a value",
     );
     refused("state(n) = PROT", "[PROT] unknown name `PROT` -- did you mean PORT?");
     refused("state(n) += 'many'", "['many'] `+=` needs a number, and \"many\" is none");
@@ -118,7 +162,7 @@ fn mistakes() {
 #[test]
 fn memory_is_bounded() {
     let names = names("IP,PORT");
-    let append = StateUpdate::parse("state(a) .= state(a) . 'x'", &names).unwrap();
+    let append = one("state(a) .= state(a) . 'x'", &names);
     let mut setting = setting("state/a=x");
     let fault = loop {
         match append.apply(&setting.scope()) {
@@ -134,18 +178,18 @@ fn memory_is_bounded() {
         assert!(setting.memory.apply(&change));
     }
     let full = Err(EvalError::MemoryFull);
-    assert_eq!(StateUpdate::parse("state(new)++", &names).unwrap().apply(&setting.scope()), full);
+    assert_eq!(one("state(new)++", &names).apply(&setting.scope()), full);
     let change =
         MemoryChange { path: vec!["new".to_owned()], value: Some(MemoryValue::Number(1.0)) };
     assert!(!setting.memory.apply(&change), "a store that somebody edited grows nothing either");
     assert_eq!(setting.memory.len(), MAX_ENTRIES);
     // What is there goes on counting, and room can be made.
-    let old = StateUpdate::parse("state(500)++", &names).unwrap().apply(&setting.scope()).unwrap();
+    let old = one("state(500)++", &names).apply(&setting.scope()).unwrap();
     assert!(setting.memory.apply(&old));
-    let gone = StateUpdate::parse("state(500) = undef", &names).unwrap();
+    let gone = one("state(500) = undef", &names);
     let gone = gone.apply(&setting.scope()).unwrap();
     assert!(setting.memory.apply(&gone));
-    assert!(StateUpdate::parse("state(new)++", &names).unwrap().apply(&setting.scope()).is_ok());
+    assert!(one("state(new)++", &names).apply(&setting.scope()).is_ok());
 }
 
 #[test]
@@ -161,9 +205,8 @@ fn memory_is_bounded_in_bytes_too() {
         stored += 1;
     }
     assert!(stored * MAX_TEXT < MAX_BYTES && (stored + 2) * MAX_TEXT > MAX_BYTES * 9 / 10);
-    let more = |text: &str, setting: &crate::testing::Setting| {
-        StateUpdate::parse(text, &names).unwrap().apply(&setting.scope())
-    };
+    let more =
+        |text: &str, setting: &crate::testing::Setting| one(text, &names).apply(&setting.scope());
     assert_eq!(more("state(new) = state(1)", &setting), Err(EvalError::MemoryFull));
     // What replaces a value counts in its place, and what goes makes room.
     let shorter = more("state(1) = 1", &setting).unwrap();

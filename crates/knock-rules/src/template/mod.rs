@@ -15,6 +15,7 @@ use crate::limits::MAX_TEMPLATE;
 use crate::names::{Names, Variable};
 use crate::net::Net;
 use crate::scope::Scope;
+pub use lint::unset_variables;
 use pieces::{Piece, Reader};
 pub use words::{Word, split_words};
 

@@ -403,3 +403,20 @@ fn a_program_and_its_arguments_are_split_as_in_a_shell() {
         [3..6, 4..5, 9..10]
     );
 }
+
+#[test]
+fn variables_that_no_knock_sets() {
+    let names = names("IP,PORT,TIME,CHECKSUM");
+    let check = |text: &str, expected: &str| {
+        let found = unset_variables(text, &names);
+        let shown: Vec<&str> = found.iter().map(|(_, name)| *name).collect();
+        assert_eq!(shown.join(" "), expected, "{text}");
+        for (at, name) in found {
+            assert_eq!(text.get(at), Some(name));
+        }
+    };
+    check("echo $KNOCK_IP ${KNOCK_PORT} $KNOCK_CLIENT $KNOCK_TIME", "");
+    check("echo \"$KNOCK_FLAG0\" ${KNOCK_FOO}; x$KNOCK_NOW", "KNOCK_FLAG0 KNOCK_FOO KNOCK_NOW");
+    // What the text cares for itself.
+    check("KNOCK_FOO=1; echo $KNOCK_FOO ${KNOCK_FLAG0:-none} $FOO", "");
+}

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use knock_config::Syntax;
+
 /// Port-knocking server that follows the firewall log.
 ///
 /// Watches the log for connection attempts to closed ports, keeps a queue of ports for each client,
@@ -159,21 +161,44 @@ pub(crate) struct FormatsArgs {
 /// Options of `convert`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConvertArgs {
-    /// The configuration to convert
+    /// The configuration to convert; `-` is standard input
     #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    pub(crate) file: Option<PathBuf>,
+
+    /// What standard input or a pipe is written in; without this conf. A file says it by its name
+    #[arg(long, value_name = "SYNTAX")]
+    pub(crate) from: Option<Origin>,
 
     /// What to make of it; without this what the output's name says, else yaml of a .conf and conf of YAML
     #[arg(long, value_name = "SYNTAX")]
     pub(crate) to: Option<Target>,
 
-    /// Write to this file, which must not be there yet, in place of standard output
+    /// Write to this file, which must not be there yet, in place of standard output; a device or a pipe
+    /// is written to and stays what it is
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
     /// Replace the output file if it is there
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// What `convert` reads.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Origin {
+    /// YAML
+    Yaml,
+    /// The syntax of the original
+    Conf,
+}
+
+impl From<Origin> for Syntax {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Yaml => Syntax::Yaml,
+            Origin::Conf => Syntax::Legacy,
+        }
+    }
 }
 
 /// What `convert` makes.

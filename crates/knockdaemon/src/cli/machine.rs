@@ -2,7 +2,10 @@
 //!
 //! Whoever only looks at a file may do so with fewer rights than the daemon will have.
 
-use knock_actions::{AccountError, can_run_as, find_program};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use knock_actions::{AccountError, can_hand_over, can_run_as};
 use knock_config::{Machine, Objection, Severity};
 
 /// What a configuration is read for.
@@ -17,33 +20,91 @@ pub(crate) enum Purpose {
 /// How to ask this machine.
 pub(crate) fn for_purpose(purpose: Purpose) -> Machine {
     let mut machine = Machine::default();
-    machine.user = match purpose {
-        Purpose::Look => |user| user_objection(user, Severity::Warning),
-        Purpose::Run => |user| user_objection(user, Severity::Error),
+    let rights = match purpose {
+        Purpose::Look => Severity::Warning,
+        Purpose::Run => Severity::Error,
     };
+    let asked = Mutex::new(Asked::default());
+    machine.user = Arc::new(move |user| {
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.user(user, can_run_as).err().map(|error| user_objection(&error, rights))
+    });
     machine.at = at_objection;
     machine
 }
 
-/// `rights` is how bad it is that this process has too few.
-fn user_objection(user: &str, rights: Severity) -> Option<Objection> {
-    let error = can_run_as(user).err()?;
+/// What is known of users, within one reading: each is asked for once, and once a directory did not
+/// answer in time, no other is waited for.
+#[derive(Default)]
+struct Asked {
+    known: BTreeMap<String, Result<(), AccountError>>,
+    silent: Option<String>,
+}
+
+impl Asked {
+    fn user(
+        &mut self,
+        user: &str,
+        ask: impl FnOnce(&str) -> Result<(), AccountError>,
+    ) -> Result<(), AccountError> {
+        if let Some(known) = self.known.get(user) {
+            return known.clone();
+        }
+        let answer = match &self.silent {
+            Some(why) => Err(AccountError::NotAsked { user: user.to_owned(), why: why.clone() }),
+            None => ask(user),
+        };
+        if let Err(AccountError::NotAsked { why, .. }) = &answer {
+            self.silent = Some(why.clone());
+        }
+        self.known.insert(user.to_owned(), answer.clone());
+        answer
+    }
+}
+
+/// `rights` is how bad it is that this process has too few. A directory that is not up yet when the
+/// machine starts says nothing of the configuration.
+fn user_objection(error: &AccountError, rights: Severity) -> Objection {
     let severity = match error {
         AccountError::NotPermitted { .. } => rights,
+        AccountError::NotAsked { .. } => Severity::Warning,
         _ => Severity::Error,
     };
-    Some(Objection { severity, message: error.to_string(), help: error.help().to_owned() })
+    Objection { severity, message: error.to_string(), help: error.help().to_owned() }
 }
 
 /// No error: what at(1) does not take, the agenda keeps.
 fn at_objection() -> Option<Objection> {
-    if find_program("at").is_some() {
-        return None;
-    }
+    let error = can_hand_over().err()?;
     Some(Objection {
         severity: Severity::Warning,
-        message: "there is no at(1) on this machine, so delayed actions stay in the agenda"
-            .to_owned(),
-        help: "install the package 'at' and see that atd runs".to_owned(),
+        message: format!("{error}, so delayed actions stay in the agenda"),
+        help: error.help().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_is_asked_once_and_a_silent_directory_once_at_all() {
+        let mut asked = Asked::default();
+        for _ in 0..2 {
+            assert_eq!(asked.user("a", |_| Ok(())), Ok(()));
+        }
+        let away = |user: &str| {
+            let user = user.to_owned();
+            Err(AccountError::NotAsked { user, why: "away".to_owned() })
+        };
+        assert_eq!(asked.user("b", away), away("b"));
+        assert_eq!(asked.user("c", |_| Ok(())), away("c"));
+        assert_eq!(asked.user("a", away), Ok(()));
+        let severity = |answer: Result<(), AccountError>| {
+            user_objection(&answer.unwrap_err(), Severity::Error).severity
+        };
+        assert_eq!(severity(away("b")), Severity::Warning);
+        let unknown = AccountError::Unknown { user: "b".to_owned() };
+        assert_eq!(severity(Err(unknown)), Severity::Error);
+    }
 }

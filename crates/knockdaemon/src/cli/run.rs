@@ -1,5 +1,7 @@
 //! `run`: the daemon in the foreground.
 
+use std::sync::Arc;
+
 use crate::exit::Exit;
 use crate::run::{self, Mode, RunError};
 
@@ -18,7 +20,7 @@ pub(crate) fn run(common: &Common, dry: bool) -> Exit {
     // The same file again, also when the search would now find another one.
     let again = Common { conf: Some(path.clone()), ..common.clone() };
     let reread =
-        Box::new(move || load::settings(&again, purpose).ok().map(|(_, settings)| settings));
+        Arc::new(move || load::settings(&again, purpose).ok().map(|(_, settings)| settings));
     match run::run(settings, reread, mode, path) {
         Ok(()) => Exit::Ok,
         Err(error) => {

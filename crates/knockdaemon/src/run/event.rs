@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use knock_config::DaemonSettings;
 use knock_engine::{OrderId, Outcome};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
@@ -27,6 +28,8 @@ pub(crate) enum Event {
     Stop,
     /// Read the configuration again.
     Reload,
+    /// It has been read; `None` when it has errors.
+    Reread(Option<Box<DaemonSettings>>),
 }
 
 /// A hit, and what its source knows of its line.

@@ -9,6 +9,7 @@ mod durable;
 mod event;
 mod extract;
 mod lag;
+mod reread;
 mod respond;
 mod signals;
 mod source_state;
@@ -20,6 +21,7 @@ mod trail;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ pub(crate) use threads::sources;
 
 use event::{Arrived, Event};
 use extract::SharedTests;
+use reread::Rereading;
 use respond::{Respond, Response};
 use source_state::{SourceState, Trouble};
 use summary::Summary;
@@ -50,6 +53,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// At the end, running orders get this long to finish.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Also when those took all of that, the copy of the state gets this long.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
 /// Whether knocks are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -60,7 +66,7 @@ pub(crate) enum Mode {
 }
 
 /// Reads the configuration anew and reports its problems; `None` when it has errors.
-pub(crate) type Reread = Box<dyn Fn() -> Option<DaemonSettings>>;
+pub(crate) type Reread = Arc<dyn Fn() -> Option<DaemonSettings> + Send + Sync>;
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug)]
@@ -123,6 +129,7 @@ pub(crate) fn run(
     };
     tell_agenda(&ledger, &clock.now());
     let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
+    let rereading = Rereading::new(reread, to_inbox.clone());
     let signals = signals::listen(to_inbox, of_signal).map_err(RunError::System)?;
     let kept = |name: &str| settings.resume.and_then(|_| kept_place(&ledger, name));
     readers.set(&wanted, &kept).map_err(RunError::System)?;
@@ -136,7 +143,7 @@ pub(crate) fn run(
         respond,
         readers,
         tests,
-        reread,
+        rereading,
         summary: Summary::default(),
         failure: None,
     };
@@ -156,7 +163,7 @@ struct Daemon {
     respond: Respond,
     readers: Readers,
     tests: SharedTests,
-    reread: Reread,
+    rereading: Rereading,
     summary: Summary,
     /// Why the last source ended, if it did not simply come to its end.
     failure: Option<RunError>,
@@ -233,7 +240,11 @@ impl Daemon {
             Event::SourceFailed(id, name, error, pause) => {
                 self.source_failed(id, name, error, pause);
             }
-            Event::Reload => self.reload(),
+            Event::Reload => self.rereading.start(),
+            Event::Reread(settings) => {
+                self.reload(settings);
+                self.rereading.ended();
+            }
             Event::Stop => return Next::Stop,
         }
         Next::Turn
@@ -292,8 +303,8 @@ impl Daemon {
         self.respond.strike_out(&finished.map_or(Vec::new(), |finished| finished.changes));
     }
 
-    fn reload(&mut self) {
-        let Some(settings) = (self.reread)() else {
+    fn reload(&mut self, settings: Option<Box<DaemonSettings>>) {
+        let Some(settings) = settings else {
             tracing::error!(
                 "the new configuration has mistakes; the running one stays. `knockdaemon check` shows them"
             );
@@ -334,7 +345,8 @@ impl Daemon {
                 self.finished(id, &outcome);
             }
         }
-        self.respond.close(&self.engine);
+        let left = deadline.saturating_sub(self.clock.now().uptime);
+        self.respond.close(&self.engine, left.max(LAST_WRITE));
         let waiting = self.engine.ledger().orders().count();
         tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
     }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use knock_actions::{Host, Pool, Store};
 use knock_config::DaemonSettings;
@@ -59,8 +60,7 @@ impl Respond {
             tracing::error!("{notice}");
         }
         let mut durable = Durable::new(store);
-        let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger)
-            .map_err(RunError::Store)?;
+        let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger);
         let pool = Pool::start(AT_ONCE, Host::new, move |id, outcome| {
             // A closed inbox: the daemon has stopped, and the order runs again at the next start.
             let _gone = inbox.send(Event::Finished(id, outcome));
@@ -69,8 +69,7 @@ impl Respond {
         Ok((Self::Real(Box::new(Real { durable, copy, pool, running: 0 })), ledger))
     }
 
-    /// Writes the readable copy of the state variable, if knocks have changed it since. Behind
-    /// their orders: nobody waits for it.
+    /// Has the readable copy of the state variable written, if knocks have changed it since.
     pub(crate) fn write_statefile(&mut self, engine: &Engine) {
         if let Self::Real(real) = self {
             real.copy.write(engine.ledger().memory(), real.durable.generation());
@@ -84,16 +83,17 @@ impl Respond {
         }
     }
 
-    /// Ends the answering.
-    pub(crate) fn close(self, engine: &Engine) {
-        let Self::Real(mut real) = self else { return };
-        real.copy.close(engine.ledger().memory(), real.durable.generation());
+    /// Ends the answering. The copy gets so long for its last words; the store comes first.
+    pub(crate) fn close(self, engine: &Engine, limit: Duration) {
+        let Self::Real(real) = self else { return };
+        let generation = real.durable.generation();
         if let Err((changes, error)) = real.durable.close() {
             tracing::error!(
                 changes,
                 "what was done cannot be kept on disk, and runs again: {error}"
             );
         }
+        real.copy.close(engine.ledger().memory(), generation, limit);
     }
 
     /// Orders that a worker has.
@@ -177,7 +177,7 @@ impl Respond {
 
 /// Says how an order ended, and what becomes of it.
 pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
-    let Order { client, template, command, timeout, .. } = &finished.order;
+    let Order { client, template, command, .. } = &finished.order;
     let why = match outcome {
         Outcome::Done => return tracing::info!(%client, template, "done: {command}"),
         Outcome::AlreadySo => return tracing::info!(%client, template, "already so: {command}"),
@@ -186,7 +186,10 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
             return tracing::info!(%client, template, "job {job} at {at}: {command}");
         }
         Outcome::Failed { why, .. } => format!("failed: {command}: {why}"),
-        Outcome::TimedOut => format!("no end within {} s: {command}", timeout.as_secs()),
+        Outcome::TimedOut { after } if after.as_secs() == 0 => {
+            format!("no end within {} ms: {command}", after.as_millis())
+        }
+        Outcome::TimedOut { after } => format!("no end within {} s: {command}", after.as_secs()),
     };
     match finished.fate {
         Fate::Again { after, tries } => {

@@ -311,3 +311,16 @@ fn a_store_that_was_removed_or_replaced_while_open_takes_nothing() {
         fs::rename(&copy, &database).unwrap();
     });
 }
+
+/// What stands in for an order that failed comes in the same write, under the same number.
+#[test]
+fn an_order_that_takes_the_place_of_another_stays() {
+    let dir = folder();
+    let (mut store, _) = open(dir.path());
+    store.append(&[Change::Scheduled(order(1, shell("first")))]).unwrap();
+    let second = order(1, shell("second"));
+    store.append(&[Change::Finished(OrderId(1)), Change::Scheduled(second.clone())]).unwrap();
+    drop(store);
+    let (_, ledger) = open(dir.path());
+    assert_eq!(ledger.orders().collect::<Vec<_>>(), [&second]);
+}

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::MAX_DEPTH;
+use super::super::{MAX_DEPTH, RECODE};
 use super::lines::{Content, Line};
 use super::spelt::{Letters, Spelt};
 use crate::place::{SourceFile, Spot};
@@ -318,9 +318,9 @@ impl Builder<'_> {
         let sign = char::REPLACEMENT_CHARACTER;
         let start = scalar.text().find(sign).unwrap_or(0);
         let at = scalar.place_of(start..start + sign.len_utf8());
-        let message = "this is not UTF-8; a secret keeps its bytes, other text is damaged";
-        let help = "convert the file: iconv -f latin1 -t utf8";
-        self.problems.push(Problem::warning(at, message).with_help(help));
+        let message = "this is not UTF-8; a secret keeps its bytes, of other text (and in JSON) U+FFFD \
+                       is made of them";
+        self.problems.push(Problem::warning(at, message).with_help(RECODE));
     }
 
     fn finish(mut self) -> (Table, Remarks) {

@@ -1,5 +1,5 @@
-//! Whatever happens in whatever sequence: one order a client, no closing before its opening, none
-//! lost.
+//! Whatever happens in whatever sequence: one order a client but for a closing beside a program that
+//! goes on, no closing before its opening, none lost.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -62,13 +62,17 @@ fn order(id: u64, client: u32, delay: u64) -> Order {
 }
 
 /// What may be handed out at this time, worked out from nothing but the orders themselves.
-fn expected(known: &[Order], in_flight: &[OrderId], wall: SystemTime) -> Vec<OrderId> {
+fn expected(
+    known: &[Order],
+    in_flight: &[(OrderId, SystemTime)],
+    wall: SystemTime,
+) -> Vec<OrderId> {
     let mut heads: Vec<Place> = Vec::new();
     for client in (0..4).map(|client| IpAddr::V4(Ipv4Addr::from_bits(client))) {
         let lane = || known.iter().filter(move |order| order.client == client);
-        if lane().any(|order| in_flight.contains(&order.id)) {
-            continue;
-        }
+        let since = |order: &Order| in_flight.iter().find(|(id, _)| *id == order.id).map(|it| it.1);
+        let flying: Vec<_> = lane().filter(|order| since(order).is_some()).collect();
+        let lane = || lane().filter(|order| since(order).is_none());
         let at_once = lane().filter(|order| !order.is_delayed()).min_by_key(|order| order.id);
         let by_due = |order: &&Order| (order.due, order.id);
         let delayed = lane().filter(|order| order.is_delayed() && order.attempts == 0);
@@ -76,6 +80,19 @@ fn expected(known: &[Order], in_flight: &[OrderId], wall: SystemTime) -> Vec<Ord
         let failed = lane().filter(|order| order.is_delayed() && order.attempts > 0);
         let failed = failed.min_by_key(by_due).map(|order| by_due(&order));
         let came_before = |opening: &Order, (due, id): Place| due < opening.due && id < opening.id;
+        if let [program] = flying.as_slice() {
+            let closing = closing.filter(|(_, id)| at_once.is_none_or(|opening| *id < opening.id));
+            let next = [closing, failed].into_iter().flatten().min();
+            let is_its_own = |due| program.expires.is_some_and(|expires| expires <= due);
+            if let Some((due, id)) =
+                next.filter(|(due, _)| !program.is_delayed() && !is_its_own(*due))
+            {
+                heads.push((due.max(since(program).unwrap() + LONG), id));
+            }
+        }
+        if !flying.is_empty() {
+            continue;
+        }
         let in_sequence = match (at_once, closing) {
             (Some(opening), Some(closing)) if !came_before(opening, closing) => {
                 Some((opening.due.min(closing.0), opening.id))
@@ -94,12 +111,14 @@ proptest! {
     fn the_agenda_does_what_a_list_does(steps in steps()) {
         let mut agenda = Agenda::default();
         let mut known: Vec<Order> = Vec::new();
-        let mut in_flight: Vec<OrderId> = Vec::new();
+        let mut in_flight: Vec<(OrderId, SystemTime)> = Vec::new();
         for (seconds, step) in (0..).zip(steps) {
-            let pick = |nth: usize| in_flight.get(nth % in_flight.len().max(1)).copied();
+            let pick = |nth: usize| in_flight.get(nth % in_flight.len().max(1)).map(|it| it.0);
             match step {
                 Step::Schedule { client, delay } => {
-                    let order = order(seconds, client, delay);
+                    let mut order = order(seconds, client, delay);
+                    // Some have a closing of their own that ends them.
+                    order.expires = (delay == 0 && seconds % 3 == 0).then(|| at(seconds + 7));
                     known.push(order.clone());
                     agenda.schedule(order.clone());
                     agenda.schedule(order);
@@ -111,30 +130,30 @@ proptest! {
                     let out = agenda.hand_out(at(seconds), at_most);
                     let out: Vec<_> = out.iter().map(|order| order.id).collect();
                     prop_assert_eq!(&out, &expected);
-                    in_flight.extend(out);
+                    in_flight.extend(out.into_iter().map(|id| (id, at(seconds))));
                     if all {
                         prop_assert!(agenda.next_due().is_none_or(|due| due > at(seconds)));
                     }
                 }
                 Step::PutBack(nth) => if let Some(id) = pick(nth) {
-                    in_flight.retain(|flying| *flying != id);
+                    in_flight.retain(|flying| flying.0 != id);
                     agenda.put_back(id);
                 },
                 Step::Reschedule(nth) => if let Some(id) = pick(nth) {
-                    in_flight.retain(|flying| *flying != id);
+                    in_flight.retain(|flying| flying.0 != id);
                     let order = known.iter_mut().find(|order| order.id == id).unwrap();
                     order.due = at(seconds + 3);
                     order.attempts += 1;
                     agenda.reschedule(id, order.due, order.attempts);
                 },
                 Step::Finish(nth) => if let Some(id) = pick(nth) {
-                    in_flight.retain(|flying| *flying != id);
+                    in_flight.retain(|flying| flying.0 != id);
                     known.retain(|order| order.id != id);
                     prop_assert!(agenda.strike_out(id).is_some());
                     prop_assert!(agenda.strike_out(id).is_none());
                 },
                 Step::Revoke(nth) => if let Some(id) = known.get(nth).map(|order| order.id) {
-                    in_flight.retain(|flying| *flying != id);
+                    in_flight.retain(|flying| flying.0 != id);
                     known.retain(|order| order.id != id);
                     prop_assert!(agenda.strike_out(id).is_some());
                 },
@@ -145,11 +164,12 @@ proptest! {
         }
         // In the end everything is handed out, one client after the other.
         loop {
-            in_flight.extend(agenda.hand_out(at(1_000), usize::MAX).iter().map(|order| order.id));
+            let out = agenda.hand_out(at(1_000), usize::MAX);
+            in_flight.extend(out.iter().map(|order| (order.id, at(1_000))));
             if in_flight.is_empty() {
                 break;
             }
-            for id in in_flight.drain(..) {
+            for (id, _) in in_flight.drain(..) {
                 agenda.strike_out(id);
             }
         }

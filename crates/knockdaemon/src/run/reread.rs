@@ -1,0 +1,96 @@
+//! Reading the configuration again, beside the loop: a user of a directory that does not answer, a file
+//! on a disk that hangs or a slow key derivation must hold up no closing.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+
+use super::Reread;
+use super::event::Event;
+
+/// At most one reading at a time.
+pub(crate) struct Rereading {
+    reread: Reread,
+    inbox: SyncSender<Event>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Reading,
+    /// Asked for again meanwhile: what is being read may be the file of before.
+    ReadingAndAskedAgain,
+}
+
+impl Rereading {
+    pub(crate) fn new(reread: Reread, inbox: SyncSender<Event>) -> Self {
+        Self { reread, inbox, state: State::Idle }
+    }
+
+    /// Reads, and sends what was read to the inbox.
+    pub(crate) fn start(&mut self) {
+        if self.state != State::Idle {
+            self.state = State::ReadingAndAskedAgain;
+            return;
+        }
+        let (reread, inbox) = (Arc::clone(&self.reread), self.inbox.clone());
+        let started = thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            // A closed inbox: the daemon has stopped.
+            let _gone = inbox.send(Event::Reread(reread().map(Box::new)));
+        });
+        match started {
+            Ok(_) => self.state = State::Reading,
+            Err(error) => {
+                tracing::error!(
+                    "no thread to read the configuration; the running one stays: {error}"
+                );
+            }
+        }
+    }
+
+    /// What was read has arrived.
+    pub(crate) fn ended(&mut self) {
+        let again = self.state == State::ReadingAndAskedAgain;
+        self.state = State::Idle;
+        if again {
+            self.start();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{channel, sync_channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_loop_goes_on_and_what_was_asked_meanwhile_is_read_once() {
+        let (begin, begun) = channel();
+        let (go_on, gate) = channel();
+        let gate = Mutex::new(gate);
+        let reread = move || {
+            begin.send(()).unwrap();
+            gate.lock().unwrap().recv_timeout(LONG).unwrap();
+            None
+        };
+        let (to_inbox, inbox) = sync_channel(1);
+        let mut rereading = Rereading::new(Arc::new(reread), to_inbox);
+        for _ in 0..3 {
+            rereading.start();
+        }
+        for _ in 0..2 {
+            begun.recv_timeout(LONG).unwrap();
+            assert!(inbox.try_recv().is_err());
+            go_on.send(()).unwrap();
+            assert!(matches!(inbox.recv_timeout(LONG), Ok(Event::Reread(None))));
+            rereading.ended();
+        }
+        assert!(rereading.state == State::Idle && begun.try_recv().is_err());
+    }
+}
