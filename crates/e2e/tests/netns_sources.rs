@@ -149,3 +149,33 @@ fn a_named_pipe_that_dmesg_writes_and_another_one_after_it() {
         drop(dmesg);
     }
 }
+
+/// SYNs until the daemon says so.
+fn knock_at_a_wall(setup: &Setup, text: &str) -> String {
+    let (client, server) = (setup.lab.client(), setup.lab.server());
+    assert!(await_until(PATIENCE, || {
+        probe::send_syn(&setup.lab, client, server, 800).unwrap();
+        said(setup, text) > 0
+    }));
+    setup.daemon.await_line(text).unwrap()
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_rule_that_counts_packets_of_which_nothing_arrives_is_pointed_out() {
+    // The wrong file.
+    let lab = lab_with_both();
+    let empty = lab.write("empty.log", "").unwrap();
+    let source = format!("runmode = file\nsilence = 1\nlogfile = {}", empty.display());
+    let setup = Setup::reading(lab, &source, Backend::Nft, KNOCK, ACTIONS);
+    let warning = knock_at_a_wall(&setup, "nothing has been read");
+    assert!(warning.contains("does syslog write the kernel's lines there"), "{warning}");
+    drop(setup);
+
+    // The right source, with the wrong prefix.
+    let source = "runmode = nflog\nsilence = 1\nnfloggroup = 5\nnflogprefix = other";
+    let setup = Setup::reading(lab_with_both(), source, Backend::Nft, KNOCK, ACTIONS);
+    let warning = knock_at_a_wall(&setup, "none was a hit");
+    assert!(warning.contains("nflogprefix"), "{warning}");
+    assert_eq!(said(&setup, "none was a hit"), 1);
+}

@@ -103,6 +103,15 @@ const SETTINGS: &[Key] = &[
     ),
     key(
         Within::Top,
+        "silence",
+        Kind::Duration,
+        "1h",
+        UsedBy::Daemon,
+        "After so long without a hit the firewall's counters are looked at from time to time; if rules \
+         with LOG or NFLOG count packets of which nothing arrives, there is a warning. 0 means never.",
+    ),
+    key(
+        Within::Top,
         "nfloggroup",
         Kind::Group,
         "0",

@@ -29,6 +29,8 @@ pub struct DaemonSettings {
     pub logfiles: Vec<PathBuf>,
     /// The longest time between two looks at a log.
     pub fileinterval: Duration,
+    /// After so long without a hit the firewall's counters are looked at; never if there is none.
+    pub silence: Option<Duration>,
     /// With `resume`: how old a line may be by its own time and still be used for a knock.
     pub resume: Option<Duration>,
     /// What to capture; always there with [`RunMode::Network`], and only then.
@@ -109,6 +111,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             runmodes: lines.runmodes,
             logfiles: lines.logfiles,
             fileinterval: lines.fileinterval,
+            silence: lines.silence,
             resume: lines.resume,
             formats: Arc::new(Formats::new(formats.in_use)),
             own_formats: formats.own,

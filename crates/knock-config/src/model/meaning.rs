@@ -119,6 +119,7 @@ fn daemon_differs(
         runmodes,
         logfiles,
         fileinterval,
+        silence,
         resume,
         capture,
         ethfilters,
@@ -136,6 +137,7 @@ fn daemon_differs(
     let same = [
         (*runmodes == other.runmodes, "runmode"),
         (*logfiles == other.logfiles, "the log to follow"),
+        (*silence == other.silence, "silence"),
         (*fileinterval == other.fileinterval, "fileinterval"),
         (*resume == other.resume, "resume or maxlag"),
         (*capture == other.capture, "what is captured"),

@@ -78,6 +78,9 @@ impl NflogSettings {
     }
 }
 
+/// As the table has it.
+const SILENCE: Duration = Duration::from_secs(3600);
+
 /// What is captured, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureSettings {
@@ -101,6 +104,7 @@ pub(super) struct Lines {
     pub(super) runmodes: Vec<RunMode>,
     pub(super) logfiles: Vec<PathBuf>,
     pub(super) fileinterval: Duration,
+    pub(super) silence: Option<Duration>,
     pub(super) resume: Option<Duration>,
     pub(super) capture: Option<CaptureSettings>,
     pub(super) nflog: Option<NflogSettings>,
@@ -120,7 +124,8 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>) -> Lines {
     let nflog = Some(nflog(reader, top)).filter(|_| runmodes.contains(&RunMode::Nflog));
     let resume = resume(reader, top, &runmodes);
     let fileinterval = interval(reader, top);
-    Lines { runmodes, logfiles, fileinterval, resume, capture, nflog }
+    let silence = silence(reader, top);
+    Lines { runmodes, logfiles, fileinterval, silence, resume, capture, nflog }
 }
 
 /// Every mode once, in the order of the file; none where a mistake was found.
@@ -206,6 +211,12 @@ fn snapshotsize(reader: &mut Reader<'_>, top: &Section<'_>) -> usize {
         reader.add(Problem::warning(at, message));
     }
     given.value.min(LARGEST_SNAPSHOT)
+}
+
+fn silence(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<Duration> {
+    let silence = reader.duration(top, "silence").map_or(SILENCE, |given| given.value);
+    // Each look runs three programs.
+    Some(silence).filter(|silence| !silence.is_zero()).map(|s| s.max(Duration::from_secs(1)))
 }
 
 fn interval(reader: &mut Reader<'_>, top: &Section<'_>) -> Duration {

@@ -7,6 +7,7 @@ use knock_engine::{OrderId, Outcome};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
 
+use super::silence::Counted;
 use super::trail::Reached;
 
 /// One thing that happened.
@@ -18,6 +19,8 @@ pub(crate) enum Event {
     TooOld(String, u64, Duration),
     /// A source has something to say about itself.
     Notice(String, Notice),
+    /// The firewall told what its rules have counted.
+    RulesCounted(Counted),
     /// A source came to the end of its input.
     SourceEnded(usize, String),
     /// A source failed. It is tried again after this pause, without having to be told.

@@ -12,6 +12,7 @@ mod lag;
 mod reread;
 mod respond;
 mod signals;
+mod silence;
 mod source_state;
 mod statefile;
 mod summary;
@@ -22,7 +23,7 @@ mod trail;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use knock_config::DaemonSettings;
@@ -39,6 +40,7 @@ use event::{Arrived, Event};
 use extract::SharedTests;
 use reread::Rereading;
 use respond::{Respond, Response};
+use silence::{Counted, Silence};
 use source_state::{SourceState, Trouble};
 use summary::Summary;
 use threads::{Readers, Wanted};
@@ -130,7 +132,7 @@ pub(crate) fn run(
     tell_agenda(&ledger, &clock.now());
     let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
     let rereading = Rereading::new(reread, to_inbox.clone());
-    let signals = signals::listen(to_inbox, of_signal).map_err(RunError::System)?;
+    let signals = signals::listen(to_inbox.clone(), of_signal).map_err(RunError::System)?;
     let kept = |name: &str| settings.resume.and_then(|_| kept_place(&ledger, name));
     readers.set(&wanted, &kept).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
@@ -145,6 +147,8 @@ pub(crate) fn run(
         tests,
         rereading,
         summary: Summary::default(),
+        silence: Silence::new(settings.silence, clock.uptime()),
+        to_inbox,
         failure: None,
     };
     let result = daemon.turn_until_stopped(&inbox);
@@ -165,6 +169,8 @@ struct Daemon {
     tests: SharedTests,
     rereading: Rereading,
     summary: Summary,
+    silence: Silence,
+    to_inbox: SyncSender<Event>,
     /// Why the last source ended, if it did not simply come to its end.
     failure: Option<RunError>,
 }
@@ -182,6 +188,7 @@ impl Daemon {
             for (source, notice) in self.summary.due(now.uptime) {
                 tell_notice(&source, &notice);
             }
+            self.listen_for_silence(now.uptime);
             let response = self.respond.hand_out(&mut self.engine, &now);
             self.respond.write_statefile(&self.engine);
             // With nothing left to read it still stays until what is open has been closed.
@@ -209,8 +216,9 @@ impl Daemon {
             Response::AllHandedOut => self.engine.next_due(),
         };
         let due = due.map(|due| due.duration_since(now.wall).unwrap_or_default().min(LONGEST_WAIT));
-        let word = self.summary.next_due().map(|word| word.saturating_sub(now.uptime));
-        match due.into_iter().chain(word).min() {
+        let words = [self.summary.next_due(), self.silence.next_due()];
+        let words = words.into_iter().flatten().map(|word| word.saturating_sub(now.uptime));
+        match due.into_iter().chain(words).min() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) => inbox.recv_timeout(wait),
         }
@@ -240,6 +248,13 @@ impl Daemon {
             Event::SourceFailed(id, name, error, pause) => {
                 self.source_failed(id, name, error, pause);
             }
+            Event::RulesCounted(counted) => {
+                let uptime = self.clock.uptime();
+                let (lines, _) = self.readers.read_so_far();
+                if let Some(warning) = self.silence.answer(uptime, lines, counted) {
+                    tracing::warn!("{warning}");
+                }
+            }
             Event::Reload => self.rereading.start(),
             Event::Reread(settings) => {
                 self.reload(settings);
@@ -248,6 +263,21 @@ impl Daemon {
             Event::Stop => return Next::Stop,
         }
         Next::Turn
+    }
+
+    fn listen_for_silence(&mut self, uptime: Duration) {
+        let (lines, hits) = self.readers.read_so_far();
+        if !self.silence.look(uptime, lines, hits) {
+            return;
+        }
+        let inbox = self.to_inbox.clone();
+        let ask = move || {
+            // When the loop is gone nobody wants to know.
+            let _gone = inbox.send(Event::RulesCounted(Counted::now()));
+        };
+        if let Err(error) = std::thread::Builder::new().name("silence".to_owned()).spawn(ask) {
+            tracing::debug!("the firewall's counters are not asked for: {error}");
+        }
     }
 
     fn source_ended(&mut self, id: usize, name: &str) {
@@ -320,6 +350,7 @@ impl Daemon {
         }
         self.tests.replace(&settings);
         self.resume = settings.resume;
+        self.silence = Silence::new(settings.silence, self.clock.uptime());
         self.respond.move_statefile(settings.statefile);
         self.engine.replace_plan(settings.plan);
         tracing::info!("configuration reloaded; queues and agenda are kept");

@@ -233,6 +233,12 @@ impl Readers {
         self.readers.is_empty()
     }
 
+    /// Lines and packets, and hits, of all of them.
+    pub(crate) fn read_so_far(&self) -> (u64, u64) {
+        let sum = |count: fn(&SourceState) -> u64| self.states().map(count).sum();
+        (sum(SourceState::lines), sum(SourceState::hits))
+    }
+
     /// How each source is doing.
     pub(crate) fn states(&self) -> impl Iterator<Item = &SourceState> {
         self.readers.iter().map(|reader| &*reader.state)

@@ -77,21 +77,28 @@ fn start(
     let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
     let signals = listen(to_inbox.clone(), |_| Event::Stop)?;
     let stop = Stop::new()?;
+    let mut readers = Vec::new();
     for (number, mut source) in sources.into_iter().enumerate() {
         let stop = stop.clone();
         let mut intake = ToStory { number, tests: tests.clone(), inbox: to_inbox.clone() };
-        thread::Builder::new().name(format!("source {number}")).spawn(move || {
+        let reader = thread::Builder::new().name(format!("source {number}"));
+        readers.push(reader.spawn(move || {
             let result = source.run(&mut intake, &stop);
             // Nobody is left to tell when the story has ended.
             let _gone = intake.inbox.send(Event::Ended(source.name(), result));
-        })?;
+        })?);
     }
     drop(to_inbox);
     let mut live = Live { story, clock: Clock::new(), left: names.len(), names };
     let ended = live.tell(&inbox);
     signals.close();
-    // A source that waits for room in the inbox ends when that closes, the others by this.
+    // A source that waits for room in the inbox ends when that closes, the others by the stop. They are
+    // waited for: one may have a program of its own to take down.
     stop.set();
+    drop(inbox);
+    for reader in readers {
+        let _panicked = reader.join();
+    }
     Ok(ended.map(|()| live.story))
 }
 
