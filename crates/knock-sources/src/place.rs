@@ -45,6 +45,9 @@ pub struct Origin {
     pub known_to: u64,
     /// Lines that end here or before stood there when this run began.
     pub backlog_to: u64,
+    /// Lines of a newer file have been handed over already: this one was rotated away, and somebody
+    /// still writes to it. No place to go on from.
+    pub is_overtaken: bool,
 }
 
 /// How new a line is.
@@ -82,8 +85,8 @@ impl Origin {
 pub struct Cursor {
     /// Reading begins here: far enough back that a knock which was under way is read again.
     pub from: Place,
-    /// Lines up to here were dealt with. None where that lies before `from`.
-    pub done: Option<(FileId, u64)>,
+    /// How far the lines of each file were dealt with that come behind `from`.
+    pub done: Vec<(FileId, u64)>,
 }
 
 impl fmt::Display for FileId {
@@ -92,12 +95,12 @@ impl fmt::Display for FileId {
     }
 }
 
-/// `file DEVICE:INODE from OFFSET done DEVICE:INODE OFFSET behind HEX`, in one line for whoever looks
-/// into the store.
+/// `file DEVICE:INODE from OFFSET done DEVICE:INODE OFFSET behind HEX`, with any number of `done`, in
+/// one line for whoever looks into the store.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "file {} from {}", self.from.file, self.from.offset)?;
-        if let Some((file, offset)) = self.done {
+        for (file, offset) in &self.done {
             write!(f, " done {file} {offset}")?;
         }
         let mut hex = String::with_capacity(2 * self.from.before.len());
@@ -135,17 +138,17 @@ fn parse(text: &str) -> Option<Cursor> {
     let file = file_id(words.next()?)?;
     (words.next()? == "from").then_some(())?;
     let offset = words.next()?.parse().ok()?;
-    let done = match words.next() {
-        None => None,
-        Some("done") => Some((file_id(words.next()?)?, words.next()?.parse().ok()?)),
-        Some(_) => return None,
-    };
+    let mut done = Vec::new();
+    while let Some(word) = words.next() {
+        (word == "done").then_some(())?;
+        done.push((file_id(words.next()?)?, words.next()?.parse().ok()?));
+    }
     let digits: Option<Vec<u8>> =
         hex.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
     let before = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, one| sum * 16 + one));
     let from = Place { file, offset, before: before.collect() };
-    words.next().is_none().then_some(Cursor { from, done })
+    Some(Cursor { from, done })
 }
 
 fn file_id(text: &str) -> Option<FileId> {
@@ -162,7 +165,8 @@ mod tests {
     #[test]
     fn a_line_is_known_or_old_by_where_it_ends() {
         let file = FileId { device: 1, inode: 2 };
-        let origin = Origin { file, begins: 100, known_to: 104, backlog_to: 110 };
+        let origin =
+            Origin { file, begins: 100, known_to: 104, backlog_to: 110, is_overtaken: false };
         let ages: Vec<Age> = [4, 5, 10, 11].map(|end| origin.age(end)).into();
         assert_eq!(ages, [Age::Known, Age::Backlog, Age::Backlog, Age::Live]);
         let place = origin.place(b"one\ntwo\n", 4);
@@ -193,10 +197,11 @@ mod tests {
             inode: u64,
             offset: u64,
             before in prop::collection::vec(any::<u8>(), 0..=BEFORE),
-            done in prop::option::of((any::<u64>(), any::<u64>())),
+            done in prop::collection::vec((any::<u64>(), any::<u64>()), 0..4),
         ) {
             let file = FileId { device, inode };
-            let done = done.map(|(inode, offset)| (FileId { device, inode }, offset));
+            let done = done.into_iter().map(|(inode, offset)| (FileId { device, inode }, offset));
+            let done = done.collect();
             let cursor = Cursor { from: Place { file, offset, before }, done };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }

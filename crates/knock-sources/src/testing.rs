@@ -160,7 +160,9 @@ impl Intake for Collected {
     fn lines_at(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()> {
         let mut kept = self.kept();
         kept.ages.extend(memchr::memchr_iter(b'\n', block).map(|end| at.age(end + 1)));
-        kept.place = Some(at.place(block, block.len()));
+        if !at.is_overtaken {
+            kept.place = Some(at.place(block, block.len()));
+        }
         drop(kept);
         self.lines(block)
     }

@@ -8,7 +8,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::held::{Held, Identity, identity};
+use super::{
+    held::{Held, Identity, identity},
+    watch::MOST_LINKS,
+};
 
 /// Most files that are followed together: the current one and those rotated away unread.
 pub(super) const MOST_FILES: usize = 256;
@@ -43,9 +46,7 @@ pub(super) struct Family {
 impl Family {
     /// Lists the siblings of the file that `path` leads to, or would if it were there.
     pub(super) fn of(path: &Path) -> Self {
-        let real = fs::canonicalize(path)
-            .ok()
-            .or_else(|| Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?)));
+        let real = real_path(path);
         let siblings = real.as_deref().and_then(list).unwrap_or_default();
         Self { real, siblings }
     }
@@ -63,6 +64,22 @@ impl Family {
     pub(super) fn folder_changed(&self) -> Option<SystemTime> {
         fs::metadata(self.real.as_deref()?.parent()?).ok()?.modified().ok()
     }
+}
+
+/// Where a file is, or will be: its own symlinks may lead to what is not there yet.
+fn real_path(path: &Path) -> Option<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(real) = fs::canonicalize(&path) {
+            return Some(real);
+        }
+        let folder = fs::canonicalize(path.parent()?).ok()?;
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return Some(folder.join(path.file_name()?)),
+        }
+    }
+    None
 }
 
 fn list(real: &Path) -> Option<Vec<Sibling>> {
@@ -96,8 +113,6 @@ pub(super) fn newcomers(listed: &Family, known: &Family, held: &[Held], next: &H
         .filter(|(one, file)| one.id == file.id)
         // Who can write beside the log but not into it does not get in this way.
         .filter(|(_, file)| file.owner == held.last().unwrap_or(next).owner)
-        // Copied and deleted is one more way to rotate; the copy's lines have been read.
-        .filter(|(_, file)| !held.iter().any(|other| file.is_copy_of(other)))
         .map(|(one, file)| (one.order.clone(), file))
         .collect();
     // All that were there before are older than all that are new; which way the names count shows

@@ -232,6 +232,14 @@ impl Follower {
             };
         }
         between.retain(|file| self.past.known_bytes(file, now) == 0);
+        for file in &mut between {
+            // Copied and deleted is one more way to rotate; most of the copy's lines have been read.
+            if let Some(original) = self.held.iter().find(|held| file.is_copy_of(held))
+                && let Err(error) = file.begin_as_copy_of(original, &mut self.room)
+            {
+                return self.trouble(error, intake);
+            }
+        }
         let known = self.past.known_bytes(&next, now);
         let copied = self.held.last().filter(|last| known == 0 && next.is_copy_of(last));
         let begun = match copied {
@@ -294,6 +302,11 @@ impl Follower {
     ) -> ControlFlow<(), bool> {
         let mut ends: Vec<u64> =
             self.held.iter().rev().map(|file| file.size().unwrap_or(u64::MAX)).collect();
+        let mut is_overtaken = false;
+        for file in self.held.iter_mut().rev() {
+            file.is_overtaken = is_overtaken;
+            is_overtaken |= file.has_been_read();
+        }
         let (mut news, mut failed) = (false, None);
         for (place, file) in self.held.iter_mut().enumerate() {
             let end = ends.pop().unwrap_or(u64::MAX);

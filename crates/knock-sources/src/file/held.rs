@@ -63,6 +63,8 @@ pub(super) struct Held {
     pub(super) known_to: u64,
     /// Lines up to here stood there when this run began.
     pub(super) backlog_to: u64,
+    /// A newer file has been read from.
+    pub(super) is_overtaken: bool,
     /// A hole may stand before its first line; see `emptied`.
     after_hole: bool,
     /// Since when (uptime) it has brought nothing and been out of its place.
@@ -108,6 +110,7 @@ impl Held {
             tail: Vec::new(),
             known_to: 0,
             backlog_to: 0,
+            is_overtaken: false,
             after_hole: false,
             quiet_since: Duration::ZERO,
         };
@@ -156,9 +159,14 @@ impl Held {
         self.size().unwrap_or(self.at).saturating_sub(self.at)
     }
 
+    /// Whether lines of it have been handed over.
+    pub(super) fn has_been_read(&self) -> bool {
+        self.at != self.begun
+    }
+
     /// Whether somebody has written to it since reading began.
     pub(super) fn has_news(&self) -> bool {
-        self.at != self.begun || self.torn() > 0
+        self.has_been_read() || self.torn() > 0
     }
 
     /// Begins reading behind the last line that is complete within the first `end` bytes.
@@ -284,6 +292,7 @@ impl Held {
                 begins: self.at + cut.lines.start as u64,
                 known_to: self.known_to,
                 backlog_to: self.backlog_to,
+                is_overtaken: self.is_overtaken,
             };
             self.at += cut.used as u64;
             self.tail = last(seen, tail + cut.used);

@@ -63,20 +63,10 @@ fn begin(cursor: &Cursor, mut files: Vec<Held>, room: &mut [u8]) -> io::Result<S
     for (place, file) in files.iter_mut().enumerate() {
         file.begin_before(if place == 0 { cursor.from.offset } else { 0 }, room)?;
         file.backlog_to = file.size()?;
-    }
-    if let Some((done_in, offset)) = cursor.done {
-        // The first file may be a copy, with another id.
-        let is_done_in = |file: &Held| file.file_id() == done_in;
-        let last = match done_in == cursor.from.file {
-            true => Some(0),
-            false => files.iter().skip(1).position(is_done_in).map(|place| place + 1),
-        };
-        for file in files.iter_mut().take(last.unwrap_or(1)) {
-            file.known_to = u64::MAX;
-        }
-        if let Some(file) = last.and_then(|last| files.get_mut(last)) {
-            file.known_to = offset;
-        }
+        // The first may be a copy, with another id.
+        let id = if place == 0 { cursor.from.file } else { file.file_id() };
+        let done = cursor.done.iter().filter(|(done, _)| *done == id).map(|(_, offset)| *offset);
+        file.known_to = done.max().unwrap_or(0);
     }
     Ok(Search::Found(files))
 }

@@ -23,7 +23,7 @@ use super::held::{Identity, identity};
 use crate::PollReason;
 
 /// Symlinks in a path, as many as the kernel follows.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
 
 /// Changes of the folders themselves that are waited out when watching begins.
 const TRIES: usize = 8;

@@ -1,5 +1,6 @@
 //! The threads that read: one for each source, started and stopped by the loop.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -23,6 +24,10 @@ use super::trail::{Reached, Trail};
 /// Between two attempts to read from a source that has failed: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Files of one source of which it is remembered how far they were dealt with; those that were
+/// rotated away within maxlag are meant.
+const MOST_FILES: usize = 16;
 
 /// What a source reads; two settings that name the same ones need no restart of the threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +146,8 @@ struct Reader {
     stop: Stop,
     state: Arc<SourceState>,
     trail: Trail,
-    /// The last hit that the loop dealt with.
-    done: Option<Reached>,
+    /// The last hit of each file that the loop dealt with, of a few files.
+    done: VecDeque<Reached>,
 }
 
 /// The reading threads.
@@ -209,7 +214,15 @@ impl Readers {
     /// The loop has dealt with a hit of a source, up to here.
     pub(crate) fn dealt_with(&mut self, id: usize, reached: Reached) {
         if let Some(reader) = self.readers.iter_mut().find(|reader| reader.id == id) {
-            reader.done = Some(reached);
+            if let Some(last) = reader.done.back_mut().filter(|last| last.file == reached.file) {
+                *last = reached;
+                return;
+            }
+            reader.done.retain(|done| done.file != reached.file);
+            if reader.done.len() >= MOST_FILES {
+                reader.done.pop_front();
+            }
+            reader.done.push_back(reached);
         }
     }
 
@@ -223,7 +236,8 @@ impl Readers {
     ) -> impl Iterator<Item = (String, Cursor)> + '_ {
         let asked = self.readers.iter().filter(move |reader| id.is_none_or(|id| reader.id == id));
         asked.filter_map(move |reader| {
-            let cursor = reader.trail.cursor(uptime, back, reader.done)?;
+            let done: Vec<Reached> = reader.done.iter().copied().collect();
+            let cursor = reader.trail.cursor(uptime, back, &done)?;
             Some((reader.wanted.keeps_place()?, cursor))
         })
     }
@@ -267,7 +281,7 @@ impl Readers {
             let open = || its_wish.open(None);
             read_until_stopped(source, open, &its_stop, id, clock, intake, told);
         })?;
-        self.readers.push(Reader { id, wanted, stop, state, trail, done: None });
+        self.readers.push(Reader { id, wanted, stop, state, trail, done: VecDeque::new() });
         Ok(())
     }
 }

@@ -55,6 +55,9 @@ impl Trail {
         let mut marks = self.marks();
         let lines = Lines { origin: *at, passed: marks.passed };
         marks.passed += block.len() as u64;
+        if at.is_overtaken {
+            return lines;
+        }
         let apart = (back / 64).max(Duration::from_secs(1));
         if marks.marks.back().is_none_or(|last| uptime.saturating_sub(last.uptime) >= apart) {
             let (place, passed) = (at.place(block, block.len()), marks.passed);
@@ -67,20 +70,21 @@ impl Trail {
         lines
     }
 
-    /// Where a restart begins: behind the last mark that is older than `back`. Up to `done` all was
-    /// dealt with.
+    /// Where a restart begins: behind the last mark that is older than `back`. Up to `done` all of
+    /// each file was dealt with.
     pub(crate) fn cursor(
         &self,
         uptime: Duration,
         back: Duration,
-        done: Option<Reached>,
+        done: &[Reached],
     ) -> Option<Cursor> {
         let marks = self.marks();
         let needed = uptime.saturating_sub(back);
         let older = marks.marks.iter().rev().find(|mark| mark.uptime < needed);
         let from = older.or(marks.marks.front())?;
-        let done = done.filter(|done| done.passed > from.passed);
-        Some(Cursor { from: from.place.clone(), done: done.map(|done| (done.file, done.offset)) })
+        let done = done.iter().filter(|done| done.passed > from.passed);
+        let done = done.map(|done| (done.file, done.offset)).collect();
+        Some(Cursor { from: from.place.clone(), done })
     }
 
     fn marks(&self) -> std::sync::MutexGuard<'_, Marks> {
@@ -125,20 +129,21 @@ mod tests {
         let mut ends = Vec::new();
         for second in 0..200 {
             let begins = 1000 + second * 10;
-            let origin = Origin { file: FILE, begins, known_to: 0, backlog_to: 0 };
+            let origin =
+                Origin { file: FILE, begins, known_to: 0, backlog_to: 0, is_overtaken: false };
             ends.push(trail.read(seconds(second), BACK, b"ten bytes\n", &origin).reached(10));
         }
-        let cursor = |uptime, done| trail.cursor(seconds(uptime), BACK, done).unwrap();
-        let now = cursor(199, Some(ends[150]));
+        let cursor = |uptime, done| trail.cursor(seconds(uptime), BACK, &[done]).unwrap();
+        let now = cursor(199, ends[150]);
         // What was read at second 138 is 61 seconds old.
         assert_eq!(now.from.offset, 1000 + 139 * 10);
         assert_eq!(now.from.before, b"ten bytes\n");
-        assert_eq!(now.done, Some((FILE, 1000 + 151 * 10)));
+        assert_eq!(now.done, [(FILE, 1000 + 151 * 10)]);
         // A knock long ago needs no mention, and a long pause leaves nothing to read again.
-        assert_eq!(cursor(199, Some(ends[100])).done, None);
+        assert_eq!(cursor(199, ends[100]).done, []);
         assert_eq!(
-            cursor(100_000, Some(ends[199])),
-            Cursor { from: Place { offset: 1000 + 200 * 10, ..now.from }, done: None }
+            cursor(100_000, ends[199]),
+            Cursor { from: Place { offset: 1000 + 200 * 10, ..now.from }, done: Vec::new() }
         );
         assert!(trail.marks().marks.len() < 70, "{}", trail.marks().marks.len());
     }
@@ -146,8 +151,8 @@ mod tests {
     #[test]
     fn a_young_run_begins_where_it_began() {
         let trail = Trail::default();
-        assert_eq!(trail.cursor(seconds(5), BACK, None), None);
+        assert_eq!(trail.cursor(seconds(5), BACK, &[]), None);
         trail.begins_at(seconds(0), Place { file: FILE, offset: 7, before: Vec::new() });
-        assert_eq!(trail.cursor(seconds(5), BACK, None).unwrap().from.offset, 7);
+        assert_eq!(trail.cursor(seconds(5), BACK, &[]).unwrap().from.offset, 7);
     }
 }

@@ -1,5 +1,5 @@
-//! The follower step by step against a model: every line once and in order, whatever happens to the
-//! files. No threads and no events here; `file/tests.rs` has those.
+//! The follower step by step: each kind of rotation, and what is said of it. No threads and no events
+//! here; `file/tests.rs` has those, and `model` drives both through anything.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -7,16 +7,17 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
 };
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::{Age, testing::Collected};
+
+mod model;
 
 /// A folder with a log in it, its follower, and a time that is advanced by hand.
 struct World {
     folder: tempfile::TempDir,
     follower: Option<Follower>,
     got: Collected,
+    log: &'static str,
     /// Where the run before stopped.
     cursor: Option<Cursor>,
     now: Moment,
@@ -24,14 +25,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        let wall = SystemTime::UNIX_EPOCH + Duration::try_from(now).unwrap();
         Self {
             folder: tempfile::tempdir().unwrap(),
             follower: None,
             got: Collected::new(),
+            log: "x.log",
             cursor: None,
-            now: Moment { uptime: Duration::from_secs(1000), wall },
+            now: Moment { uptime: Duration::from_secs(1000), wall: file_clock() },
         }
     }
 
@@ -40,7 +40,7 @@ impl World {
     }
 
     fn start(&mut self, start: Start) {
-        self.follower = Some(Follower::begin(self.path("x.log"), start, None, self.now));
+        self.follower = Some(Follower::begin(self.path(self.log), start, None, self.now));
     }
 
     fn look(&mut self) -> Looked {
@@ -71,18 +71,20 @@ impl World {
     fn stop(&mut self) {
         self.follower = None;
         let from = self.got.place().unwrap();
-        self.cursor = Some(Cursor { done: Some((from.file, from.offset)), from });
+        self.cursor = Some(Cursor { done: vec![(from.file, from.offset)], from });
     }
 
     fn resume(&mut self) {
+        // Time that was only said to have passed is ahead of the clock that stamps files.
+        self.now.wall = file_clock();
         let cursor = self.cursor.take();
-        let mut follower = Follower::begin(self.path("x.log"), Start::AtEnd, cursor, self.now);
+        let mut follower = Follower::begin(self.path(self.log), Start::AtEnd, cursor, self.now);
         follower.tell_beginning(&mut self.got);
         self.follower = Some(follower);
     }
 
     /// Does what a word says: `x.log+text` appends (`/` is a newline), `a>b` renames, `a~b` copies,
-    /// `-a` deletes, `0a` truncates, `a@b` makes or turns symlink a to b, `!a` takes the right to
+    /// `-a` deletes, `0a` truncates, `=a` makes a folder, `a@b` makes or turns symlink a to b, `!a` takes the right to
     /// read, `?a` gives it, `:` looks, `:70` lets seconds pass, `start`, `start0`, `stop`, `resume`.
     fn does(&mut self, word: &str) {
         let mode =
@@ -112,6 +114,8 @@ impl World {
             fs::remove_file(self.path(name)).unwrap();
         } else if let Some(name) = word.strip_prefix('0') {
             OpenOptions::new().write(true).open(self.path(name)).unwrap().set_len(0).unwrap();
+        } else if let Some(name) = word.strip_prefix('=') {
+            fs::create_dir(self.path(name)).unwrap();
         } else if let Some(name) = word.strip_prefix('!') {
             mode(self.path(name), 0);
         } else if let Some(name) = word.strip_prefix('?') {
@@ -120,6 +124,11 @@ impl World {
             panic!("what is '{word}'?");
         }
     }
+}
+
+fn file_clock() -> SystemTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    SystemTime::UNIX_EPOCH + Duration::try_from(now).unwrap()
 }
 
 fn append(path: &Path, text: &str) {
@@ -352,8 +361,11 @@ fn what_was_dealt_with_is_read_again_as_known() {
     "x.log+old/ start".split(' ').for_each(|word| world.does(word));
     world.follower.as_mut().unwrap().tell_beginning(&mut world.got);
     let from = world.got.place().unwrap();
-    "x.log+a/ : x.log>x.log.1 x.log+b/ :".split(' ').for_each(|word| world.does(word));
-    let done = world.got.place().map(|place| (place.file, place.offset));
+    let place = |world: &World| world.got.place().map(|place| (place.file, place.offset));
+    "x.log+a/ :".split(' ').for_each(|word| world.does(word));
+    let first = place(&world);
+    "x.log>x.log.1 x.log+b/ :".split(' ').for_each(|word| world.does(word));
+    let done = first.into_iter().chain(place(&world)).collect();
     world.cursor = Some(Cursor { from, done });
     "x.log+c/ resume x.log+d/ :".split(' ').for_each(|word| world.does(word));
     assert_eq!(world.got.lines(), ["a", "b", "a", "b", "c", "d"]);
@@ -545,196 +557,4 @@ fn a_rotated_file_of_somebody_else_is_not_read() {
     std::os::unix::fs::chown(world.path("x.log.2"), Some(65534), None).unwrap();
     "x.log+a/ :".split(' ').for_each(|word| world.does(word));
     assert_eq!(world.got.lines(), ["a"]);
-}
-
-/// What may happen to a log and its writer. The writer has the file open and goes on writing into it
-/// until it is told to open the path again, as log daemons do.
-#[derive(Debug, Clone)]
-enum Happens {
-    Lines(usize),
-    LongLine,
-    Torn,
-    /// Renamed, and made anew unless the next writer has to make it.
-    Rotated {
-        made: bool,
-    },
-    Reopened,
-    CopiedAndTruncated,
-    Deleted {
-        made: bool,
-    },
-    LinkTurned,
-    Touched,
-    Look,
-    TimePasses(u64),
-}
-
-fn happenings() -> impl Strategy<Value = Vec<Happens>> {
-    let one = prop_oneof![
-        6 => (1..40usize).prop_map(Happens::Lines),
-        1 => Just(Happens::LongLine),
-        2 => Just(Happens::Torn),
-        3 => any::<bool>().prop_map(|made| Happens::Rotated { made }),
-        4 => Just(Happens::Reopened),
-        2 => Just(Happens::CopiedAndTruncated),
-        1 => any::<bool>().prop_map(|made| Happens::Deleted { made }),
-        1 => Just(Happens::LinkTurned),
-        2 => Just(Happens::Touched),
-        5 => Just(Happens::Look),
-        1 => (0..100u64).prop_map(Happens::TimePasses),
-    ];
-    prop::collection::vec(one, 1..40)
-}
-
-/// The log as its writer sees it.
-struct Model {
-    world: World,
-    writer: File,
-    written: Vec<String>,
-    torn: bool,
-    /// Counts lines and rotated files.
-    count: usize,
-    shifting: bool,
-    /// The real file's name; `x.log` is a symlink to it if it is another one.
-    name: String,
-}
-
-impl Model {
-    fn new(shifting: bool, linked: bool) -> Self {
-        let mut world = World::new();
-        let name = if linked { "real.log" } else { "x.log" }.to_owned();
-        world.does(&format!("{name}+old/"));
-        // A rotated file of before, by which the follower sees which way the names count.
-        world.does(&format!("{name}.{}+old/", u8::from(shifting)));
-        if linked {
-            world.does("x.log@real.log");
-        }
-        world.start(Start::AtEnd);
-        let writer = OpenOptions::new().append(true).open(world.path("x.log")).unwrap();
-        Self { world, writer, written: Vec::new(), torn: false, count: 0, shifting, name }
-    }
-
-    fn line(&mut self, filling: usize) {
-        self.complete();
-        self.count += 1;
-        let line = format!("line {} {}", self.count, "x".repeat(filling));
-        self.writer.write_all(format!("{line}\n").as_bytes()).unwrap();
-        self.written.push(line);
-    }
-
-    fn complete(&mut self) {
-        if std::mem::take(&mut self.torn) {
-            self.writer.write_all(b" whole\n").unwrap();
-        }
-    }
-
-    fn make(&mut self) {
-        OpenOptions::new().append(true).create(true).open(self.world.path(&self.name)).unwrap();
-    }
-
-    fn reopen(&mut self) {
-        self.complete();
-        self.make();
-        self.writer = OpenOptions::new().append(true).open(self.world.path("x.log")).unwrap();
-    }
-
-    fn happens(&mut self, what: &Happens) {
-        match what {
-            Happens::Lines(lines) => (0..*lines).for_each(|n| self.line(n % 150)),
-            Happens::LongLine => self.line(60_000),
-            Happens::Torn => {
-                self.complete();
-                self.count += 1;
-                let torn = format!("torn {}", self.count);
-                self.writer.write_all(torn.as_bytes()).unwrap();
-                self.written.push(format!("{torn} whole"));
-                self.torn = true;
-            }
-            Happens::Rotated { made } => {
-                // A writer that has not opened the last file yet writes two files back.
-                self.reopen();
-                self.rotate();
-                if *made {
-                    self.make();
-                }
-            }
-            Happens::Reopened => self.reopen(),
-            Happens::CopiedAndTruncated => {
-                self.reopen();
-                // Both looks are the truth about copytruncate: a line written between copy and
-                // truncation is lost to everybody.
-                self.world.look();
-                self.count += 1;
-                self.world.does(&format!("{}~{}.copy.{}", self.name, self.name, self.count));
-                self.world.look();
-                self.world.does(&format!("0{}", self.name));
-            }
-            Happens::Deleted { made } => {
-                self.reopen();
-                // A file that comes and is deleted between two looks cannot be read by anybody.
-                self.world.look();
-                self.world.does(&format!("-{}", self.name));
-                if *made {
-                    self.make();
-                }
-            }
-            Happens::LinkTurned if self.name != "x.log" => {
-                self.reopen();
-                self.world.look();
-                self.count += 1;
-                self.name = format!("real-{}-x.log", self.count);
-                self.make();
-                self.world.does(&format!("{}.{}+old/", self.name, u8::from(self.shifting)));
-                self.world.does(&format!("x.log@{}", self.name));
-                // Nor can one know what stood between at the end of another link.
-                self.world.look();
-            }
-            Happens::LinkTurned => {}
-            Happens::Touched => {
-                self.make();
-                let path = self.world.path(&self.name);
-                fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-                let file = File::options().append(true).open(path).unwrap();
-                file.set_modified(self.world.now.wall).unwrap();
-            }
-            Happens::Look => {
-                self.world.look();
-            }
-            Happens::TimePasses(seconds) => {
-                self.world.look();
-                self.world.pass(*seconds);
-                self.world.look();
-            }
-        }
-    }
-
-    fn rotate(&mut self) {
-        if self.shifting {
-            let exists = |n: usize| self.world.path(&format!("{}.{n}", self.name)).exists();
-            let last = (1..).find(|n| !exists(*n)).unwrap();
-            for n in (1..last).rev() {
-                self.world.does(&format!("{0}.{n}>{0}.{1}", self.name, n + 1));
-            }
-            self.world.does(&format!("{0}>{0}.1", self.name));
-        } else {
-            self.count += 1;
-            self.world.does(&format!("{0}>{0}.{1}", self.name, self.count));
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn every_line_once_and_in_order(
-        shifting: bool,
-        linked: bool,
-        all in happenings(),
-    ) {
-        let mut model = Model::new(shifting, linked);
-        all.iter().for_each(|one| model.happens(one));
-        model.reopen();
-        model.world.look();
-        prop_assert_eq!(model.world.got.lines(), model.written);
-    }
 }

@@ -1,0 +1,386 @@
+//! The follower against a model: whatever happens to the files, in any order, every line comes once
+//! and in order.
+//!
+//! What nobody can see is not asked for, and stands where it is left out: lines that are written and
+//! destroyed between two looks, and what stood at the end of another path in between.
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
+use super::*;
+
+/// What may happen to a log and its writer. The writer has the file open and goes on writing into it
+/// until it is told to open the path again, as log daemons do.
+#[derive(Debug, Clone)]
+enum Happens {
+    Lines(usize),
+    LongLine,
+    /// NUL bytes, bytes that are no text, and an empty line.
+    OddLines,
+    TooLongLine,
+    Torn,
+    /// Renamed, and made anew unless the next writer has to make it.
+    Rotated {
+        made: bool,
+    },
+    /// So many times, with a line in each, faster than anybody looks.
+    RotatedOften(usize),
+    Reopened,
+    CopiedAndTruncated,
+    /// Emptied without a copy.
+    Truncated,
+    Deleted {
+        made: bool,
+    },
+    /// A line is taken out of the middle, in place or by another file.
+    Edited {
+        in_place: bool,
+    },
+    LinkTurned,
+    FolderMoved,
+    /// The new file may not be read for a time.
+    Unreadable,
+    /// Away and back.
+    FalseAlarm {
+        looked: bool,
+    },
+    Touched,
+    Look,
+    /// A clean stop; the next look is that of the next run.
+    Stop,
+    TimePasses(u64),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happens>> {
+    let any_time = prop_oneof![
+        6 => (1..40usize).prop_map(Happens::Lines),
+        1 => Just(Happens::LongLine),
+        1 => Just(Happens::OddLines),
+        1 => Just(Happens::TooLongLine),
+        2 => Just(Happens::Torn),
+        3 => any::<bool>().prop_map(|made| Happens::Rotated { made }),
+        1 => (2..9usize).prop_map(Happens::RotatedOften),
+        4 => Just(Happens::Reopened),
+        2 => Just(Happens::CopiedAndTruncated),
+        1 => Just(Happens::Truncated),
+        1 => any::<bool>().prop_map(|made| Happens::Deleted { made }),
+        2 => Just(Happens::Touched),
+        5 => Just(Happens::Look),
+    ];
+    let step_by_step = prop_oneof![
+        1 => Just(Happens::LinkTurned),
+        1 => Just(Happens::FolderMoved),
+        1 => Just(Happens::Unreadable),
+        1 => any::<bool>().prop_map(|in_place| Happens::Edited { in_place }),
+        1 => any::<bool>().prop_map(|looked| Happens::FalseAlarm { looked }),
+        2 => Just(Happens::Stop),
+        1 => (0..100u64).prop_map(Happens::TimePasses),
+    ];
+    let one = prop_oneof![30 => any_time, 7 => step_by_step];
+    prop::collection::vec(one, 1..40)
+}
+
+/// The log as its writer sees it.
+struct Model {
+    world: World,
+    /// Nobody looks until the next look, which is that of the next run.
+    is_stopped: bool,
+    writer: File,
+    written: Vec<Vec<u8>>,
+    torn: bool,
+    /// Counts lines and rotated files.
+    count: usize,
+    shifting: bool,
+    /// The real file's name; `d/x.log` is a symlink to it if it is another one.
+    name: String,
+}
+
+const PATH: &str = "d/x.log";
+
+impl Model {
+    fn new(shifting: bool, linked: bool) -> Self {
+        let mut world = World::new();
+        world.log = PATH;
+        world.does("=d");
+        let name = if linked { "d/real.log" } else { PATH }.to_owned();
+        world.does(&format!("{name}+old/"));
+        if linked {
+            world.does("d/x.log@real.log");
+        }
+        let writer = OpenOptions::new().append(true).open(world.path(PATH)).unwrap();
+        let (written, torn, count) = (Vec::new(), false, 0);
+        let mut model =
+            Self { world, is_stopped: false, writer, written, torn, count, shifting, name };
+        model.make_sibling();
+        model.world.start(Start::AtEnd);
+        model.world.follower.as_mut().unwrap().tell_beginning(&mut model.world.got);
+        model
+    }
+
+    /// A rotated file of before, by which the follower sees which way the names count.
+    fn make_sibling(&mut self) {
+        let name = format!("{}.{}", self.name, u8::from(self.shifting));
+        self.world.does(&format!("{name}+old/"));
+        let file = File::options().append(true).open(self.world.path(&name)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+
+    /// Afterwards all has been read that is there.
+    fn look(&mut self) {
+        if std::mem::take(&mut self.is_stopped) {
+            self.world.resume();
+        }
+        self.world.look();
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        self.complete();
+        self.writer.write_all(&[line, b"\n"].concat()).unwrap();
+        self.written.push(line.to_vec());
+    }
+
+    fn line(&mut self, filling: usize) {
+        self.count += 1;
+        self.write(format!("line {} {}", self.count, "x".repeat(filling)).as_bytes());
+    }
+
+    fn complete(&mut self) {
+        if std::mem::take(&mut self.torn) {
+            self.writer.write_all(b" whole\n").unwrap();
+        }
+    }
+
+    fn make(&mut self) {
+        OpenOptions::new().append(true).create(true).open(self.world.path(&self.name)).unwrap();
+    }
+
+    fn reopen(&mut self) {
+        self.complete();
+        self.make();
+        self.writer = OpenOptions::new().append(true).open(self.world.path(PATH)).unwrap();
+    }
+
+    fn happens(&mut self, what: &Happens) {
+        match what {
+            Happens::Lines(lines) => (0..*lines).for_each(|n| self.line(n % 150)),
+            Happens::LongLine => self.line(60_000),
+            Happens::OddLines => {
+                self.count += 1;
+                let odd = [b"odd \0\xff\xfe\r\x1b[0m ", self.count.to_string().as_bytes()].concat();
+                self.write(&odd);
+                self.write(b"");
+            }
+            Happens::TooLongLine => {
+                self.complete();
+                self.count += 1;
+                self.writer.write_all(format!("long {} ", self.count).as_bytes()).unwrap();
+                self.writer.write_all(&[b'y'; 70_000]).unwrap();
+                self.writer.write_all(b"\n").unwrap();
+            }
+            Happens::Torn => {
+                self.complete();
+                self.count += 1;
+                let torn = format!("torn {}", self.count);
+                self.writer.write_all(torn.as_bytes()).unwrap();
+                self.written.push(format!("{torn} whole").into_bytes());
+                self.torn = true;
+            }
+            Happens::Rotated { made } => {
+                // A writer that has not opened the last file yet writes two files back.
+                self.reopen();
+                self.rotate();
+                if *made {
+                    self.make();
+                }
+            }
+            Happens::RotatedOften(times) => {
+                for _ in 0..*times {
+                    self.reopen();
+                    self.line(10);
+                    self.rotate();
+                }
+            }
+            Happens::Reopened => self.reopen(),
+            Happens::CopiedAndTruncated => {
+                self.reopen();
+                // Both looks are the truth about copytruncate: a line written between copy and
+                // truncation is lost to everybody.
+                self.look();
+                self.count += 1;
+                self.world.does(&format!("{}~{}.copy.{}", self.name, self.name, self.count));
+                self.look();
+                self.world.does(&format!("0{}", self.name));
+            }
+            Happens::Truncated => {
+                self.reopen();
+                self.look();
+                self.world.does(&format!("0{}", self.name));
+            }
+            Happens::Deleted { made } => {
+                self.reopen();
+                // A file that comes and is deleted between two looks cannot be read by anybody.
+                self.look();
+                self.world.does(&format!("-{}", self.name));
+                if *made {
+                    self.make();
+                }
+            }
+            Happens::Edited { in_place } => self.edit(*in_place),
+            Happens::LinkTurned if self.name != PATH => {
+                self.reopen();
+                self.look();
+                self.count += 1;
+                self.name = format!("d/real-{}-x.log", self.count);
+                self.make();
+                self.make_sibling();
+                let to = self.name.replace("d/", "");
+                self.world.does(&format!("{PATH}@{to}"));
+                // Nor can one know what stood between at the end of another link.
+                self.look();
+            }
+            Happens::LinkTurned => {}
+            Happens::FolderMoved => {
+                self.reopen();
+                self.look();
+                self.count += 1;
+                self.world.does(&format!("d>d-{}", self.count));
+                self.look();
+                self.world.does("=d");
+                self.make();
+                if self.name != PATH {
+                    let to = self.name.replace("d/", "");
+                    self.world.does(&format!("{PATH}@{to}"));
+                }
+                // What a moved folder had is gone; of what comes now, this is the first.
+                self.look();
+                self.make_sibling();
+                self.look();
+            }
+            Happens::Unreadable => {
+                self.reopen();
+                self.rotate();
+                self.reopen();
+                self.world.does(&format!("!{}", self.name));
+                self.line(20);
+                self.look_at_steps();
+                self.line(20);
+                self.world.does(&format!("?{}", self.name));
+            }
+            Happens::FalseAlarm { looked } => {
+                self.reopen();
+                self.world.does(&format!("{}>elsewhere", self.name));
+                self.line(5);
+                if *looked {
+                    self.look_at_steps();
+                }
+                self.world.does(&format!("elsewhere>{}", self.name));
+            }
+            Happens::Touched => {
+                self.make();
+                let path = self.world.path(&self.name);
+                fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            }
+            Happens::Look => self.look(),
+            Happens::Stop => {
+                self.reopen();
+                // So that the place is in a file that has a name; else nobody can find it again.
+                self.line(30);
+                self.look();
+                self.world.stop();
+                self.is_stopped = true;
+            }
+            Happens::TimePasses(seconds) => {
+                self.look();
+                self.world.pass(*seconds);
+                self.look();
+            }
+        }
+    }
+
+    /// A look while something is in the way: unless nobody is there to look.
+    fn look_at_steps(&mut self) {
+        if !self.is_stopped {
+            self.world.look();
+        }
+    }
+
+    fn rotate(&mut self) {
+        if self.is_stopped {
+            // Nobody saw the files come: their times are all that tells their order.
+            self.world.tick();
+        }
+        if self.shifting {
+            let exists = |n: usize| self.world.path(&format!("{}.{n}", self.name)).exists();
+            let last = (1..).find(|n| !exists(*n)).unwrap();
+            for n in (1..last).rev() {
+                self.world.does(&format!("{0}.{n}>{0}.{1}", self.name, n + 1));
+            }
+            self.world.does(&format!("{0}>{0}.1", self.name));
+        } else {
+            self.count += 1;
+            self.world.does(&format!("{0}>{0}.{1}", self.name, self.count));
+        }
+    }
+
+    fn edit(&mut self, in_place: bool) {
+        self.reopen();
+        self.look();
+        let path = self.world.path(&self.name);
+        let text = fs::read(&path).unwrap();
+        let ends: Vec<usize> = memchr::memchr_iter(b'\n', &text).map(|end| end + 1).collect();
+        // Where a log's first 1024 bytes and its last lines stay.
+        let line = ends.windows(2).find(|line| line[0] > 1024 && line[1] + 300 < text.len());
+        let Some(line) = line else { return };
+        let rest = [&text[..line[0]], &text[line[1]..]].concat();
+        if in_place {
+            fs::write(&path, rest).unwrap();
+        } else {
+            fs::write(self.world.path("edited"), rest).unwrap();
+            self.world.does(&format!("edited>{}", self.name));
+            self.reopen();
+        }
+    }
+
+    /// All that was written, and all that was read.
+    fn end(mut self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        self.reopen();
+        self.line(1);
+        self.look();
+        (std::mem::take(&mut self.written), self.world.got.raw_lines())
+    }
+}
+
+/// Runs so many stories, without the right of root to read whatever it likes.
+fn check(cases: u32) {
+    let run = move || {
+        let none = CapabilitySet::empty();
+        set_capabilities(
+            None,
+            CapabilitySets { effective: none, permitted: none, inheritable: none },
+        )
+        .unwrap();
+        let config =
+            ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+        let story = (any::<bool>(), any::<bool>(), happenings());
+        TestRunner::new(config).run(&story, |(shifting, linked, all)| {
+            let mut model = Model::new(shifting, linked);
+            all.iter().for_each(|one| model.happens(one));
+            let (written, read) = model.end();
+            prop_assert_eq!(shown(&read), shown(&written));
+            Ok(())
+        })
+    };
+    if let Err(error) = std::thread::spawn(run).join().unwrap() {
+        panic!("{error}");
+    }
+}
+
+fn shown(lines: &[Vec<u8>]) -> Vec<String> {
+    let cut = |line: &Vec<u8>| String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
+    lines.iter().map(cut).collect()
+}
+
+#[test]
+fn every_line_once_and_in_order() {
+    check(1000);
+}
