@@ -55,7 +55,7 @@ fn lost(comments: &[String], converted: &str) -> Option<String> {
     let mut lines: Vec<&str> = converted.lines().collect();
     let mut comments: Vec<&String> = comments.iter().collect();
     // The longest first, as one may be the end of another.
-    comments.sort_by_key(|comment| std::cmp::Reverse(comment.len()));
+    comments.sort_by_key(|comment| std::cmp::Reverse(comment.trim_end().len()));
     let mut without_line = |comment: &&String| {
         let end = format!("#{}", comment.trim_end());
         match lines.iter().position(|line| line.trim_end().ends_with(&end)) {

@@ -839,11 +839,32 @@ fn who_keeps_what_is_delayed() {
 }
 
 #[test]
+fn the_words_of_a_program_are_no_list_in_brackets() {
+    let exec = |exec: &str| format!("<template t>\nexec = {exec}\n</template>");
+    check(
+        &exec("[\"/bin/echo\", \"IP\"]"),
+        "1:11 «t» warning: template 't' is used by no action\n\
+         2:8 «[\"/bin/echo\", \"IP\"]» error: this would run a program whose name begins with a bracket | \
+         a list in brackets is for YAML; write the words with blanks between them",
+    );
+    check(&exec("[ -f /etc/open ]"), "1:11 «t» warning: template 't' is used by no action");
+}
+
+#[test]
 fn a_file_for_the_state() {
     check("statefile = state.json", "");
     check(
         "statefile = knock.conf",
         "1:13 «knock.conf» error: this is the configuration itself; name a file of its own",
+    );
+    check(
+        "statedir = /s\nstatefile = /s/knockdaemon.db-wal",
+        "2:13 «/s/knockdaemon.db-wal» error: this is the daemon's own database; name a file of its own",
+    );
+    check("statedir = /s\nstatefile = /s/state.json", "");
+    check(
+        "logfile = /var/log/x\nstatefile = /var/log/x",
+        "2:13 «/var/log/x» error: this is the log that is followed; name a file of its own",
     );
     let source = SourceText::new("/etc/k/knock.conf", with_rest("statefile = state.json", REST));
     let path = read_daemon(&source, &options()).value.unwrap().statefile;

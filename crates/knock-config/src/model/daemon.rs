@@ -1,6 +1,6 @@
 //! The daemon's settings, put together from their parts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use crate::model::{
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading};
 use crate::syntax::{Extent, Syntax, parse_as_far_as};
+
+/// How the names of the store's files begin.
+const STORE: &[u8] = b"knockdaemon.db";
 
 /// What a file tells the daemon, checked and ready to run.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let statedir = statedir.unwrap_or_else(|| {
         PathBuf::from(keys::find(Within::Top, "statedir").map_or("", |key| key.default))
     });
-    let statefile = statefile(&mut reader, &top);
+    let statefile = statefile(&mut reader, &top, &lines.logfiles, &statedir);
     let mut codec = wire.codec();
     codec.problems.retain(|problem| reader.is_whole() || problem.at.is_some());
     for problem in &mut codec.problems {
@@ -144,13 +147,26 @@ fn scheduler(reader: &mut Reader<'_>, top: &Section<'_>) -> Scheduler {
     given.value
 }
 
-fn statefile(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<PathBuf> {
+/// Its path, if it is no other file's: that would be taken for a damaged one and moved away.
+fn statefile(
+    reader: &mut Reader<'_>,
+    top: &Section<'_>,
+    logfiles: &[PathBuf],
+    statedir: &Path,
+) -> Option<PathBuf> {
     let text = reader.text(top, "statefile")?;
     let path = reader.folder().join(path_of(text));
-    if path == reader.path {
-        // It would be taken for a damaged one and moved away.
-        reader.error(text.place(), "this is the configuration itself; name a file of its own");
-    }
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let taken_by = if path == reader.path {
+        "the configuration itself"
+    } else if logfiles.contains(&path) {
+        "the log that is followed"
+    } else if path.parent() == Some(statedir) && name.starts_with(STORE) {
+        "the daemon's own database"
+    } else {
+        return Some(path);
+    };
+    reader.error(text.place(), format!("this is {taken_by}; name a file of its own"));
     Some(path)
 }
 
@@ -214,7 +230,8 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
     if iv == IvChoice::Salt {
         notes.push(
             "each window that begins with the letters Salted__ costs a key derivation, whoever sent \
-             it"
+             it; of slow ones so few are judged that strangers can keep real knocks out ('iv = bare' \
+             has one key for all knocks, and no such limit)"
                 .to_owned(),
         );
     }

@@ -291,6 +291,17 @@ fn command(
     let whole = vec![verbatim(first.clone())];
     let (parsed, words) = match key {
         "exec" => {
+            // `[ -f FILE ]` is a program.
+            if one && text.starts_with('[') && text.ends_with(']') && !text.starts_with("[ ") {
+                let help =
+                    "a list in brackets is for YAML; write the words with blanks between them";
+                let problem = Problem::error(
+                    first.place(),
+                    "this would run a program whose name begins with a bracket",
+                );
+                reader.add(problem.with_help(help));
+                return None;
+            }
             let words = if one {
                 let split = checked(reader, &first, split_words(text))?;
                 split.into_iter().map(|word| (first.clone(), word)).collect()

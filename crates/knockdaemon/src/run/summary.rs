@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use knock_engine::Counters;
 use knock_sources::Notice;
+use knock_wire::Refusal;
 
 /// Between two lines of a kind.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -65,6 +66,14 @@ impl Summary {
             return;
         }
         self.refused_told = Some(uptime);
+        let busy = busy(&counters) - busy(&self.told);
+        if busy > 0 {
+            tracing::warn!(
+                busy,
+                "windows behind the letters Salted__ came faster than keys may be derived, and were \
+                 not judged: real knocks may be among them; 'iv = bare' has no such limit"
+            );
+        }
         tracing::info!(
             refused,
             hits = counters.hits - self.told.hits,
@@ -137,6 +146,10 @@ fn due(last: &mut Option<Duration>, uptime: Duration) -> bool {
 
 fn is_due(last: Option<Duration>, uptime: Duration) -> bool {
     last.is_none_or(|last| uptime >= last + PAUSE)
+}
+
+fn busy(counters: &Counters) -> u64 {
+    counters.refused.get(Refusal::Busy.code()).copied().unwrap_or_default()
 }
 
 fn total(counters: &Counters) -> u64 {

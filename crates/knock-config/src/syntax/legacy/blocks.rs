@@ -224,7 +224,11 @@ impl Builder<'_> {
             let line = tag.whole.place().line;
             let opened = tag.shown();
             let message = format!("`{shown}` closes `{opened}` from line {line}");
-            let help = format!("write `</{}>`; end tags are not compared", tag.kind);
+            let help = if tag.kind.contains('<') || opened.contains("</") {
+                "each tag stands on a line of its own".to_owned()
+            } else {
+                format!("write `</{}>`; end tags are not compared", tag.kind)
+            };
             self.wrong_end.get_or_insert(format!("`{shown}` closes `{opened}` (line {line})"));
             self.problems.push(Problem::warning(spot.place(), message).with_help(help));
         }
