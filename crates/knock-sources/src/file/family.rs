@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -15,6 +16,9 @@ use super::{
 
 /// Most files that are followed together: the current one and those rotated away unread.
 pub(super) const MOST_FILES: usize = 256;
+
+/// Listings of a folder until two agree.
+const TRIES: usize = 16;
 
 /// A sibling as it was listed.
 #[derive(Debug)]
@@ -35,6 +39,10 @@ impl Sibling {
 /// The numbers in a name, compared as numbers: length without leading zeros, then digits.
 type NumberedName = Vec<(usize, Vec<u8>)>;
 
+/// Names changed while they were being used.
+#[derive(Debug)]
+pub(super) struct Moved;
+
 /// The rotated siblings of one file.
 #[derive(Debug, Default)]
 pub(super) struct Family {
@@ -47,7 +55,17 @@ impl Family {
     /// Lists the siblings of the file that `path` leads to, or would if it were there.
     pub(super) fn of(path: &Path) -> Self {
         let real = real_path(path);
-        let siblings = real.as_deref().and_then(list).unwrap_or_default();
+        let mut siblings = real.as_deref().and_then(list).unwrap_or_default();
+        // Reading a folder in which names are being shifted can miss one that is there all the time.
+        for _ in 0..TRIES {
+            let again = real.as_deref().and_then(list).unwrap_or_default();
+            let same = again.iter().all(|one| siblings.iter().any(|other| one.is(other)));
+            let is_whole = same && again.len() == siblings.len();
+            siblings = again;
+            if is_whole {
+                break;
+            }
+        }
         Self { real, siblings }
     }
 
@@ -95,10 +113,15 @@ fn list(real: &Path) -> Option<Vec<Sibling>> {
 
 /// Opens the siblings in `listed` that are neither `known` nor `held` nor `next`: they stood at the
 /// path between two looks. Oldest first. None if the path has come to lead somewhere else, since
-/// nothing is known of the siblings there.
-pub(super) fn newcomers(listed: &Family, known: &Family, held: &[Held], next: &Held) -> Vec<Held> {
+/// nothing is known of the siblings there; `Err` if one has gone to another name since it was listed.
+pub(super) fn newcomers(
+    listed: &Family,
+    known: &Family,
+    held: &[Held],
+    next: &Held,
+) -> Result<Vec<Held>, Moved> {
     if listed.real != known.real {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let (listed, known) = (&listed.siblings, &known.siblings);
     let is_old = |sibling: &Sibling| {
@@ -107,10 +130,18 @@ pub(super) fn newcomers(listed: &Family, known: &Family, held: &[Held], next: &H
     let old: Vec<&NumberedName> =
         listed.iter().filter(|one| is_old(one)).map(|one| &one.order).collect();
     let new = listed.iter().filter(|one| !is_old(one) && one.id != next.id);
-    let opened = new.filter_map(|one| Some((one, Held::open(&one.path).ok().flatten()?)));
+    let mut opened = Vec::new();
+    for one in new {
+        match Held::open(&one.path) {
+            // Opened by name, which may be another file's by now.
+            Ok(Some(file)) if file.id == one.id => opened.push((one, file)),
+            Ok(_) => return Err(Moved),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Moved),
+            Err(_) => {}
+        }
+    }
     let mut found: Vec<(NumberedName, Held)> = opened
-        // Opened by name: it may be another file by now, and then another look will find it.
-        .filter(|(one, file)| one.id == file.id)
+        .into_iter()
         // Who can write beside the log but not into it does not get in this way.
         .filter(|(_, file)| file.owner == held.last().unwrap_or(next).owner)
         .map(|(one, file)| (one.order.clone(), file))
@@ -128,7 +159,7 @@ pub(super) fn newcomers(listed: &Family, known: &Family, held: &[Held], next: &H
     } else if !counts_down {
         found.sort_by_key(|(_, file)| (file.modified(), file.born));
     }
-    found.into_iter().map(|(_, file)| file).collect()
+    Ok(found.into_iter().map(|(_, file)| file).collect())
 }
 
 /// What rotation put into `name`, if it made it from `base`: `kern.log` → `kern.log.1`,

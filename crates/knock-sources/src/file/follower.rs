@@ -205,11 +205,11 @@ impl Follower {
             let family = Family::of(&self.path);
             let between = newcomers(&family, &self.family, &self.held, &next);
             // Rotated once more while the folder was being read: `next` is one of those between.
-            if attempt < TRIES && stands_at(&self.path) != Some(next.id) {
+            if attempt < TRIES && (between.is_err() || stands_at(&self.path) != Some(next.id)) {
                 continue;
             }
             (self.family, self.listed) = (family, None);
-            return self.take_in(between, next, now, intake);
+            return self.take_in(between.unwrap_or_default(), next, now, intake);
         }
     }
 

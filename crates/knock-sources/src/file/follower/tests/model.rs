@@ -1,13 +1,16 @@
 //! The follower against a model: whatever happens to the files, in any order, every line comes once
-//! and in order.
+//! and in order. Once step by step, and with the source in its thread, with file events and without.
 //!
 //! What nobody can see is not asked for, and stands where it is left out: lines that are written and
 //! destroyed between two looks, and what stood at the end of another path in between.
+
+use std::thread::JoinHandle;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::*;
+use crate::{FileSource, Source, SourceError};
 
 /// What may happen to a log and its writer. The writer has the file open and goes on writing into it
 /// until it is told to open the path again, as log daemons do.
@@ -51,7 +54,7 @@ enum Happens {
     TimePasses(u64),
 }
 
-fn happenings() -> impl Strategy<Value = Vec<Happens>> {
+fn happenings(alone: bool) -> impl Strategy<Value = Vec<Happens>> {
     let any_time = prop_oneof![
         6 => (1..40usize).prop_map(Happens::Lines),
         1 => Just(Happens::LongLine),
@@ -67,6 +70,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happens>> {
         2 => Just(Happens::Touched),
         5 => Just(Happens::Look),
     ];
+    // These need a look at a certain moment, which a source in its own thread takes when it likes.
     let step_by_step = prop_oneof![
         1 => Just(Happens::LinkTurned),
         1 => Just(Happens::FolderMoved),
@@ -76,15 +80,23 @@ fn happenings() -> impl Strategy<Value = Vec<Happens>> {
         2 => Just(Happens::Stop),
         1 => (0..100u64).prop_map(Happens::TimePasses),
     ];
-    let one = prop_oneof![30 => any_time, 7 => step_by_step];
+    let weight = if alone { 7 } else { 0 };
+    let one = prop_oneof![30 => any_time, weight => step_by_step];
     prop::collection::vec(one, 1..40)
+}
+
+/// Who reads.
+enum Reader {
+    /// Looks when it is told to.
+    Steps { stopped: bool },
+    /// In its own thread.
+    Thread { stop: Stop, thread: Option<JoinHandle<Result<(), SourceError>>> },
 }
 
 /// The log as its writer sees it.
 struct Model {
     world: World,
-    /// Nobody looks until the next look, which is that of the next run.
-    is_stopped: bool,
+    reader: Reader,
     writer: File,
     written: Vec<Vec<u8>>,
     torn: bool,
@@ -108,12 +120,35 @@ impl Model {
             world.does("d/x.log@real.log");
         }
         let writer = OpenOptions::new().append(true).open(world.path(PATH)).unwrap();
+        let reader = Reader::Steps { stopped: false };
         let (written, torn, count) = (Vec::new(), false, 0);
-        let mut model =
-            Self { world, is_stopped: false, writer, written, torn, count, shifting, name };
+        let mut model = Self { world, reader, writer, written, torn, count, shifting, name };
         model.make_sibling();
+        model
+    }
+
+    /// One that is driven step by step.
+    fn step_by_step(shifting: bool, linked: bool) -> Self {
+        let mut model = Self::new(shifting, linked);
         model.world.start(Start::AtEnd);
         model.world.follower.as_mut().unwrap().tell_beginning(&mut model.world.got);
+        model
+    }
+
+    /// One with a source in its thread, which is woken by file events or looks all the time.
+    fn in_a_thread(shifting: bool, linked: bool, events: bool) -> Self {
+        let mut model = Self::new(shifting, linked);
+        let interval = if events { EVER } else { Duration::from_millis(1) };
+        let mut source = FileSource::new(model.world.path(PATH), interval, Start::AtEnd);
+        source.slow = EVER;
+        if !events {
+            source.make_watcher = |_| Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch));
+        }
+        let (stop, mut got) = (Stop::new().unwrap(), model.world.got.clone());
+        let its_stop = stop.clone();
+        let thread = std::thread::spawn(move || source.run(&mut got, &its_stop));
+        model.reader = Reader::Thread { stop, thread: Some(thread) };
+        model.world.got.await_notice("following");
         model
     }
 
@@ -127,10 +162,31 @@ impl Model {
 
     /// Afterwards all has been read that is there.
     fn look(&mut self) {
-        if std::mem::take(&mut self.is_stopped) {
-            self.world.resume();
+        if matches!(self.reader, Reader::Thread { .. }) {
+            // Files that came and went are looked for when there is a new one at the path.
+            self.make();
         }
-        self.world.look();
+        match &mut self.reader {
+            Reader::Steps { stopped } => {
+                if std::mem::take(stopped) {
+                    self.world.resume();
+                }
+                self.world.look();
+            }
+            Reader::Thread { .. } => {
+                let whole = self.written.len() - usize::from(self.torn);
+                let _ = self.world.got.await_lines(whole);
+            }
+        }
+    }
+
+    /// Afterwards the file that stands at the path has been read to its end; the writer is in it. A
+    /// source in its thread has shown that only by a line.
+    fn see(&mut self) {
+        if matches!(self.reader, Reader::Thread { .. }) {
+            self.line(2);
+        }
+        self.look();
     }
 
     fn write(&mut self, line: &[u8]) {
@@ -205,7 +261,7 @@ impl Model {
                 self.reopen();
                 // Both looks are the truth about copytruncate: a line written between copy and
                 // truncation is lost to everybody.
-                self.look();
+                self.see();
                 self.count += 1;
                 self.world.does(&format!("{}~{}.copy.{}", self.name, self.name, self.count));
                 self.look();
@@ -213,13 +269,13 @@ impl Model {
             }
             Happens::Truncated => {
                 self.reopen();
-                self.look();
+                self.see();
                 self.world.does(&format!("0{}", self.name));
             }
             Happens::Deleted { made } => {
                 self.reopen();
                 // A file that comes and is deleted between two looks cannot be read by anybody.
-                self.look();
+                self.see();
                 self.world.does(&format!("-{}", self.name));
                 if *made {
                     self.make();
@@ -287,7 +343,7 @@ impl Model {
                 self.line(30);
                 self.look();
                 self.world.stop();
-                self.is_stopped = true;
+                self.reader = Reader::Steps { stopped: true };
             }
             Happens::TimePasses(seconds) => {
                 self.look();
@@ -299,13 +355,13 @@ impl Model {
 
     /// A look while something is in the way: unless nobody is there to look.
     fn look_at_steps(&mut self) {
-        if !self.is_stopped {
+        if matches!(self.reader, Reader::Steps { stopped: false }) {
             self.world.look();
         }
     }
 
     fn rotate(&mut self) {
-        if self.is_stopped {
+        if matches!(self.reader, Reader::Steps { stopped: true }) {
             // Nobody saw the files come: their times are all that tells their order.
             self.world.tick();
         }
@@ -346,12 +402,19 @@ impl Model {
         self.reopen();
         self.line(1);
         self.look();
+        if let Reader::Thread { stop, thread } = &mut self.reader {
+            stop.set();
+            thread.take().unwrap().join().unwrap().unwrap();
+        }
         (std::mem::take(&mut self.written), self.world.got.raw_lines())
     }
 }
 
+/// Looks only when woken.
+const EVER: Duration = Duration::from_secs(3600);
+
 /// Runs so many stories, without the right of root to read whatever it likes.
-fn check(cases: u32) {
+fn check(cases: u32, alone: bool, model: impl Fn(bool, bool) -> Model + Send + 'static) {
     let run = move || {
         let none = CapabilitySet::empty();
         set_capabilities(
@@ -361,9 +424,12 @@ fn check(cases: u32) {
         .unwrap();
         let config =
             ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-        let story = (any::<bool>(), any::<bool>(), happenings());
+        // In a thread each failing try waits out its deadline.
+        let max_shrink_iters = if alone { config.max_shrink_iters } else { 0 };
+        let config = ProptestConfig { max_shrink_iters, ..config };
+        let story = (any::<bool>(), any::<bool>(), happenings(alone));
         TestRunner::new(config).run(&story, |(shifting, linked, all)| {
-            let mut model = Model::new(shifting, linked);
+            let mut model = model(shifting, linked);
             all.iter().for_each(|one| model.happens(one));
             let (written, read) = model.end();
             prop_assert_eq!(shown(&read), shown(&written));
@@ -382,5 +448,15 @@ fn shown(lines: &[Vec<u8>]) -> Vec<String> {
 
 #[test]
 fn every_line_once_and_in_order() {
-    check(1000);
+    check(1000, true, Model::step_by_step);
+}
+
+#[test]
+fn every_line_once_and_in_order_by_events() {
+    check(500, false, |shifting, linked| Model::in_a_thread(shifting, linked, true));
+}
+
+#[test]
+fn every_line_once_and_in_order_without_events() {
+    check(500, false, |shifting, linked| Model::in_a_thread(shifting, linked, false));
 }
