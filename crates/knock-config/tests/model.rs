@@ -297,7 +297,8 @@ fn what_a_knock_is_worth() {
             "a knock looks different every time, but whoever sees one can send it again from \
              anywhere",
             "each window that begins with the letters Salted__ costs a key derivation, whoever sent \
-             it",
+             it; of slow ones so few are judged that strangers can keep real knocks out ('iv = bare' \
+             has one key for all knocks, and no such limit)",
         ],
     );
 }
