@@ -86,7 +86,7 @@ pub struct Cursor {
     /// Reading begins here: far enough back that a knock which was under way is read again.
     pub from: Place,
     /// How far the lines of each file were dealt with that come behind `from`.
-    pub done: Vec<(FileId, u64)>,
+    pub done: Vec<Place>,
 }
 
 impl fmt::Display for FileId {
@@ -95,19 +95,23 @@ impl fmt::Display for FileId {
     }
 }
 
-/// `file DEVICE:INODE from OFFSET done DEVICE:INODE OFFSET behind HEX`, with any number of `done`, in
-/// one line for whoever looks into the store.
-impl fmt::Display for Cursor {
+/// `DEVICE:INODE OFFSET HEX`.
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "file {} from {}", self.from.file, self.from.offset)?;
-        for (file, offset) in &self.done {
-            write!(f, " done {file} {offset}")?;
-        }
-        let mut hex = String::with_capacity(2 * self.from.before.len());
-        for byte in &self.from.before {
+        let mut hex = String::with_capacity(2 * self.before.len());
+        for byte in &self.before {
             write!(hex, "{byte:02x}")?;
         }
-        write!(f, " behind {hex}")
+        write!(f, "{} {} {hex}", self.file, self.offset)
+    }
+}
+
+/// `file from PLACE done PLACE`, with any number of `done`, in one line for whoever looks into the
+/// store.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "file from {}", self.from)?;
+        self.done.iter().try_for_each(|done| write!(f, " done {done}"))
     }
 }
 
@@ -132,23 +136,23 @@ impl FromStr for Cursor {
 }
 
 fn parse(text: &str) -> Option<Cursor> {
-    let (start, hex) = text.split_once(" behind ")?;
-    let mut words = start.split(' ');
-    (words.next()? == "file").then_some(())?;
-    let file = file_id(words.next()?)?;
-    (words.next()? == "from").then_some(())?;
-    let offset = words.next()?.parse().ok()?;
+    let mut words = text.strip_prefix("file from ")?.split(' ');
+    let from = place(&mut words)?;
     let mut done = Vec::new();
     while let Some(word) = words.next() {
         (word == "done").then_some(())?;
-        done.push((file_id(words.next()?)?, words.next()?.parse().ok()?));
+        done.push(place(&mut words)?);
     }
-    let digits: Option<Vec<u8>> =
-        hex.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    let before = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, one| sum * 16 + one));
-    let from = Place { file, offset, before: before.collect() };
     Some(Cursor { from, done })
+}
+
+fn place<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Place> {
+    let (file, offset) = (file_id(words.next()?)?, words.next()?.parse().ok()?);
+    let digits = words.next()?.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok());
+    let digits: Vec<u8> = digits.collect::<Option<_>>()?;
+    digits.len().is_multiple_of(2).then_some(())?;
+    let before = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |sum, one| sum * 16 + one));
+    Some(Place { file, offset, before: before.collect() })
 }
 
 fn file_id(text: &str) -> Option<FileId> {
@@ -177,14 +181,14 @@ mod tests {
     fn other_texts_are_no_cursors() {
         for text in [
             "",
-            "file 1:2 from 3",
-            "file 1:2 from 3 behind 0",
-            "file 1:2 from 3 behind zz",
-            "file 1 from 3 behind 00",
-            "file 1:2 from -3 behind 00",
-            "file 1:2 from 3 done 1:2 behind 00",
-            "file 1:2 from 3 done 1:2 3 4 behind 00",
-            "kmsg 1:2 from 3 behind 00",
+            "file from 1:2 3",
+            "file from 1:2 3 0",
+            "file from 1:2 3 zz",
+            "file from 1 3 00",
+            "file from 1:2 -3 00",
+            "file from 1:2 3 00 done 1:2 4",
+            "file from 1:2 3 00 then 1:2 4 00",
+            "kmsg from 1:2 3 00",
         ] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
         }
@@ -197,10 +201,12 @@ mod tests {
             inode: u64,
             offset: u64,
             before in prop::collection::vec(any::<u8>(), 0..=BEFORE),
-            done in prop::collection::vec((any::<u64>(), any::<u64>()), 0..4),
+            done in prop::collection::vec((any::<u64>(), any::<u64>(), any::<Vec<u8>>()), 0..4),
         ) {
             let file = FileId { device, inode };
-            let done = done.into_iter().map(|(inode, offset)| (FileId { device, inode }, offset));
+            let done = done.into_iter().map(|(inode, offset, before)| {
+                Place { file: FileId { device, inode }, offset, before }
+            });
             let done = done.collect();
             let cursor = Cursor { from: Place { file, offset, before }, done };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));

@@ -7,7 +7,7 @@ use super::{
     family::Family,
     held::{HEAD, Held},
 };
-use crate::{Cursor, FileId, place::TELLING};
+use crate::{Cursor, FileId, Place, place::TELLING};
 
 /// What came of the search.
 pub(super) enum Search {
@@ -24,12 +24,8 @@ pub(super) fn find(
     current: Option<Held>,
     room: &mut [u8],
 ) -> io::Result<Search> {
-    let place = &cursor.from;
-    // What cannot be read has not got it.
-    let has = |file: &Held| file.has(place).unwrap_or(false);
-    let is_it = |file: &Held| file.file_id() == place.file && has(file);
-    // A copy, or what came back from a backup: another file with the same lines in the same place.
-    let is_alike = |file: &Held| place.before.len() >= TELLING && has(file);
+    let is_it = |file: &Held| file.file_id() == cursor.from.file && stands_in(&cursor.from, file);
+    let is_alike = |file: &Held| stands_in(&cursor.from, file);
     if current.as_ref().is_some_and(is_it) {
         return begin(cursor, current.into_iter().collect(), room);
     }
@@ -50,6 +46,14 @@ pub(super) fn find(
     begin(cursor, [first].into_iter().chain(siblings).chain(current).collect(), room)
 }
 
+/// Whether the place is in this file, which may be a copy or come from a backup: another file with the
+/// same lines in the same place.
+fn stands_in(place: &Place, file: &Held) -> bool {
+    let is_telling = place.before.len() >= TELLING || file.file_id() == place.file;
+    // What cannot be read has not got it.
+    is_telling && file.has(place).unwrap_or(false)
+}
+
 /// Rotated away later. Who can write beside the log but not into it does not get in this way.
 fn is_younger(file: &Held, first: &Held) -> bool {
     (file.modified(), file.born) > (first.modified(), first.born) && file.owner == first.owner
@@ -63,9 +67,7 @@ fn begin(cursor: &Cursor, mut files: Vec<Held>, room: &mut [u8]) -> io::Result<S
     for (place, file) in files.iter_mut().enumerate() {
         file.begin_before(if place == 0 { cursor.from.offset } else { 0 }, room)?;
         file.backlog_to = file.size()?;
-        // The first may be a copy, with another id.
-        let id = if place == 0 { cursor.from.file } else { file.file_id() };
-        let done = cursor.done.iter().filter(|(done, _)| *done == id).map(|(_, offset)| *offset);
+        let done = cursor.done.iter().filter(|done| stands_in(done, file)).map(|done| done.offset);
         file.known_to = done.max().unwrap_or(0);
     }
     Ok(Search::Found(files))

@@ -172,15 +172,15 @@ impl ToLoop {
 }
 
 /// What to do with the hits of a file's block when reading goes on after restarts.
-struct Resuming {
-    lines: Lines,
+struct Resuming<'a> {
+    lines: Lines<'a>,
     now: std::time::SystemTime,
     maxlag: Option<Duration>,
     /// Hits that came just now and are too old, and the age of the oldest.
     late: Option<(u64, Duration)>,
 }
 
-impl Resuming {
+impl Resuming<'_> {
     /// The hit as it is to be used, if it is.
     fn arrived(&mut self, end: usize, hit: Hit) -> Option<Arrived> {
         let age = self.lines.origin.age(end);

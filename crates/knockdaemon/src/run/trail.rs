@@ -31,8 +31,22 @@ struct Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reached {
     pub(crate) file: FileId,
-    pub(crate) offset: u64,
+    offset: u64,
     passed: u64,
+    /// The last bytes of the line, so many.
+    before: [u8; BEFORE],
+    length: usize,
+}
+
+/// Bytes by which it is seen that a line which was dealt with is still there; few, for each hit
+/// carries them.
+const BEFORE: usize = 64;
+
+impl Reached {
+    fn place(&self) -> Place {
+        let before = self.before.get(..self.length).unwrap_or_default().to_vec();
+        Place { file: self.file, offset: self.offset, before }
+    }
 }
 
 impl Trail {
@@ -45,15 +59,15 @@ impl Trail {
 
     /// A block of lines was read. Marks are so far apart that `back` has few of them. Returns what
     /// to add to a byte's place in the block.
-    pub(crate) fn read(
+    pub(crate) fn read<'a>(
         &self,
         uptime: Duration,
         back: Duration,
-        block: &[u8],
+        block: &'a [u8],
         at: &Origin,
-    ) -> Lines {
+    ) -> Lines<'a> {
         let mut marks = self.marks();
-        let lines = Lines { origin: *at, passed: marks.passed };
+        let lines = Lines { origin: *at, block, passed: marks.passed };
         marks.passed += block.len() as u64;
         if at.is_overtaken {
             return lines;
@@ -83,7 +97,7 @@ impl Trail {
         let older = marks.marks.iter().rev().find(|mark| mark.uptime < needed);
         let from = older.or(marks.marks.front())?;
         let done = done.iter().filter(|done| done.passed > from.passed);
-        let done = done.map(|done| (done.file, done.offset)).collect();
+        let done = done.map(Reached::place).collect();
         Some(Cursor { from: from.place.clone(), done })
     }
 
@@ -94,19 +108,25 @@ impl Trail {
 
 /// A block's place in its file and in all that was read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lines {
+pub(crate) struct Lines<'a> {
     pub(crate) origin: Origin,
+    block: &'a [u8],
     passed: u64,
 }
 
-impl Lines {
+impl Lines<'_> {
     /// The end of a line, given by its offset in the block.
     pub(crate) fn reached(&self, end: usize) -> Reached {
+        let line = self.block.get(end.saturating_sub(BEFORE)..end).unwrap_or_default();
+        let mut before = [0; BEFORE];
+        before.iter_mut().zip(line).for_each(|(to, from)| *to = *from);
         let end = end as u64;
         Reached {
             file: self.origin.file,
             offset: self.origin.begins + end,
             passed: self.passed + end,
+            before,
+            length: line.len(),
         }
     }
 }
@@ -138,7 +158,8 @@ mod tests {
         // What was read at second 138 is 61 seconds old.
         assert_eq!(now.from.offset, 1000 + 139 * 10);
         assert_eq!(now.from.before, b"ten bytes\n");
-        assert_eq!(now.done, [(FILE, 1000 + 151 * 10)]);
+        let before = b"ten bytes\n".to_vec();
+        assert_eq!(now.done, [Place { file: FILE, offset: 1000 + 151 * 10, before }]);
         // A knock long ago needs no mention, and a long pause leaves nothing to read again.
         assert_eq!(cursor(199, ends[100]).done, []);
         assert_eq!(

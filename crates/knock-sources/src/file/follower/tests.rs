@@ -71,7 +71,7 @@ impl World {
     fn stop(&mut self) {
         self.follower = None;
         let from = self.got.place().unwrap();
-        self.cursor = Some(Cursor { done: vec![(from.file, from.offset)], from });
+        self.cursor = Some(Cursor { done: vec![from.clone()], from });
     }
 
     fn resume(&mut self) {
@@ -361,7 +361,7 @@ fn what_was_dealt_with_is_read_again_as_known() {
     "x.log+old/ start".split(' ').for_each(|word| world.does(word));
     world.follower.as_mut().unwrap().tell_beginning(&mut world.got);
     let from = world.got.place().unwrap();
-    let place = |world: &World| world.got.place().map(|place| (place.file, place.offset));
+    let place = |world: &World| world.got.place();
     "x.log+a/ :".split(' ').for_each(|word| world.does(word));
     let first = place(&world);
     "x.log>x.log.1 x.log+b/ :".split(' ').for_each(|word| world.does(word));
@@ -370,6 +370,30 @@ fn what_was_dealt_with_is_read_again_as_known() {
     "x.log+c/ resume x.log+d/ :".split(' ').for_each(|word| world.does(word));
     assert_eq!(world.got.lines(), ["a", "b", "a", "b", "c", "d"]);
     assert_eq!(world.got.ages()[2..], [Age::Known, Age::Known, Age::Backlog, Age::Live]);
+}
+
+#[test]
+fn what_was_dealt_with_is_known_in_a_copy_too() {
+    let mut world = World::new();
+    let (a, b) = ("a-line-of-some-length-with-a-time", "another-line-with-another-time");
+    "x.log+old/ start".split(' ').for_each(|word| world.does(word));
+    world.follower.as_mut().unwrap().tell_beginning(&mut world.got);
+    let from = world.got.place().unwrap();
+    world.does(&format!("x.log+{a}/"));
+    world.look();
+    let first = world.got.place();
+    world.does("x.log>x.log.1");
+    world.tick();
+    world.does(&format!("x.log+{b}/"));
+    world.look();
+    let done = first.into_iter().chain(world.got.place()).collect();
+    world.cursor = Some(Cursor { from, done });
+    // The file that takes the emptied one's place is no better known than any other.
+    world.tick();
+    "x.log~x.log.2 0x.log x.log+c-1/c-2/ resume :".split(' ').for_each(|word| world.does(word));
+    assert_eq!(world.got.lines()[2..], [a, b, "c-1", "c-2"]);
+    let ages = [Age::Known, Age::Known, Age::Backlog, Age::Backlog];
+    assert_eq!(world.got.ages()[2..], ages);
 }
 
 #[test]
