@@ -7,6 +7,7 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::hir::Hir;
 
 use super::ErrorKind;
+use super::line::{Line, Texts};
 use super::prefilter::Scan;
 
 /// How many captures of one expression are tried in a line before it is given up. An honest line
@@ -28,6 +29,22 @@ pub(super) fn compile(text: &str) -> Result<Regex, ErrorKind> {
             regex::Error::CompiledTooBig(_) => ErrorKind::TooBig,
             other => ErrorKind::Syntax { what: other.to_string() },
         })
+}
+
+/// An expression that captures nothing.
+#[derive(Debug)]
+pub(super) struct Test {
+    regex: Regex,
+}
+
+impl Test {
+    pub(super) fn compile(text: &str) -> Result<Self, ErrorKind> {
+        Ok(Self { regex: compile(text)? })
+    }
+
+    pub(super) fn is_match(&self, line: &Line<'_, '_>) -> bool {
+        self.regex.is_match(line.bytes)
+    }
 }
 
 /// An expression with a group.
@@ -70,10 +87,18 @@ impl Matcher {
         }
     }
 
+    /// Lets lines that these texts are looked for in tell where the needle first stands.
+    pub(super) fn look_in(mut self, texts: &mut Texts) -> Self {
+        if let Self::Scan(scan) = &mut self {
+            scan.look_in(texts);
+        }
+        self
+    }
+
     /// The first capture that `parse` takes.
     pub(super) fn first<'l, T>(
         &self,
-        line: &'l [u8],
+        line: &Line<'l, '_>,
         parse: impl Fn(&'l [u8]) -> Option<T>,
     ) -> Found<'l, T> {
         let mut bad = None;
@@ -88,8 +113,8 @@ impl Matcher {
             Self::Scan(scan) => scan
                 .captures(line)
                 .take(MAX_TRIES)
-                .find_map(|at| line.get(at.clone()).and_then(|text| take(at.start, text))),
-            Self::Regex(groups) => groups.find_map(line, take),
+                .find_map(|at| line.bytes.get(at.clone()).and_then(|text| take(at.start, text))),
+            Self::Regex(groups) => groups.find_map(line.bytes, take),
         };
         match (value, bad) {
             (Some((value, start)), _) => Found::Value(value, start),

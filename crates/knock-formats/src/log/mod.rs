@@ -6,13 +6,16 @@ mod error;
 mod extract;
 mod fields;
 mod format;
+mod line;
 mod lint;
 mod matcher;
 mod nohit;
 mod prefilter;
 mod render;
 mod samples;
+mod set;
 mod spec;
+mod text;
 mod time;
 
 use std::ops::Range;
