@@ -401,7 +401,7 @@ impl Build {
         };
         self.expressions.push((field, hir.clone()));
         if field == FieldName::Required {
-            match Test::compile(text) {
+            match Test::compile(text, &hir) {
                 Ok(test) => {
                     self.required = Some(test);
                     self.literals = literals(&hir);

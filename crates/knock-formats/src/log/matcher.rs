@@ -1,4 +1,4 @@
-//! One expression at work: its captures in a line, one after another, and the first of them that
+//! One expression at work: whether it matches; or its captures in a line, one after another, and the first of them that
 //! is a value of its type. What a value is, `fields.rs` tells.
 
 use std::sync::Mutex;
@@ -7,6 +7,7 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::hir::Hir;
 
 use super::ErrorKind;
+use super::anchored::Anchored;
 use super::line::{Line, Texts};
 use super::prefilter::Scan;
 
@@ -34,16 +35,18 @@ pub(super) fn compile(text: &str) -> Result<Regex, ErrorKind> {
 /// An expression that captures nothing.
 #[derive(Debug)]
 pub(super) struct Test {
+    quick: Option<Anchored>,
     regex: Regex,
 }
 
 impl Test {
-    pub(super) fn compile(text: &str) -> Result<Self, ErrorKind> {
-        Ok(Self { regex: compile(text)? })
+    pub(super) fn compile(text: &str, hir: &Hir) -> Result<Self, ErrorKind> {
+        Ok(Self { regex: compile(text)?, quick: Anchored::recognise(hir) })
     }
 
     pub(super) fn is_match(&self, line: &Line<'_, '_>) -> bool {
-        self.regex.is_match(line.bytes)
+        let quick = self.quick.as_ref().and_then(|quick| quick.is_match(line));
+        quick.unwrap_or_else(|| self.regex.is_match(line.bytes))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Log lines: a format turns one into a hit, several formats take turns, an extractor expands what
 //! syslog folded. Where lines come from is not known here.
 
+mod anchored;
 mod dialect;
 mod error;
 mod extract;

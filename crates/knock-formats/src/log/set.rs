@@ -23,6 +23,11 @@ pub(super) enum EndsAt {
 }
 
 impl Set {
+    /// No byte.
+    pub(super) fn none() -> Self {
+        Self::where_(|_| false)
+    }
+
     /// One byte.
     pub(super) fn of(byte: u8) -> Self {
         Self::where_(|other| other == byte)
@@ -71,6 +76,20 @@ impl Set {
     /// Where the first byte stands that does not belong to it.
     pub(super) fn first_other(&self, bytes: &[u8]) -> Option<usize> {
         bytes.iter().position(|byte| !self.has(*byte))
+    }
+
+    /// Its byte, if it is one alone.
+    pub(super) fn only(&self) -> Option<u8> {
+        let mut bytes = (0..=u8::MAX).filter(|byte| self.has(*byte));
+        bytes.next().filter(|_| bytes.next().is_none())
+    }
+
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.bytes.iter().zip(&other.bytes).any(|(one, other)| *one && *other)
+    }
+
+    pub(super) fn with(&self, other: &Self) -> Self {
+        Self::where_(|byte| self.has(byte) || other.has(byte))
     }
 }
 
