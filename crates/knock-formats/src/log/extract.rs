@@ -141,11 +141,15 @@ mod tests {
     use super::super::{FieldName, FormatSpec, LogFormat};
     use super::*;
 
-    fn extractor(client: &str) -> Extractor {
-        let expressions = vec![
-            (FieldName::IpClient, client.to_owned()),
-            (FieldName::Port, " DPT=(\\d+) ".to_owned()),
-        ];
+    /// With a text that a block is searched for.
+    const PLAIN: [&str; 2] = [" SRC=(\\S+) ", " DPT=(\\d+) "];
+
+    /// The same with none.
+    const VAGUE: [&str; 2] = [" (?:SRC|src)=(\\S+) ", " (?:DPT|dpt)=(\\d+) "];
+
+    fn extractor([client, port]: [&str; 2]) -> Extractor {
+        let expressions =
+            vec![(FieldName::IpClient, client.to_owned()), (FieldName::Port, port.to_owned())];
         let spec = FormatSpec { name: "t".to_owned(), expressions, ..FormatSpec::default() };
         Extractor::new(Arc::new(Formats::new(vec![LogFormat::compile(&spec).unwrap()])))
     }
@@ -159,18 +163,18 @@ mod tests {
         });
         let lines: Vec<_> = lines.collect();
         let mut all = Vec::new();
-        for client in [" SRC=(\\S+) ", " SRC=(\\S+?) "] {
+        for format in [PLAIN, VAGUE] {
             let mut got = Vec::new();
-            let mut one = extractor(client);
+            let mut one = extractor(format);
             for line in &lines {
                 one.hits(line.trim_end_matches('\n').as_bytes(), &mut |hit| got.push(hit.port));
             }
             all.push(got);
             let mut got = Vec::new();
-            extractor(client).block(lines.concat().as_bytes(), &mut |_, hit| got.push(hit.port));
+            extractor(format).block(lines.concat().as_bytes(), &mut |_, hit| got.push(hit.port));
             all.push(got);
             let mut got = Vec::new();
-            let mut one = extractor(client);
+            let mut one = extractor(format);
             for line in &lines {
                 if let Ok((hit, times)) = one.examine(line.trim_end_matches('\n').as_bytes()) {
                     got.extend((0..times).map(|_| hit.port));
@@ -239,7 +243,7 @@ mod tests {
     fn a_block_may_lack_its_last_newline() {
         let mut got = Vec::new();
         let block = b"x\n\nIN=a SRC=10.0.0.1 DPT=7 \n\nIN=a SRC=10.0.0.1 DPT=8 ";
-        extractor(" SRC=(\\S+) ").block(block, &mut |_, hit| got.push(hit.port));
+        extractor(PLAIN).block(block, &mut |_, hit| got.push(hit.port));
         assert_eq!(got, [7, 8]);
     }
 

@@ -18,7 +18,7 @@ use super::nohit::Excerpt;
 use super::{
     ErrorKind, FieldName, FormatError, FormatLint, FormatSpec, MAX_LINE, NoHit, SampleYield,
 };
-use super::{dialect, fields, time};
+use super::{dialect, fields, needle, time};
 
 /// How many sample lines are kept to write lines after.
 const MAX_MODELS: usize = 8;
@@ -40,6 +40,8 @@ pub struct LogFormat {
     /// What expressions and guards look for.
     texts: Texts,
     guards: Guards,
+    /// Texts that every line with a hit has.
+    pub(super) needles: Vec<Vec<u8>>,
     /// The texts that `required` is made of, where it is plain enough to tell.
     pub(super) literals: Vec<String>,
     /// What the expressions are made of, in the order of the format, to write lines after.
@@ -93,6 +95,7 @@ impl LogFormat {
             guards,
             texts,
             required: build.required,
+            needles: build.needles,
             literals: build.literals,
             expressions: build.expressions,
             models: models.take(MAX_MODELS).map(|sample| sample.line.clone()).collect(),
@@ -198,11 +201,6 @@ impl LogFormat {
             Some((field, place(is_value(field)).or_else(|| place(|_| true))?))
         };
         FieldName::ALL.into_iter().filter_map(caught).collect()
-    }
-
-    /// A text that every line with a hit has, where the format is plain enough to tell.
-    pub(super) fn needle(&self) -> Option<&[u8]> {
-        self.client.needle()
     }
 
     /// Where in a line the value stands that counts as its client or port.
@@ -373,6 +371,7 @@ struct Build {
     errors: Vec<FormatError>,
     matchers: Vec<(FieldName, Matcher)>,
     required: Option<Test>,
+    needles: Vec<Vec<u8>>,
     literals: Vec<String>,
     expressions: Vec<(FieldName, Hir)>,
     anchored: bool,
@@ -400,6 +399,9 @@ impl Build {
             }
         };
         self.expressions.push((field, hir.clone()));
+        if matches!(field, FieldName::Required | FieldName::IpClient | FieldName::Port) {
+            self.needles.extend(needle::texts(&hir));
+        }
         if field == FieldName::Required {
             match Test::compile(text, &hir) {
                 Ok(test) => {

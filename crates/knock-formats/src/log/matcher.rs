@@ -82,15 +82,7 @@ impl Matcher {
         })
     }
 
-    /// A text that every line with a match has, where the expression is plain enough to tell.
-    pub(super) fn needle(&self) -> Option<&[u8]> {
-        match self {
-            Self::Scan(scan) => scan.needle(),
-            Self::Regex(_) => None,
-        }
-    }
-
-    /// Lets lines that these texts are looked for in tell where the needle first stands.
+    /// Lets lines that these texts are looked for in tell where its text first stands.
     pub(super) fn look_in(mut self, texts: &mut Texts) -> Self {
         if let Self::Scan(scan) = &mut self {
             scan.look_in(texts);

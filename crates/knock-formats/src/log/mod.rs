@@ -10,6 +10,7 @@ mod format;
 mod line;
 mod lint;
 mod matcher;
+mod needle;
 mod nohit;
 mod prefilter;
 mod render;
@@ -22,8 +23,9 @@ mod time;
 use std::ops::Range;
 
 use knock_wire::Hit;
-use memchr::memmem::Finder;
 use regex::bytes::Regex;
+
+use needle::Needle;
 
 pub use error::{ErrorKind, FormatError};
 pub use extract::{Extractor, MAX_REPEATS};
@@ -51,21 +53,16 @@ pub(crate) fn expression(text: &str) -> Result<Regex, Vec<dialect::Mistake>> {
 #[derive(Debug, Default)]
 pub struct Formats {
     formats: Vec<LogFormat>,
-    /// A text that every line with a hit has, whichever format finds it.
-    needle: Option<Finder<'static>>,
+    /// What every line with a hit has in it, whichever format finds it.
+    needle: Option<Needle>,
 }
 
 impl Formats {
     /// These, tried in this order.
     #[must_use]
     pub fn new(formats: Vec<LogFormat>) -> Self {
-        let needles: Option<Vec<_>> = formats.iter().map(LogFormat::needle).collect();
-        let shortest = needles.iter().flatten().min_by_key(|needle| needle.len()).copied();
-        let needle = shortest.filter(|shortest| {
-            let shared = |needle| memchr::memmem::find(needle, shortest).is_some();
-            needles.iter().flatten().copied().all(shared)
-        });
-        Self { needle: needle.map(|needle| Finder::new(needle).into_owned()), formats }
+        let texts: Vec<_> = formats.iter().map(|format| format.needles.clone()).collect();
+        Self { needle: Needle::of(&texts), formats }
     }
 
     /// Their names, in this order.

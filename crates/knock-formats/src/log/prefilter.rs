@@ -72,11 +72,6 @@ impl Scan {
         Some(Self { anchored, literal, text: None, class, min, tail, within })
     }
 
-    /// A text that every line with a match has; `None` when there is none to tell.
-    pub(super) fn needle(&self) -> Option<&[u8]> {
-        Some(self.literal.needle()).filter(|needle| !needle.is_empty())
-    }
-
     /// Lets lines that these texts are looked for in tell where the literal first stands.
     pub(super) fn look_in(&mut self, texts: &mut Texts) {
         self.text = texts.add(self.literal.needle());
