@@ -440,4 +440,6 @@ fn literals(hir: &Hir) -> Vec<String> {
 }
 
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod tests;

@@ -149,13 +149,12 @@ fn slot(second: u8, last: u8) -> usize {
 
 impl Line<'_, '_> {
     /// Where a text first stands.
+    #[inline]
     pub(super) fn place(&self, text: Option<TextId>) -> Place {
-        let Some(id) = text.map(|id| usize::from(id.0)) else { return Place::Unknown };
-        match (self.first.get(id), self.texts.texts.get(id)) {
-            (Some(&at), Some(known)) if at as usize + known.text.len() <= self.bytes.len() => {
-                Place::At(at as usize)
-            }
-            _ => Place::Nowhere,
+        match text.and_then(|id| self.first.get(usize::from(id.0))) {
+            None => Place::Unknown,
+            Some(&NOWHERE) => Place::Nowhere,
+            Some(&at) => Place::At(at as usize),
         }
     }
 
@@ -165,6 +164,7 @@ impl Line<'_, '_> {
     }
 
     /// How many bytes of a set stand side by side from there on.
+    #[inline]
     pub(super) fn run(&self, set: &Set, from: usize) -> usize {
         let end = match set.ends_at() {
             EndsAt::Blank => self.next_mark(&self.blanks, from),
@@ -178,6 +178,7 @@ impl Line<'_, '_> {
     }
 
     /// Where the next marked byte is; `None` when that is not kept.
+    #[inline]
     fn next_mark(&self, marks: &[u64; MARKED], from: usize) -> Option<usize> {
         let mut nth = from / 64;
         let mut here = marks.get(nth)? >> (from % 64) << (from % 64);
@@ -193,34 +194,65 @@ impl Line<'_, '_> {
     }
 
     /// Looks round each `=` of 64 bytes; says whether to go on.
+    #[inline]
     fn look(&mut self, base: usize, mut signs: u64) -> bool {
         while signs != 0 {
             let sign = base + signs.trailing_zeros() as usize;
             signs &= signs - 1;
-            let before = |back| sign.checked_sub(back).and_then(|at| self.bytes.get(at)).copied();
-            let slot = slot(before(2).unwrap_or(0), before(1).unwrap_or(0));
-            let mut candidates = self.texts.by_bytes.get(slot).copied().unwrap_or(0);
+            let [second, last] = self.before(sign);
+            let mut candidates = self.texts.by_bytes.get(slot(second, last)).copied().unwrap_or(0);
             while candidates != 0 {
                 let id = candidates.trailing_zeros() as usize;
                 candidates &= candidates - 1;
-                let Some(keyed) = self.texts.texts.get(id) else { continue };
-                let Some(start) = sign.checked_sub(keyed.sign) else { continue };
-                if !keyed.text.is_at(self.bytes, start) {
-                    continue;
-                }
-                if id == usize::from(END.0) {
-                    self.bytes = self.bytes.get(..start).unwrap_or_default();
+                if !self.found(id, sign) {
                     return false;
-                }
-                let Some(first) = self.first.get_mut(id) else { continue };
-                if *first == NOWHERE {
-                    *first = u32::try_from(start).unwrap_or(NOWHERE);
-                } else {
-                    self.again |= 1 << id;
                 }
             }
         }
         true
+    }
+
+    /// The two bytes before a place.
+    #[inline]
+    fn before(&self, at: usize) -> [u8; 2] {
+        let two = self.bytes.get(at.wrapping_sub(2)..at).and_then(|two| two.first_chunk().copied());
+        // At the line's start there may be one, and any text may begin there.
+        two.unwrap_or_else(|| {
+            [0, at.checked_sub(1).and_then(|at| self.bytes.get(at)).copied().unwrap_or(0)]
+        })
+    }
+
+    /// Notes a text if it stands round this `=`; says whether to go on.
+    #[inline]
+    fn found(&mut self, id: usize, sign: usize) -> bool {
+        let (Some(keyed), Some(first)) = (self.texts.texts.get(id), self.first.get_mut(id)) else {
+            return true;
+        };
+        let start = sign.wrapping_sub(keyed.sign);
+        if !keyed.text.is_at(self.bytes, start) {
+            return true;
+        }
+        if id == usize::from(END.0) {
+            self.end(start);
+            return false;
+        }
+        if *first == NOWHERE {
+            *first = u32::try_from(start).unwrap_or(NOWHERE);
+        } else {
+            self.again |= 1 << id;
+        }
+        true
+    }
+
+    /// Ends the line there. A text that goes on behind that is no longer in it.
+    #[cold]
+    fn end(&mut self, at: usize) {
+        self.bytes = self.bytes.get(..at).unwrap_or_default();
+        for (first, keyed) in self.first.iter_mut().zip(&self.texts.texts) {
+            if *first != NOWHERE && *first as usize + keyed.text.len() > at {
+                *first = NOWHERE;
+            }
+        }
     }
 }
 

@@ -96,6 +96,26 @@ impl Matcher {
         line: &Line<'l, '_>,
         parse: impl Fn(&'l [u8]) -> Option<T>,
     ) -> Found<'l, T> {
+        // Nearly always the first match is the one.
+        if let Self::Scan(scan) = self
+            && let Some(at) = scan.first(line)
+            && let Some(value) = line.bytes.get(at.clone()).and_then(&parse)
+        {
+            return Found::Value(value, at.start);
+        }
+        self.search(line, parse)
+    }
+
+    fn search<'l, T>(
+        &self,
+        line: &Line<'l, '_>,
+        parse: impl Fn(&'l [u8]) -> Option<T>,
+    ) -> Found<'l, T> {
+        if let Self::Scan(scan) = self
+            && scan.is_nowhere(line)
+        {
+            return Found::Nothing;
+        }
         let mut bad = None;
         let mut take = |start: usize, text: &'l [u8]| {
             let value = parse(text).map(|value| (value, start));

@@ -77,6 +77,23 @@ impl Scan {
         self.text = texts.add(self.literal.needle());
     }
 
+    /// Where the group is in the first match, if that is quick to say; `None` says nothing.
+    #[inline]
+    pub(super) fn first(&self, line: &Line<'_, '_>) -> Option<Range<usize>> {
+        let start = match line.place(self.text) {
+            Place::At(at) if !self.anchored => at + self.literal.needle().len(),
+            Place::Unknown if self.anchored && self.literal.needle().is_empty() => 0,
+            _ => return None,
+        };
+        let len = self.length(line, start, line.run(&self.class, start))?;
+        Some(start..start + len)
+    }
+
+    /// Whether it is known that there is no match.
+    pub(super) fn is_nowhere(&self, line: &Line<'_, '_>) -> bool {
+        line.place(self.text) == Place::Nowhere
+    }
+
     /// Where the group is in each match, leftmost first.
     pub(super) fn captures<'s>(
         &'s self,
@@ -118,6 +135,7 @@ impl Scan {
     }
 
     /// How much of the run the group takes: as much as leaves the tail behind it.
+    #[inline]
     fn length(&self, line: &Line<'_, '_>, start: usize, run: usize) -> Option<usize> {
         if run < self.min {
             return None;
@@ -151,6 +169,9 @@ mod tests {
         let by_search: Vec<_> = scan.captures(&texts.read(line)).collect();
         scan.look_in(&mut texts);
         assert_eq!(scan.captures(&texts.read(line)).collect::<Vec<_>>(), by_search);
+        assert!(
+            scan.first(&texts.read(line)).is_none_or(|first| Some(&first) == by_search.first())
+        );
         Some(by_search)
     }
 

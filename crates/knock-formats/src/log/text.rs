@@ -27,6 +27,7 @@ impl Text {
     }
 
     /// Whether it stands there.
+    #[inline]
     pub(super) fn is_at(&self, line: &[u8], start: usize) -> bool {
         let Some(there) = line.get(start..) else { return false };
         match there.first_chunk::<8>() {

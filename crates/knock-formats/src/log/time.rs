@@ -193,14 +193,18 @@ impl Reader<'_> {
 
     /// `03:22:42`, with a fraction behind `.` or, in the ISO way, `,`.
     fn time_of_day(&mut self) -> Option<Duration> {
-        let hours = u64::from(self.two().filter(|hours| *hours < 24)?);
-        self.literal(b":")?;
-        let minutes = u64::from(self.two().filter(|minutes| *minutes < 60)?);
-        self.literal(b":")?;
+        let (clock, rest) = self.rest.split_first_chunk()?;
+        let [h, hh, b':', m, mm, b':', s, ss] = clock else { return None };
+        let two = |tens: &u8, ones: &u8| {
+            let is_number = tens.is_ascii_digit() && ones.is_ascii_digit();
+            is_number.then(|| u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
+        };
+        let hours = two(h, hh).filter(|hours| *hours < 24)?;
+        let minutes = two(m, mm).filter(|minutes| *minutes < 60)?;
         // 60 is a leap second.
-        let seconds = u64::from(self.two().filter(|seconds| *seconds <= 60)?);
-        let whole = Duration::from_secs(hours * 3600 + minutes * 60 + seconds);
-        Some(whole + self.fraction())
+        let seconds = two(s, ss).filter(|seconds| *seconds <= 60)?;
+        self.rest = rest;
+        Some(Duration::from_secs(hours * 3600 + minutes * 60 + seconds) + self.fraction())
     }
 
     fn seconds(&mut self) -> Option<Duration> {
