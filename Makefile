@@ -48,7 +48,7 @@ endif
 	@echo '== all checks and tests passed'
 
 bench:
-	@.ci/install-tools test
+	@.ci/install-tools bench
 	$(CARGO) bench -p knock-wire -p knock-formats -p knock-engine
 	.ci/bench-replay
 	.ci/bench-idle

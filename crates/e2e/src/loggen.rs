@@ -135,46 +135,96 @@ fn packet(
     )
 }
 
-/// What else a syslog holds: other packets, logins, timers.
+/// What else the log of a host on the Internet holds: logins, mail, names, timers, web; and of twenty
+/// lines one of a firewall that logs what it blocks.
 fn noise(random: &mut Random, line: u64, out: &mut impl Write) -> io::Result<()> {
     let time = time(line);
     let stranger = Ipv4Addr::from(0xC633_6400_u32 + u32::try_from(random.below(256)).unwrap_or(0));
-    match random.below(6) {
-        0 => {
-            let outside = 1 + u16::try_from(random.below(740)).unwrap_or(0);
-            packet(random, line, stranger, outside, out)
-        }
-        1 => writeln!(
+    let pid = 1000 + random.below(30_000);
+    let port = 1024 + random.below(60_000);
+    write!(out, "{time} gate ")?;
+    match random.below(100) {
+        0..15 => writeln!(
             out,
-            "{time} gate sshd[{}]: Failed password for invalid user admin from {stranger} port {} ssh2",
-            1000 + random.below(30_000),
-            1024 + random.below(60_000)
+            "sshd[{pid}]: Failed password for invalid user {} from {stranger} port {port} ssh2",
+            random.word()
         ),
-        2 => writeln!(
+        15..25 => writeln!(
             out,
-            "{time} gate kernel: [{:>5}.000001] portknock IN=eth0 OUT= MAC= SRC={stranger} DST=192.0.2.1 \
-             LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=7 DF PROTO=UDP SPT=44121 DPT={} LEN=9 ",
-            line / 100,
-            2000 + random.below(60_000)
+            "sshd[{pid}]: pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= \
+             rhost={stranger}  user={}",
+            random.word()
         ),
-        3 => writeln!(
+        25..40 => writeln!(
             out,
-            "{time} gate CRON[{}]: (root) CMD (test -x /usr/sbin/anacron)",
-            random.below(30_000)
+            "postfix/smtpd[{pid}]: NOQUEUE: reject: RCPT from unknown[{stranger}]: 554 5.7.1 Service unavailable; \
+             Client host [{stranger}] blocked using zen.example.org; from=<{}@example.com> to=<{}@example.org> \
+             proto=ESMTP helo=<mail{}.example.com>",
+            random.word(),
+            random.word(),
+            random.below(100)
         ),
-        4 => writeln!(
+        40..50 => writeln!(
             out,
-            "{time} gate systemd[1]: session-{}.scope: Deactivated successfully.",
-            random.below(9_999)
+            "dovecot: imap-login: Disconnected (auth failed, 1 attempts in {} secs): user=<{}@example.org>, \
+             method=PLAIN, rip={stranger}, lip=192.0.2.1, TLS, session=<{:x}{:x}>",
+            random.below(30),
+            random.word(),
+            random.below(1 << 40),
+            random.below(1 << 40)
         ),
-        _ => writeln!(
+        50..60 => writeln!(
             out,
-            "{time} gate kernel: [{:>5}.000001] portknock IN=eth0 OUT= MAC= SRC={stranger} DST=192.0.2.1 LEN=56 \
-             TOS=0x00 PREC=0x00 TTL=64 ID=9 PROTO=ICMP TYPE=3 CODE=3 [SRC=10.0.0.1 DST=192.0.2.1 LEN=28 \
-             TOS=0x00 PREC=0x00 TTL=64 ID=16962 PROTO=UDP SPT=40000 DPT={} LEN=8 ] ",
-            line / 100,
+            "named[{pid}]: client @0x{:x} {stranger}#{port} ({}.example.org): query (cache) '{}.example.org/A/IN' denied",
+            random.below(1 << 44),
+            random.word(),
+            random.word()
+        ),
+        60..80 => writeln!(
+            out,
+            "nginx: 2026/11/21 03:22:42 [error] {pid}#{pid}: *{} open() \"/srv/www/{}.php\" failed (2: No such file or \
+             directory), client: {stranger}, server: www.example.org, request: \"GET /{}.php HTTP/1.1\", host: \"192.0.2.1\"",
+            random.below(1_000_000),
+            random.word(),
+            random.word()
+        ),
+        80..87 => writeln!(
+            out,
+            "CRON[{pid}]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly && test -x /usr/sbin/anacron)"
+        ),
+        87..95 => writeln!(
+            out,
+            "systemd[1]: session-{}.scope: Deactivated successfully, consumed {}.{:03}s CPU time of user {}.",
+            random.below(9_999),
+            random.below(60),
+            random.below(1_000),
+            random.word()
+        ),
+        _ => blocked(random, line, stranger, out),
+    }
+}
+
+/// A packet that the firewall blocked and that is nobody's knock.
+fn blocked(random: &mut Random, line: u64, from: Ipv4Addr, out: &mut impl Write) -> io::Result<()> {
+    write!(
+        out,
+        "kernel: [{:>5}.{:06}] [UFW BLOCK] IN=eth0 OUT= MAC=1e:42:60:96:4a:1f:8a:92:9e:a6:fb:e3:08:00 SRC={from} \
+         DST=192.0.2.1 LEN=40 TOS=0x00 PREC=0x00 TTL={} ID={} ",
+        line / 100,
+        line % 100 * 10_000,
+        40 + random.below(200),
+        random.below(65_536)
+    )?;
+    let (source, port) = (1024 + random.below(60_000), 1 + random.below(65_535));
+    match random.below(10) {
+        0 => writeln!(
+            out,
+            "PROTO=ICMP TYPE=3 CODE=3 [SRC=10.0.0.1 DST=192.0.2.1 LEN=28 TOS=0x00 PREC=0x00 TTL=64 ID=16962 \
+             PROTO=UDP SPT=40000 DPT={} LEN=8 ] ",
             745 + random.below(256)
         ),
+        1..4 => writeln!(out, "PROTO=UDP SPT={source} DPT={port} LEN=20 "),
+        _ => writeln!(out, "DF PROTO=TCP SPT={source} DPT={port} WINDOW=1024 RES=0x00 SYN URGP=0 "),
     }
 }
 
@@ -187,5 +237,12 @@ impl Random {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16) % limit.max(1)
+    }
+    /// A name as strangers try them.
+    fn word(&mut self) -> &'static str {
+        const WORDS: [&str; 8] =
+            ["admin", "oracle", "test", "postgres", "info", "backup", "www-data", "ftpuser"];
+        let nth = usize::try_from(self.below(8)).unwrap_or_default();
+        WORDS.get(nth).copied().unwrap_or("root")
     }
 }

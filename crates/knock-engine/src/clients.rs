@@ -97,7 +97,7 @@ impl Clients {
     }
 
     fn find(&self, address: IpAddr) -> Option<u32> {
-        let hash = self.hasher.hash_one(address);
+        let hash = hash(&self.hasher, address);
         self.index.find(hash, |at| self.nodes[to_usize(*at)].address == address).copied()
     }
 
@@ -117,13 +117,13 @@ impl Clients {
             at
         };
         let (nodes, hasher) = (&self.nodes, &self.hasher);
-        let hash_at = |at: &u32| hasher.hash_one(nodes[to_usize(*at)].address);
-        self.index.insert_unique(hasher.hash_one(address), at, hash_at);
+        let hash_at = |at: &u32| hash(hasher, nodes[to_usize(*at)].address);
+        self.index.insert_unique(hash(hasher, address), at, hash_at);
         at
     }
 
     fn forget_address(&mut self, at: u32) {
-        let hash = self.hasher.hash_one(self.nodes[to_usize(at)].address);
+        let hash = hash(&self.hasher, self.nodes[to_usize(at)].address);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
             entry.remove();
         }
@@ -150,6 +150,14 @@ impl Clients {
         let node = &mut self.nodes[to_usize(at)];
         node.later = NONE;
         node.earlier = before;
+    }
+}
+
+/// Hashed as one number: an address by itself is hashed in three pieces, which takes twice as long.
+fn hash(hasher: &RandomState, address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => hasher.hash_one(address.to_bits()),
+        IpAddr::V6(address) => hasher.hash_one(address.to_bits()),
     }
 }
 

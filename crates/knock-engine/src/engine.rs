@@ -23,6 +23,8 @@ use crate::verdict::{Accepted, Verdict};
 #[derive(Debug)]
 pub struct Engine {
     plan: Plan,
+    /// Of the plan: worked out once, not for each hit.
+    limits: Limits,
     clients: Clients,
     ledger: Ledger,
     /// The greatest id handed out, committed or not.
@@ -69,6 +71,7 @@ impl Engine {
     #[must_use]
     pub fn new(plan: Plan, ledger: Ledger) -> Self {
         Self {
+            limits: Limits::of(&plan),
             clients: Clients::new(plan.queue.max_clients),
             last_id: ledger.greatest_id(),
             ledger,
@@ -88,7 +91,7 @@ impl Engine {
             return Verdict::OutsideSpan;
         };
         let client = hit.client.to_canonical();
-        let limits = Limits::of(&self.plan);
+        let limits = self.limits;
         let queue = self.clients.queue(client);
         let filled = match queue.push(symbol, hit.source_port, Stamp::of(now.uptime), limits) {
             Pushed::Repeated => {
@@ -223,6 +226,7 @@ impl Engine {
         } else {
             self.counters.evicted += clients.evicted();
         }
+        self.limits = Limits::of(&plan);
         self.plan = plan;
     }
 

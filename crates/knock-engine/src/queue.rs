@@ -133,17 +133,15 @@ impl Queue {
         if entry.source_port == 0 {
             return None;
         }
-        let used = usize::from(self.used);
-        let cells = self.cells.as_slice();
-        let same = |earlier: &Entry| {
+        let (start, used) = (usize::from(self.start), usize::from(self.used));
+        let (newer, older) = self.cells.as_mut_slice().split_at_mut_checked(start)?;
+        let recent = older.iter_mut().chain(newer).take(used).skip(used.saturating_sub(REPEATS));
+        let mut recent = recent.filter(|earlier| {
             earlier.source_port == entry.source_port
                 && earlier.symbol == entry.symbol
                 && u128::from(entry.at.since(earlier.at)) <= REPEAT_WITHIN.as_millis()
-        };
-        let place = (used.saturating_sub(REPEATS)..used)
-            .map(|nth| (usize::from(self.start) + nth) % cells.len())
-            .find(|place| cells.get(*place).is_some_and(same))?;
-        self.cells.as_mut_slice().get_mut(place)
+        });
+        recent.next()
     }
 
     fn append(&mut self, entry: Entry, most: usize) {
@@ -156,14 +154,16 @@ impl Queue {
             self.cells = Cells::Many(cells.into_boxed_slice());
             self.start = 0;
         }
-        let end = (usize::from(self.start) + usize::from(self.used)) % capacity;
+        // A division would cost more than all the rest.
+        let wrapped = |place: usize| if place < capacity { place } else { place - capacity };
+        let end = wrapped(usize::from(self.start) + usize::from(self.used));
         if let Some(cell) = self.cells.as_mut_slice().get_mut(end) {
             *cell = entry;
         }
         if usize::from(self.used) < capacity {
             self.used += 1;
         } else {
-            self.start = to_u16((usize::from(self.start) + 1) % capacity);
+            self.start = to_u16(wrapped(usize::from(self.start) + 1));
         }
     }
 

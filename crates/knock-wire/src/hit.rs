@@ -112,6 +112,12 @@ impl Protocol {
     /// From a name (`TCP`, `tcp`, `ICMPv6`) or a number (`6`) as firewalls write it.
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
+        // As the kernel writes them, and so in nearly all lines.
+        match text {
+            b"TCP" => return Some(Self::TCP),
+            b"UDP" => return Some(Self::UDP),
+            _ => (),
+        }
         let text = std::str::from_utf8(text).ok()?;
         if let Ok(number) = text.parse() {
             return Some(Self(number));

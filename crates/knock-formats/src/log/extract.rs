@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use knock_wire::Hit;
+use memchr::memmem::Finder;
 
 use super::{Formats, NoHit, fields, time};
 
@@ -17,13 +18,17 @@ pub struct Extractor {
     formats: Arc<Formats>,
     /// The hit of the line before, if it was one.
     last: Option<Hit>,
+    repeated: Finder<'static>,
 }
+
+/// Stands in each line that tells of a repetition.
+const REPEATED: &[u8] = b"message repeated ";
 
 impl Extractor {
     /// For one source: "last message" is the last of the same file.
     #[must_use]
     pub fn new(formats: Arc<Formats>) -> Self {
-        Self { formats, last: None }
+        Self { formats, last: None, repeated: Finder::new(REPEATED) }
     }
 
     /// Hands each hit of the next line, given without its newline, to `sink`. That is none or one;
@@ -32,7 +37,7 @@ impl Extractor {
         let hit = self.formats.hit(line);
         // Nearly every line is no hit behind no hit, and pays nothing for this.
         let worth_a_look = hit.is_some() || self.last.is_some();
-        let Some(times) = worth_a_look.then(|| repeats(line)).flatten() else {
+        let Some(times) = worth_a_look.then(|| self.repeats(line)).flatten() else {
             self.last = hit;
             return hit.into_iter().for_each(sink);
         };
@@ -49,7 +54,7 @@ impl Extractor {
     /// The reason of the format that got furthest.
     pub fn examine(&mut self, line: &[u8]) -> Result<(Hit, u32), NoHit> {
         let result = self.formats.examine(line);
-        let Some(times) = repeats(line) else {
+        let Some(times) = self.repeats(line) else {
             self.last = result.ok();
             return result.map(|hit| (hit, 1));
         };
@@ -84,21 +89,25 @@ impl Extractor {
     }
 }
 
+impl Extractor {
+    fn repeats(&self, line: &[u8]) -> Option<u32> {
+        repeats(line, self.repeated.find(line)?)
+    }
+}
+
 impl fmt::Debug for Extractor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extractor").field("last", &self.last).finish_non_exhaustive()
     }
 }
 
-/// How often the line says that the one before it came again. Two writers say so: syslogd with
-/// `<time> <host> last message repeated 3 times`, rsyslog with
+/// How often the line says that the one before it came again; at `at` it says `message repeated `.
+/// Two writers say so: syslogd with `<time> <host> last message repeated 3 times`, rsyslog with
 /// `<time> <host> kernel: message repeated 3 times: [ … ]`. Under any other program's tag it is
 /// that program's message that was repeated.
-fn repeats(line: &[u8]) -> Option<u32> {
-    const PHRASE: &[u8] = b"message repeated ";
-    let at = memchr::memmem::find(line, PHRASE)?;
+fn repeats(line: &[u8], at: usize) -> Option<u32> {
     let (head, rest) = line.split_at_checked(at)?;
-    let rest = rest.strip_prefix(PHRASE)?;
+    let rest = rest.strip_prefix(REPEATED)?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let times = fields::number(rest.get(..digits)?)?;
     let rest = rest.get(digits..)?.strip_prefix(b" time")?;
@@ -132,11 +141,15 @@ mod tests {
     use super::super::{FieldName, FormatSpec, LogFormat};
     use super::*;
 
-    fn extractor(client: &str) -> Extractor {
-        let expressions = vec![
-            (FieldName::IpClient, client.to_owned()),
-            (FieldName::Port, " DPT=(\\d+) ".to_owned()),
-        ];
+    /// With a text that a block is searched for.
+    const PLAIN: [&str; 2] = [" SRC=(\\S+) ", " DPT=(\\d+) "];
+
+    /// The same with none.
+    const VAGUE: [&str; 2] = [" (?:SRC|src)=(\\S+) ", " (?:DPT|dpt)=(\\d+) "];
+
+    fn extractor([client, port]: [&str; 2]) -> Extractor {
+        let expressions =
+            vec![(FieldName::IpClient, client.to_owned()), (FieldName::Port, port.to_owned())];
         let spec = FormatSpec { name: "t".to_owned(), expressions, ..FormatSpec::default() };
         Extractor::new(Arc::new(Formats::new(vec![LogFormat::compile(&spec).unwrap()])))
     }
@@ -150,18 +163,18 @@ mod tests {
         });
         let lines: Vec<_> = lines.collect();
         let mut all = Vec::new();
-        for client in [" SRC=(\\S+) ", " SRC=(\\S+?) "] {
+        for format in [PLAIN, VAGUE] {
             let mut got = Vec::new();
-            let mut one = extractor(client);
+            let mut one = extractor(format);
             for line in &lines {
                 one.hits(line.trim_end_matches('\n').as_bytes(), &mut |hit| got.push(hit.port));
             }
             all.push(got);
             let mut got = Vec::new();
-            extractor(client).block(lines.concat().as_bytes(), &mut |_, hit| got.push(hit.port));
+            extractor(format).block(lines.concat().as_bytes(), &mut |_, hit| got.push(hit.port));
             all.push(got);
             let mut got = Vec::new();
-            let mut one = extractor(client);
+            let mut one = extractor(format);
             for line in &lines {
                 if let Ok((hit, times)) = one.examine(line.trim_end_matches('\n').as_bytes()) {
                     got.extend((0..times).map(|_| hit.port));
@@ -230,7 +243,7 @@ mod tests {
     fn a_block_may_lack_its_last_newline() {
         let mut got = Vec::new();
         let block = b"x\n\nIN=a SRC=10.0.0.1 DPT=7 \n\nIN=a SRC=10.0.0.1 DPT=8 ";
-        extractor(" SRC=(\\S+) ").block(block, &mut |_, hit| got.push(hit.port));
+        extractor(PLAIN).block(block, &mut |_, hit| got.push(hit.port));
         assert_eq!(got, [7, 8]);
     }
 

@@ -9,17 +9,16 @@
 use std::ops::Range;
 
 use knock_wire::{Hit, Interface, LineTime, Protocol};
-use memchr::memmem::Finder;
-use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, HirKind};
 
+use super::line::{Line, Place, TextId, Texts};
 use super::lint;
-use super::matcher::{self, Found, Matcher};
+use super::matcher::{Found, Matcher, Test};
 use super::nohit::Excerpt;
 use super::{
     ErrorKind, FieldName, FormatError, FormatLint, FormatSpec, MAX_LINE, NoHit, SampleYield,
 };
-use super::{dialect, fields, time};
+use super::{dialect, fields, needle, time};
 
 /// How many sample lines are kept to write lines after.
 const MAX_MODELS: usize = 8;
@@ -28,7 +27,7 @@ const MAX_MODELS: usize = 8;
 #[derive(Debug)]
 pub struct LogFormat {
     name: String,
-    required: Option<Regex>,
+    required: Option<Test>,
     client: Matcher,
     port: Matcher,
     protocol: Option<Matcher>,
@@ -38,7 +37,11 @@ pub struct LogFormat {
     source_port: Option<Matcher>,
     sequence: Option<Matcher>,
     time: Option<Matcher>,
+    /// What expressions and guards look for.
+    texts: Texts,
     guards: Guards,
+    /// Texts that every line with a hit has.
+    pub(super) needles: Vec<Vec<u8>>,
     /// The texts that `required` is made of, where it is plain enough to tell.
     pub(super) literals: Vec<String>,
     /// What the expressions are made of, in the order of the format, to write lines after.
@@ -73,19 +76,26 @@ impl LogFormat {
         let models = spec.samples.iter().filter(|sample| {
             matches!(sample.yields, SampleYield::Fields(_)) && sample.line.len() <= MAX_LINE
         });
+        let mut texts = Texts::new(EMBEDDED);
+        let guards = Guards::new(&build.literals, &mut texts);
+        let client = client.look_in(&mut texts);
+        let port = port.look_in(&mut texts);
+        let mut optional = |field| Some(build.take(field)?.look_in(&mut texts));
         let mut format = Self {
             name: spec.name.clone(),
             client,
             port,
-            protocol: build.take(FieldName::Protocol),
-            flags: build.take(FieldName::Flags),
-            server: build.take(FieldName::IpServer),
-            interface: build.take(FieldName::Interface),
-            source_port: build.take(FieldName::SourcePort),
-            sequence: build.take(FieldName::Sequence),
-            time: build.take(FieldName::Time),
-            guards: Guards::new(&build.literals),
+            protocol: optional(FieldName::Protocol),
+            flags: optional(FieldName::Flags),
+            server: optional(FieldName::IpServer),
+            interface: optional(FieldName::Interface),
+            source_port: optional(FieldName::SourcePort),
+            sequence: optional(FieldName::Sequence),
+            time: optional(FieldName::Time),
+            guards,
+            texts,
             required: build.required,
+            needles: build.needles,
             literals: build.literals,
             expressions: build.expressions,
             models: models.take(MAX_MODELS).map(|sample| sample.line.clone()).collect(),
@@ -107,7 +117,13 @@ impl LogFormat {
     /// The hit that a line, without its newline, tells of.
     #[must_use]
     pub fn hit(&self, line: &[u8]) -> Option<Hit> {
-        self.examine(line).ok()
+        if line.len() > MAX_LINE {
+            return None;
+        }
+        let line = self.read(line);
+        // Whether a line is what it says costs most to find out, so it comes last.
+        let hit = self.fields(&line).ok()?;
+        self.is_required(&line).then_some(hit)
     }
 
     /// As [`LogFormat::hit`], with the reason when there is none.
@@ -115,11 +131,25 @@ impl LogFormat {
         if line.len() > MAX_LINE {
             return Err(NoHit::TooLong);
         }
-        let line = self.guards.cut(line);
-        if self.required.as_ref().is_some_and(|required| !required.is_match(line)) {
+        let line = self.read(line);
+        if !self.is_required(&line) {
             return Err(NoHit::NotRequired);
         }
-        if self.guards.source.find_iter(line).nth(1).is_some() {
+        self.fields(&line)
+    }
+
+    /// The line up to the header that a stranger may have written.
+    fn read<'l>(&self, line: &'l [u8]) -> Line<'l, '_> {
+        self.texts.read(line.strip_suffix(b"\n").unwrap_or(line))
+    }
+
+    fn is_required(&self, line: &Line<'_, '_>) -> bool {
+        self.required.as_ref().is_none_or(|required| required.is_match(line))
+    }
+
+    /// The hit of a line that has what is required.
+    fn fields(&self, line: &Line<'_, '_>) -> Result<Hit, NoHit> {
+        if line.has_again(self.guards.source) {
             return Err(NoHit::TwoPackets);
         }
         let protocol = self.protocol(line)?;
@@ -128,7 +158,7 @@ impl LogFormat {
             Found::Bad(text) => return Err(NoHit::BadClient { text: Excerpt::of(text) }),
             Found::Nothing => return Err(NoHit::NoClient),
         };
-        if self.guards.lets_through(line.get(..at).unwrap_or_default()) {
+        if self.guards.lets_through(line.bytes.get(..at).unwrap_or_default()) {
             return Err(NoHit::Allowed);
         }
         let (port, at) = match self.port.first(line, fields::port) {
@@ -136,7 +166,7 @@ impl LogFormat {
             Found::Bad(text) => return Err(NoHit::BadPort { text: Excerpt::of(text) }),
             Found::Nothing => return Err(NoHit::NoPort),
         };
-        self.opens(line, protocol, line.get(at..).unwrap_or_default())?;
+        self.opens(line, protocol, line.bytes.get(at..).unwrap_or_default())?;
         Ok(Hit {
             client,
             port,
@@ -151,7 +181,7 @@ impl LogFormat {
 
     /// The first text that an expression captures, whatever it is worth.
     pub(super) fn captured<'l>(&self, field: FieldName, line: &'l [u8]) -> Option<&'l [u8]> {
-        match self.matcher(field)?.first(self.guards.cut(line), Some) {
+        match self.matcher(field)?.first(&self.read(line), Some) {
             Found::Value(text, _) => Some(text),
             Found::Bad(_) | Found::Nothing => None,
         }
@@ -161,35 +191,30 @@ impl LogFormat {
     /// none is a value. Nothing of a line that `required` does not match.
     #[must_use]
     pub fn captures(&self, line: &[u8]) -> Vec<(FieldName, Range<usize>)> {
-        let line = self.guards.cut(line);
-        if self.required.as_ref().is_some_and(|required| !required.is_match(line)) {
+        let line = self.read(line);
+        if !self.is_required(&line) {
             return Vec::new();
         }
         let caught = |field| {
             let matcher = self.matcher(field)?;
-            let place = |valid: fn(&[u8]) -> bool| place(matcher, line, valid);
+            let place = |valid: fn(&[u8]) -> bool| place(matcher, &line, valid);
             Some((field, place(is_value(field)).or_else(|| place(|_| true))?))
         };
         FieldName::ALL.into_iter().filter_map(caught).collect()
     }
 
-    /// A text that every line with a hit has, where the format is plain enough to tell.
-    pub(super) fn needle(&self) -> Option<&[u8]> {
-        self.client.needle()
-    }
-
     /// Where in a line the value stands that counts as its client or port.
     pub(super) fn places(&self, line: &[u8]) -> Option<[Range<usize>; 2]> {
-        let line = self.guards.cut(line);
-        let client = place(&self.client, line, is_value(FieldName::IpClient))?;
-        let port = place(&self.port, line, is_value(FieldName::Port))?;
+        let line = self.read(line);
+        let client = place(&self.client, &line, is_value(FieldName::IpClient))?;
+        let port = place(&self.port, &line, is_value(FieldName::Port))?;
         Some([client, port])
     }
 
     /// Where the port stands that a line's packet came from, if the format looks for it.
     pub(super) fn place_of_source_port(&self, line: &[u8]) -> Option<Range<usize>> {
         let matcher = self.source_port.as_ref()?;
-        place(matcher, self.guards.cut(line), is_value(FieldName::SourcePort))
+        place(matcher, &self.read(line), is_value(FieldName::SourcePort))
     }
 
     /// The expression of that name, where the format has one.
@@ -210,8 +235,8 @@ impl LogFormat {
 
     /// The protocol, if it is one with ports or not known. The line's own `PROTO=` is looked at
     /// even when the format has an expression for it, which may have found a word elsewhere.
-    fn protocol(&self, line: &[u8]) -> Result<Option<Protocol>, NoHit> {
-        let outer = fields::outer_protocol(line, &self.guards.protocol);
+    fn protocol(&self, line: &Line<'_, '_>) -> Result<Option<Protocol>, NoHit> {
+        let outer = self.guards.outer_protocol(line);
         let own = optional(&self.protocol, FieldName::Protocol, line, Protocol::from_text);
         // What the line says is the better reason, so it comes first.
         match outer.into_iter().chain(own.ok().flatten()).find(|protocol| !protocol.has_ports()) {
@@ -225,7 +250,7 @@ impl LogFormat {
     /// port tell.
     fn opens(
         &self,
-        line: &[u8],
+        line: &Line<'_, '_>,
         protocol: Option<Protocol>,
         behind_port: &[u8],
     ) -> Result<(), NoHit> {
@@ -241,7 +266,7 @@ impl LogFormat {
     }
 
     /// Advisory, so a time that cannot be read is no reason against a hit.
-    fn time(&self, line: &[u8]) -> Option<LineTime> {
+    fn time(&self, line: &Line<'_, '_>) -> Option<LineTime> {
         match self.time.as_ref()?.first(line, time::parse) {
             Found::Value(time, _) => Some(time),
             Found::Bad(_) | Found::Nothing => None,
@@ -250,7 +275,7 @@ impl LogFormat {
 }
 
 /// Where in a line the first valid text stands.
-fn place(matcher: &Matcher, line: &[u8], valid: fn(&[u8]) -> bool) -> Option<Range<usize>> {
+fn place(matcher: &Matcher, line: &Line<'_, '_>, valid: fn(&[u8]) -> bool) -> Option<Range<usize>> {
     match matcher.first(line, |text| valid(text).then_some(text.len())) {
         Found::Value(len, start) => Some(start..start + len),
         Found::Bad(_) | Found::Nothing => None,
@@ -275,7 +300,7 @@ fn is_value(field: FieldName) -> fn(&[u8]) -> bool {
 fn optional<'l, T>(
     matcher: &Option<Matcher>,
     field: FieldName,
-    line: &'l [u8],
+    line: &Line<'l, '_>,
     parse: impl Fn(&'l [u8]) -> Option<T>,
 ) -> Result<Option<T>, NoHit> {
     let Some(matcher) = matcher else { return Ok(None) };
@@ -288,36 +313,37 @@ fn optional<'l, T>(
     }
 }
 
+/// What the header of a packet begins with that another packet complains about.
+const EMBEDDED: &[u8] = b"[SRC=";
+
 /// What is looked for in each line whatever the format.
 #[derive(Debug)]
 struct Guards {
-    embedded: Finder<'static>,
-    source: Finder<'static>,
-    protocol: Finder<'static>,
+    source: Option<TextId>,
+    protocol: Option<TextId>,
     /// Words by which a line tells that its packet passed, all beginning with an A; those that
     /// `required` asks for are not among them.
     passed: Vec<&'static [u8]>,
 }
 
 impl Guards {
-    fn new(wanted: &[String]) -> Self {
+    fn new(wanted: &[String], texts: &mut Texts) -> Self {
         // UFW audits a packet before it decides: the same packet comes again, as a block.
         let passed = ["ACCEPT", "ALLOW", "AUDIT"];
         let passed = passed.into_iter().filter(|word| !wanted.iter().any(|w| w.contains(word)));
         Self {
-            embedded: Finder::new("[SRC="),
-            source: Finder::new(" SRC="),
-            protocol: Finder::new("PROTO="),
+            source: texts.add(b" SRC="),
+            protocol: texts.add(fields::PROTOCOL),
             passed: passed.map(str::as_bytes).collect(),
         }
     }
 
-    /// The line up to the header that a stranger may have written.
-    fn cut<'l>(&self, line: &'l [u8]) -> &'l [u8] {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        match self.embedded.find(line) {
-            Some(at) => line.get(..at).unwrap_or(line),
-            None => line,
+    /// The protocol that the line itself names.
+    fn outer_protocol(&self, line: &Line<'_, '_>) -> Option<Protocol> {
+        match line.place(self.protocol) {
+            Place::Nowhere => None,
+            Place::At(at) => fields::outer_protocol(line.bytes, at),
+            Place::Unknown => fields::outer_protocol(line.bytes, 0),
         }
     }
 
@@ -344,7 +370,8 @@ struct Build {
     seen: Vec<FieldName>,
     errors: Vec<FormatError>,
     matchers: Vec<(FieldName, Matcher)>,
-    required: Option<Regex>,
+    required: Option<Test>,
+    needles: Vec<Vec<u8>>,
     literals: Vec<String>,
     expressions: Vec<(FieldName, Hir)>,
     anchored: bool,
@@ -372,10 +399,13 @@ impl Build {
             }
         };
         self.expressions.push((field, hir.clone()));
+        if matches!(field, FieldName::Required | FieldName::IpClient | FieldName::Port) {
+            self.needles.extend(needle::texts(&hir));
+        }
         if field == FieldName::Required {
-            match matcher::compile(text) {
-                Ok(regex) => {
-                    self.required = Some(regex);
+            match Test::compile(text, &hir) {
+                Ok(test) => {
+                    self.required = Some(test);
                     self.literals = literals(&hir);
                     self.anchored = lint::anchored(&hir);
                 }
@@ -409,5 +439,7 @@ fn literals(hir: &Hir) -> Vec<String> {
     }
 }
 
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod tests;

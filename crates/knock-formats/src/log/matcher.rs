@@ -1,4 +1,4 @@
-//! One expression at work: its captures in a line, one after another, and the first of them that
+//! One expression at work: whether it matches; or its captures in a line, one after another, and the first of them that
 //! is a value of its type. What a value is, `fields.rs` tells.
 
 use std::sync::Mutex;
@@ -7,6 +7,8 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::hir::Hir;
 
 use super::ErrorKind;
+use super::anchored::Anchored;
+use super::line::{Line, Texts};
 use super::prefilter::Scan;
 
 /// How many captures of one expression are tried in a line before it is given up. An honest line
@@ -28,6 +30,24 @@ pub(super) fn compile(text: &str) -> Result<Regex, ErrorKind> {
             regex::Error::CompiledTooBig(_) => ErrorKind::TooBig,
             other => ErrorKind::Syntax { what: other.to_string() },
         })
+}
+
+/// An expression that captures nothing.
+#[derive(Debug)]
+pub(super) struct Test {
+    quick: Option<Anchored>,
+    regex: Regex,
+}
+
+impl Test {
+    pub(super) fn compile(text: &str, hir: &Hir) -> Result<Self, ErrorKind> {
+        Ok(Self { regex: compile(text)?, quick: Anchored::recognise(hir) })
+    }
+
+    pub(super) fn is_match(&self, line: &Line<'_, '_>) -> bool {
+        let quick = self.quick.as_ref().and_then(|quick| quick.is_match(line));
+        quick.unwrap_or_else(|| self.regex.is_match(line.bytes))
+    }
 }
 
 /// An expression with a group.
@@ -62,20 +82,40 @@ impl Matcher {
         })
     }
 
-    /// A text that every line with a match has, where the expression is plain enough to tell.
-    pub(super) fn needle(&self) -> Option<&[u8]> {
-        match self {
-            Self::Scan(scan) => scan.needle(),
-            Self::Regex(_) => None,
+    /// Lets lines that these texts are looked for in tell where its text first stands.
+    pub(super) fn look_in(mut self, texts: &mut Texts) -> Self {
+        if let Self::Scan(scan) = &mut self {
+            scan.look_in(texts);
         }
+        self
     }
 
     /// The first capture that `parse` takes.
     pub(super) fn first<'l, T>(
         &self,
-        line: &'l [u8],
+        line: &Line<'l, '_>,
         parse: impl Fn(&'l [u8]) -> Option<T>,
     ) -> Found<'l, T> {
+        // Nearly always the first match is the one.
+        if let Self::Scan(scan) = self
+            && let Some(at) = scan.first(line)
+            && let Some(value) = line.bytes.get(at.clone()).and_then(&parse)
+        {
+            return Found::Value(value, at.start);
+        }
+        self.search(line, parse)
+    }
+
+    fn search<'l, T>(
+        &self,
+        line: &Line<'l, '_>,
+        parse: impl Fn(&'l [u8]) -> Option<T>,
+    ) -> Found<'l, T> {
+        if let Self::Scan(scan) = self
+            && scan.is_nowhere(line)
+        {
+            return Found::Nothing;
+        }
         let mut bad = None;
         let mut take = |start: usize, text: &'l [u8]| {
             let value = parse(text).map(|value| (value, start));
@@ -88,8 +128,8 @@ impl Matcher {
             Self::Scan(scan) => scan
                 .captures(line)
                 .take(MAX_TRIES)
-                .find_map(|at| line.get(at.clone()).and_then(|text| take(at.start, text))),
-            Self::Regex(groups) => groups.find_map(line, take),
+                .find_map(|at| line.bytes.get(at.clone()).and_then(|text| take(at.start, text))),
+            Self::Regex(groups) => groups.find_map(line.bytes, take),
         };
         match (value, bad) {
             (Some((value, start)), _) => Found::Value(value, start),

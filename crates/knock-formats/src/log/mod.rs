@@ -1,25 +1,31 @@
 //! Log lines: a format turns one into a hit, several formats take turns, an extractor expands what
 //! syslog folded. Where lines come from is not known here.
 
+mod anchored;
 mod dialect;
 mod error;
 mod extract;
 mod fields;
 mod format;
+mod line;
 mod lint;
 mod matcher;
+mod needle;
 mod nohit;
 mod prefilter;
 mod render;
 mod samples;
+mod set;
 mod spec;
+mod text;
 mod time;
 
 use std::ops::Range;
 
 use knock_wire::Hit;
-use memchr::memmem::Finder;
 use regex::bytes::Regex;
+
+use needle::Needle;
 
 pub use error::{ErrorKind, FormatError};
 pub use extract::{Extractor, MAX_REPEATS};
@@ -47,21 +53,16 @@ pub(crate) fn expression(text: &str) -> Result<Regex, Vec<dialect::Mistake>> {
 #[derive(Debug, Default)]
 pub struct Formats {
     formats: Vec<LogFormat>,
-    /// A text that every line with a hit has, whichever format finds it.
-    needle: Option<Finder<'static>>,
+    /// What every line with a hit has in it, whichever format finds it.
+    needle: Option<Needle>,
 }
 
 impl Formats {
     /// These, tried in this order.
     #[must_use]
     pub fn new(formats: Vec<LogFormat>) -> Self {
-        let needles: Option<Vec<_>> = formats.iter().map(LogFormat::needle).collect();
-        let shortest = needles.iter().flatten().min_by_key(|needle| needle.len()).copied();
-        let needle = shortest.filter(|shortest| {
-            let shared = |needle| memchr::memmem::find(needle, shortest).is_some();
-            needles.iter().flatten().copied().all(shared)
-        });
-        Self { needle: needle.map(|needle| Finder::new(needle).into_owned()), formats }
+        let texts: Vec<_> = formats.iter().map(|format| format.needles.clone()).collect();
+        Self { needle: Needle::of(&texts), formats }
     }
 
     /// Their names, in this order.

@@ -7,7 +7,11 @@
 use std::ops::Range;
 
 use memchr::memmem::Finder;
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Hir, HirKind, Look};
+
+use super::line::{Line, Place, TextId, Texts};
+use super::set::Set;
+use super::text::Text;
 
 /// The longest tail: it is compared at each place of a run, so its length multiplies the work.
 const MAX_TAIL: usize = 32;
@@ -18,11 +22,15 @@ pub(super) struct Scan {
     /// Whether the literal, then perhaps empty, must stand at the line's start.
     anchored: bool,
     literal: Finder<'static>,
-    class: [bool; 256],
+    /// By which lines tell where it first stands.
+    text: Option<TextId>,
+    class: Set,
     /// The fewest bytes of the class in a row.
     min: usize,
     /// What must follow; empty when nothing need.
-    tail: Vec<u8>,
+    tail: Text,
+    /// Which byte of that is the first that is not of the class.
+    within: Option<usize>,
 }
 
 impl Scan {
@@ -56,48 +64,68 @@ impl Scan {
         if run.max.is_some() || !run.greedy {
             return None;
         }
-        let HirKind::Class(Class::Bytes(ranges)) = run.sub.kind() else { return None };
-        let mut class = [false; 256];
-        for range in ranges.ranges() {
-            for byte in range.start()..=range.end() {
-                *class.get_mut(usize::from(byte))? = true;
-            }
-        }
+        let class = Set::of_class(&run.sub)?;
         let min = usize::try_from(run.min).ok()?;
-        Some(Self { anchored, literal: Finder::new(&first).into_owned(), class, min, tail })
+        let within = class.first_other(&tail);
+        let tail = Text::new(tail);
+        let literal = Finder::new(&first).into_owned();
+        Some(Self { anchored, literal, text: None, class, min, tail, within })
     }
 
-    /// A text that every line with a match has; `None` when there is none to tell.
-    pub(super) fn needle(&self) -> Option<&[u8]> {
-        Some(self.literal.needle()).filter(|needle| !needle.is_empty())
+    /// Lets lines that these texts are looked for in tell where the literal first stands.
+    pub(super) fn look_in(&mut self, texts: &mut Texts) {
+        self.text = texts.add(self.literal.needle());
+    }
+
+    /// Where the group is in the first match, if that is quick to say; `None` says nothing.
+    #[inline]
+    pub(super) fn first(&self, line: &Line<'_, '_>) -> Option<Range<usize>> {
+        let start = match line.place(self.text) {
+            Place::At(at) if !self.anchored => at + self.literal.needle().len(),
+            Place::Unknown if self.anchored && self.literal.needle().is_empty() => 0,
+            _ => return None,
+        };
+        let len = self.length(line, start, line.run(&self.class, start))?;
+        Some(start..start + len)
+    }
+
+    /// Whether it is known that there is no match.
+    pub(super) fn is_nowhere(&self, line: &Line<'_, '_>) -> bool {
+        line.place(self.text) == Place::Nowhere
     }
 
     /// Where the group is in each match, leftmost first.
     pub(super) fn captures<'s>(
         &'s self,
-        line: &'s [u8],
+        line: &'s Line<'_, '_>,
     ) -> impl Iterator<Item = Range<usize>> + 's {
         let mut from = 0;
+        let mut first = line.place(self.text);
         std::iter::from_fn(move || {
-            let at = self.next(line, from)?;
+            let first = std::mem::replace(&mut first, Place::Unknown);
+            let at = self.next(line, from, first)?;
             // An empty match of an anchored expression is its only one.
             from = (at.end + self.tail.len()).max(1);
             Some(at)
         })
     }
 
-    fn next(&self, line: &[u8], mut from: usize) -> Option<Range<usize>> {
+    fn next(&self, line: &Line<'_, '_>, mut from: usize, mut first: Place) -> Option<Range<usize>> {
         let head = self.literal.needle().len();
         if self.anchored {
-            let rest = line.strip_prefix(self.literal.needle()).filter(|_| from == 0)?;
-            let run = rest.iter().take_while(|byte| self.holds(**byte)).count();
-            return self.length(rest, run).map(|len| head..head + len);
+            let is_here = from == 0 && line.bytes.starts_with(self.literal.needle());
+            let len = self.length(line, head, line.run(&self.class, head)).filter(|_| is_here)?;
+            return Some(head..head + len);
         }
         loop {
-            let start = from + self.literal.find(line.get(from..)?)? + head;
-            let rest = line.get(start..)?;
-            let run = rest.iter().take_while(|byte| self.holds(**byte)).count();
-            if let Some(len) = self.length(rest, run) {
+            let start = head
+                + match std::mem::replace(&mut first, Place::Unknown) {
+                    Place::At(at) => at,
+                    Place::Nowhere => return None,
+                    Place::Unknown => from + self.literal.find(line.bytes.get(from..)?)?,
+                };
+            let run = line.run(&self.class, start);
+            if let Some(len) = self.length(line, start, run) {
                 return Some(start..start + len);
             }
             // A literal that ends within this run sees the same end of the run and fails the same
@@ -106,24 +134,18 @@ impl Scan {
         }
     }
 
-    fn holds(&self, byte: u8) -> bool {
-        self.class.get(usize::from(byte)).copied().unwrap_or(false)
-    }
-
     /// How much of the run the group takes: as much as leaves the tail behind it.
-    fn length(&self, rest: &[u8], run: usize) -> Option<usize> {
+    #[inline]
+    fn length(&self, line: &Line<'_, '_>, start: usize, run: usize) -> Option<usize> {
         if run < self.min {
             return None;
         }
-        match self.tail.first() {
-            None => Some(run),
-            Some(first) if !self.holds(*first) => {
-                rest.get(run..)?.starts_with(&self.tail).then_some(run)
-            }
-            // The tail may lie within the run: the last place wins, since the run is greedy.
-            Some(_) => (self.min..=run)
-                .rev()
-                .find(|len| rest.get(*len..).is_some_and(|rest| rest.starts_with(&self.tail))),
+        let has_tail = |len: &usize| self.tail.is_at(line.bytes, start + len);
+        match self.within {
+            // What of the tail lies within the run is so long, and the run ends there.
+            Some(within) => run.checked_sub(within).filter(|len| *len >= self.min).filter(has_tail),
+            // All of the tail is of the class: the last place wins, since the run is greedy.
+            None => (self.min..=run).rev().find(has_tail),
         }
     }
 }
@@ -138,6 +160,19 @@ mod tests {
 
     fn scan(text: &str) -> Option<Scan> {
         Scan::recognise(&dialect::read(text).unwrap())
+    }
+
+    /// What it captures, found by each `=` or by a search of its own.
+    fn captures(text: &str, line: &[u8]) -> Option<Vec<Range<usize>>> {
+        let mut texts = Texts::new(b"no line has this = in it");
+        let mut scan = scan(text)?;
+        let by_search: Vec<_> = scan.captures(&texts.read(line)).collect();
+        scan.look_in(&mut texts);
+        assert_eq!(scan.captures(&texts.read(line)).collect::<Vec<_>>(), by_search);
+        assert!(
+            scan.first(&texts.read(line)).is_none_or(|first| Some(&first) == by_search.first())
+        );
+        Some(by_search)
     }
 
     /// What the regex engine captures, match by match.
@@ -183,7 +218,7 @@ mod tests {
     fn a_run_that_fails_is_not_walked_again_and_again() {
         // Quadratic work would be 4 * 10^9 steps here.
         let line = vec![b'a'; 64 * 1024];
-        assert_eq!(scan("a([ab]*)c").unwrap().captures(&line).count(), 0);
+        assert_eq!(captures("a([ab]*)c", &line), Some(vec![]));
     }
 
     proptest! {
@@ -192,14 +227,13 @@ mod tests {
         fn agrees_with_the_regex_engine(
             text in prop::sample::select(vec![
                 "a([ab]+)", "a([ab]*)b", "ab([ab ]*)ab", "a( *)", "=([a-c.]+) ", "aa([b]{2,})", "a([^b]+)b",
-                "a([ab]{2,})ba", "ba(\\S+)a ", "a([ab]+)c", " a(.*) ", "^([ab]+)", "^a([ab]*)b", "^([^=]*)", "^a([bc]+) ", "^([ab]*)c",
+                "a([ab]{2,})ba", "ba(\\S+)a ", "a([ab]+)c", " a(.*) ", "^([ab]+)", "^a([ab]*)b", "^([^=]*)", "^a([bc]+) ", "^([ab]*)c", "=a([bc]+) ", "a=([ab=]*)=a", "a=([ab ]+)ba=c",
             ]),
             line in "[abc =.]{0,60}",
         ) {
             let line = line.into_bytes();
             // A class of one byte becomes a literal and is left to the engine.
-            if let Some(scan) = scan(text) {
-                let got: Vec<_> = scan.captures(&line).collect();
+            if let Some(got) = captures(text, &line) {
                 prop_assert_eq!(got, by_regex(text, &line));
             }
         }
@@ -208,8 +242,7 @@ mod tests {
         fn agrees_on_arbitrary_bytes(line in prop::collection::vec(any::<u8>(), 0..200), text in prop::sample::select(vec![
             "\\x80([\\x00-\\x7f]+)", "a(\\S+)", "\\x00([^\\x01]*)\\x02",
         ])) {
-            let got: Vec<_> = scan(text).unwrap().captures(&line).collect();
-            prop_assert_eq!(got, by_regex(text, &line));
+            prop_assert_eq!(captures(text, &line).unwrap(), by_regex(text, &line));
         }
     }
 }

@@ -11,11 +11,6 @@ use knock_wire::LineTime;
 /// uptime of more than 31 years.
 const UNIX_FROM: u64 = 1_000_000_000;
 
-const MONTHS: [&[u8]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-];
-const WEEKDAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-
 /// The time that a text is, or begins with before a blank; what syslog's protocol puts in front of
 /// it, `<4>` or `<4>1 `, is passed over. So an expression for it need not tell the many ways of
 /// writing a time apart: the line up to anywhere behind it will do.
@@ -114,10 +109,11 @@ impl Reader<'_> {
 
     /// `Nov 21 03:22:42`, `Mon Mar 23 13:16:49 2026`, `Fri 2026-11-21 03:22:45 UTC`.
     fn words(&mut self) -> Option<LineTime> {
-        let weekday = WEEKDAYS.iter().any(|name| self.literal(name).is_some());
-        if !weekday {
+        let (name, rest) = self.rest.split_first_chunk()?;
+        if !is_weekday(*name) {
             return local(self.month_day_clock()?);
         }
+        self.rest = rest;
         self.literal(b" ")?;
         if self.rest.first()?.is_ascii_digit() {
             return self.iso();
@@ -181,7 +177,10 @@ impl Reader<'_> {
     }
 
     fn month(&mut self) -> Option<u8> {
-        (1..).zip(MONTHS).find(|(_, name)| self.literal(name).is_some()).map(|(month, _)| month)
+        let (name, rest) = self.rest.split_first_chunk()?;
+        let month = month(*name)?;
+        self.rest = rest;
+        Some(month)
     }
 
     /// One digit or two.
@@ -194,14 +193,18 @@ impl Reader<'_> {
 
     /// `03:22:42`, with a fraction behind `.` or, in the ISO way, `,`.
     fn time_of_day(&mut self) -> Option<Duration> {
-        let hours = u64::from(self.two().filter(|hours| *hours < 24)?);
-        self.literal(b":")?;
-        let minutes = u64::from(self.two().filter(|minutes| *minutes < 60)?);
-        self.literal(b":")?;
+        let (clock, rest) = self.rest.split_first_chunk()?;
+        let [h, hh, b':', m, mm, b':', s, ss] = clock else { return None };
+        let two = |tens: &u8, ones: &u8| {
+            let is_number = tens.is_ascii_digit() && ones.is_ascii_digit();
+            is_number.then(|| u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
+        };
+        let hours = two(h, hh).filter(|hours| *hours < 24)?;
+        let minutes = two(m, mm).filter(|minutes| *minutes < 60)?;
         // 60 is a leap second.
-        let seconds = u64::from(self.two().filter(|seconds| *seconds <= 60)?);
-        let whole = Duration::from_secs(hours * 3600 + minutes * 60 + seconds);
-        Some(whole + self.fraction())
+        let seconds = two(s, ss).filter(|seconds| *seconds <= 60)?;
+        self.rest = rest;
+        Some(Duration::from_secs(hours * 3600 + minutes * 60 + seconds) + self.fraction())
     }
 
     fn seconds(&mut self) -> Option<Duration> {
@@ -250,6 +253,28 @@ impl Reader<'_> {
         self.rest = self.rest.strip_prefix(text)?;
         Some(())
     }
+}
+
+fn month(name: [u8; 3]) -> Option<u8> {
+    Some(match &name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
+}
+
+fn is_weekday(name: [u8; 3]) -> bool {
+    matches!(&name, b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun")
 }
 
 fn local(clock: Clock) -> Option<LineTime> {

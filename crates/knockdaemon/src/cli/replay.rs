@@ -1,6 +1,8 @@
 //! `replay`: existing logs and capture files through the same engine, at full speed, with their own
 //! time. Responds to nothing and keeps nothing.
 
+mod event;
+
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,11 +15,11 @@ use knock_formats::packet::EthFilters;
 use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice, RawPacket, Stop};
 use knock_wire::Hit;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::exit::Exit;
 use crate::run::{Clock, captured, lines_of, tell};
-use crate::shown::{delay_text, faults_json, knock_json, order_json};
+use crate::shown::delay_text;
 
 use super::args::{Common, ReplayArgs};
 use super::input;
@@ -116,22 +118,11 @@ impl Replayer {
     }
 
     fn knock(&mut self, accepted: &Accepted) {
-        let text = if self.json { self.knock_json(accepted) } else { self.knock_text(accepted) };
+        let text = match self.json {
+            true => event::knock(accepted, self.progress.place()),
+            false => self.knock_text(accepted),
+        };
         self.out.line(&text);
-    }
-
-    fn knock_json(&self, accepted: &Accepted) -> String {
-        let mut event = Map::new();
-        event.insert("event".to_owned(), json!("knock"));
-        event.extend(self.progress.json());
-        event.insert("client".to_owned(), json!(accepted.client.to_string()));
-        event.insert("fields".to_owned(), knock_json(&accepted.knock));
-        let actions: Vec<Value> = accepted.orders.iter().map(order_json).collect();
-        event.insert("actions".to_owned(), json!(actions));
-        if !accepted.faults.is_empty() {
-            event.insert("faults".to_owned(), faults_json(accepted));
-        }
-        Value::Object(event).to_string()
     }
 
     fn knock_text(&self, accepted: &Accepted) -> String {

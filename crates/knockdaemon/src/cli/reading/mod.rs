@@ -8,6 +8,7 @@ use std::path::Path;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{Notice, Source};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::input::{self, Input};
@@ -44,6 +45,17 @@ impl Unit {
             Self::Packet => "packet",
         }
     }
+}
+
+/// Where in which log, for programs: `line` or `packet`, and `log` where there are several.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Place<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packet: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<&'a str>,
 }
 
 impl Progress {
@@ -111,13 +123,21 @@ impl Progress {
         }
     }
 
-    /// The same for programs: `line` or `packet`, and `log`.
-    pub(crate) fn json(&self) -> Map<String, Value> {
-        let mut place = Map::new();
-        place.insert(self.unit.name().to_owned(), json!(self.at));
-        if self.several {
-            place.insert("log".to_owned(), json!(self.log));
+    /// The same for programs.
+    pub(crate) fn place(&self) -> Place<'_> {
+        let is_line = self.unit == Unit::Line;
+        Place {
+            line: is_line.then_some(self.at),
+            packet: (!is_line).then_some(self.at),
+            log: self.several.then_some(self.log.as_str()),
         }
-        place
+    }
+
+    /// The same as a map that can be added to.
+    pub(crate) fn json(&self) -> Map<String, Value> {
+        match json!(self.place()) {
+            Value::Object(place) => place,
+            _ => Map::new(),
+        }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct ReplayTime {
     /// The first moment seen; uptimes count from it.
     first: Option<SystemTime>,
     latest: SystemTime,
+    /// What the line before said: in a busy log, the next one says the same.
+    last: Option<LineTime>,
     now: Now,
 }
 
@@ -21,11 +23,15 @@ impl ReplayTime {
     /// `today` is when the lines are read.
     pub(crate) fn new(today: SystemTime) -> Self {
         let now = Now { wall: today, uptime: Duration::ZERO, local: local_time(today) };
-        Self { today, first: None, latest: SystemTime::UNIX_EPOCH, now }
+        Self { today, first: None, latest: SystemTime::UNIX_EPOCH, last: None, now }
     }
 
     /// The time of a line, or that of the latest one before it that had one.
     pub(crate) fn at(&mut self, time: Option<LineTime>) -> Now {
+        if time == self.last {
+            return self.now;
+        }
+        self.last = time;
         let Some(wall) = time.and_then(|time| wall_time(time, self.today)) else {
             return self.now;
         };
