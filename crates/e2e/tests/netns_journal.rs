@@ -132,7 +132,8 @@ fn no_journalctl_is_left_behind_however_the_daemon_ends() {
     assert!(await_until(PATIENCE, || followers(&setup.lab).len() == 1));
     setup.daemon.signal(Signal::TERM).unwrap();
     setup.daemon.await_end().unwrap();
-    assert_eq!(followers(&setup.lab), []);
+    // Its reader ends it; if the daemon is faster, it hears of the closed pipe by itself.
+    assert!(await_until(PATIENCE, || followers(&setup.lab).is_empty()));
 }
 
 #[test]
