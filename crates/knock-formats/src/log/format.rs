@@ -440,6 +440,4 @@ fn literals(hir: &Hir) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod plain;
-#[cfg(test)]
 mod tests;

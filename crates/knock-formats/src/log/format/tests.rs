@@ -1,5 +1,7 @@
 //! What holds for every format, shown with the formats that users write.
 
+mod plain;
+
 use proptest::prelude::*;
 
 use super::super::{FieldName, FormatSpec, Formats};

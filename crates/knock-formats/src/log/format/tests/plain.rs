@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use regex::bytes::Regex;
 
-use super::*;
+use super::super::*;
 
 /// A format as it is written.
 struct Plain {
