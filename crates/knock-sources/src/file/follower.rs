@@ -234,7 +234,8 @@ impl Follower {
         between.retain(|file| self.past.known_bytes(file, now) == 0);
         for file in &mut between {
             // Copied and deleted is one more way to rotate; most of the copy's lines have been read.
-            if let Some(original) = self.held.iter().find(|held| file.is_copy_of(held))
+            // Of a copy that was copied again, the last one is where reading stood.
+            if let Some(original) = self.held.iter().rev().find(|held| file.is_copy_of(held))
                 && let Err(error) = file.begin_as_copy_of(original, &mut self.room)
             {
                 return self.trouble(error, intake);
