@@ -5,10 +5,11 @@ use std::io;
 use std::time::Duration;
 
 use knock_engine::{Order, Outcome};
-use knock_rules::Command;
+use knock_rules::{Command, Family, Opening};
 
 use crate::account::{Account, AccountError};
 use crate::at;
+use crate::connections;
 use crate::deadline::left_until;
 use crate::iptables::Firewall;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
@@ -44,6 +45,13 @@ impl Runner for Host {
             Command::Iptables { family, args } => {
                 return self.firewall.apply(*family, args, limit);
             }
+            Command::Open { opening } => {
+                return self.firewall.apply(family_of(opening), &rule("-I", opening), limit);
+            }
+            Command::Close { opening } => {
+                return self.firewall.apply(family_of(opening), &rule("-D", opening), limit);
+            }
+            Command::CountConnections { opening } => return connections::count(opening),
             Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
             Command::Exec(words) => words.clone(),
         };
@@ -62,6 +70,19 @@ impl Runner for Host {
             },
         }
     }
+}
+
+fn family_of(opening: &Opening) -> Family {
+    if opening.network.is_v4() { Family::V4 } else { Family::V6 }
+}
+
+/// An opening as a rule, which is there once however often it was put in.
+fn rule(verb: &str, opening: &Opening) -> Vec<String> {
+    let Opening { network, protocol, port } = opening;
+    let words = [verb, "INPUT", "-s", &network.to_string(), "-p", protocol.as_str(), "--dport"];
+    let words = words.into_iter().map(str::to_owned).chain([port.to_string()]);
+    let marked = ["-m", "comment", "--comment", "knockdaemon", "-j", "ACCEPT"];
+    words.chain(marked.map(str::to_owned)).collect()
 }
 
 type Environment = Vec<(String, String)>;

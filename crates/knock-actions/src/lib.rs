@@ -8,6 +8,7 @@
 
 mod account;
 mod at;
+mod connections;
 mod deadline;
 mod host;
 mod iptables;

@@ -49,7 +49,8 @@ pub struct Order {
     /// To be handed to at(1), which runs it at this full minute, instead of being run.
     pub hand_over: Option<SystemTime>,
     /// Not to be run any more from this time on, since the same knock's delayed orders then take
-    /// back what it would do: it is not begun after it, and ended when it comes.
+    /// back what it would do: it is not begun after it, and ended when it comes. Of an
+    /// [`Open`](Command::Open): when the firewall has to close by itself, where it can; `None`: never.
     pub expires: Option<SystemTime>,
 }
 
@@ -120,6 +121,11 @@ pub enum Outcome {
     HandedOver {
         /// The number that at(1) gave it.
         job: u64,
+    },
+    /// So many connections are established.
+    Counted {
+        /// How many.
+        connections: u64,
     },
     /// It failed.
     Failed {

@@ -43,7 +43,10 @@ pub(crate) fn fate(order: &Order, outcome: &Outcome) -> Fate {
     let tries = order.attempts.saturating_add(1);
     if order.hand_over.is_some() {
         return match outcome {
-            Outcome::Done | Outcome::AlreadySo | Outcome::HandedOver { .. } => Fate::Done,
+            Outcome::Done
+            | Outcome::AlreadySo
+            | Outcome::HandedOver { .. }
+            | Outcome::Counted { .. } => Fate::Done,
             // Not tried again: until that has an end, nothing of the knock would be done.
             Outcome::Failed { .. } | Outcome::TimedOut { .. } => Fate::KeptHere,
         };
@@ -73,7 +76,10 @@ enum Most {
 
 fn most_tries(order: &Order, outcome: &Outcome) -> Most {
     let helps = match outcome {
-        Outcome::Done | Outcome::AlreadySo | Outcome::HandedOver { .. } => return Most::Enough,
+        Outcome::Done
+        | Outcome::AlreadySo
+        | Outcome::HandedOver { .. }
+        | Outcome::Counted { .. } => return Most::Enough,
         Outcome::Failed { again, .. } => *again,
         // A rule is put in once however often it is asked for; a program has done nobody knows what.
         Outcome::TimedOut { .. } => order.is_rule(),

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::names::Variable;
-use crate::net::Net;
+use crate::network::Network;
 use crate::pattern::Pattern;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +17,7 @@ pub(crate) enum Expr {
     /// `defined(…)`; there is no third thing to ask it about.
     DefinedState(Vec<Key>),
     DefinedVariable(Variable),
-    InNetwork(Box<Expr>, Vec<Network>),
+    InNetwork(Box<Expr>, Vec<NetworkArg>),
     Not(Box<Expr>),
     Negative(Box<Expr>),
     /// A chain of `&&`. Flat, so that a long list of addresses is not a deep tree.
@@ -42,8 +42,8 @@ pub(crate) enum Key {
 
 /// One network of `cidr`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Network {
-    Fixed(Net),
+pub(crate) enum NetworkArg {
+    Fixed(Network),
     Computed(Expr),
 }
 
@@ -115,8 +115,8 @@ impl fmt::Display for Expr {
                 write!(f, "cidr({address}")?;
                 for network in networks {
                     match network {
-                        Network::Fixed(net) => write!(f, ", \"{net}\"")?,
-                        Network::Computed(expr) => write!(f, ", {expr}")?,
+                        NetworkArg::Fixed(net) => write!(f, ", \"{net}\"")?,
+                        NetworkArg::Computed(expr) => write!(f, ", {expr}")?,
                     }
                 }
                 f.write_str(")")

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::ast::{Binary, Expr};
 use crate::error::RuleError;
-use crate::net::Net;
+use crate::network::Network;
 use crate::parser::slice;
 use crate::pattern::Pattern;
 use crate::value::leading_number;
@@ -216,7 +216,7 @@ fn equals_address(side: &Node, errors: &mut Vec<RuleError>) {
     let at = side.at.clone();
     match &side.expr {
         Expr::Text(text) if text.parse::<IpAddr>().is_ok() => (),
-        Expr::Text(text) if Net::parse(text).is_some() => {
+        Expr::Text(text) if Network::parse(text).is_some() => {
             let error = RuleError::new(at, format!("{text:?} is a network, not an address"));
             errors.push(error.help_with(format!("write cidr(IP, \"{text}\")")));
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::opening::Opening;
+
 /// A command ready to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -15,6 +17,21 @@ pub enum Command {
         family: Family,
         /// The words behind the program's name; none of them needs quoting.
         args: Vec<String>,
+    },
+    /// The firewall lets this through. For how long stands in the order.
+    Open {
+        /// What.
+        opening: Opening,
+    },
+    /// The firewall lets this through no more.
+    Close {
+        /// What.
+        opening: Opening,
+    },
+    /// Count the connections that are established through an opening. Changes nothing.
+    CountConnections {
+        /// Through which.
+        opening: Opening,
     },
 }
 
@@ -45,6 +62,9 @@ impl fmt::Display for Command {
             Self::Shell(text) => f.write_str(&one_line(text.trim())),
             Self::Exec(words) => f.write_str(&quoted(words)),
             Self::Iptables { family, args } => write!(f, "{} {}", family.program(), quoted(args)),
+            Self::Open { opening } => write!(f, "open {opening}"),
+            Self::Close { opening } => write!(f, "close {opening}"),
+            Self::CountConnections { opening } => write!(f, "count connections, {opening}"),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Gives an expression its value for one knock, as Perl would have. Pure: the scope is all it sees.
 
-use crate::ast::{Binary, Expr, Key, Network};
+use crate::ast::{Binary, Expr, Key, NetworkArg};
 use crate::error::EvalError;
 use crate::limits::MAX_COMPUTED;
 use crate::memory::{MAX_KEY, MemoryValue};
-use crate::net::Net;
+use crate::network::Network;
 use crate::scope::Scope;
 use crate::value::Value;
 
@@ -69,16 +69,20 @@ fn first(
     Ok(last)
 }
 
-fn in_network(address: &Expr, networks: &[Network], scope: &Scope<'_>) -> Result<Value, EvalError> {
+fn in_network(
+    address: &Expr,
+    networks: &[NetworkArg],
+    scope: &Scope<'_>,
+) -> Result<Value, EvalError> {
     let Some(address) = evaluate(address, scope)?.to_address() else {
         return Ok(Value::from_bool(false));
     };
     for network in networks {
         let net = match network {
-            Network::Fixed(net) => *net,
-            Network::Computed(expr) => {
+            NetworkArg::Fixed(net) => *net,
+            NetworkArg::Computed(expr) => {
                 let text = evaluate(expr, scope)?.into_text();
-                Net::parse(&text).ok_or(EvalError::NotANetwork { text })?
+                Network::parse(&text).ok_or(EvalError::NotANetwork { text })?
             }
         };
         if net.holds(address) {

@@ -17,7 +17,8 @@ mod lexer;
 mod limits;
 mod memory;
 mod names;
-mod net;
+mod network;
+mod opening;
 mod parser;
 mod pattern;
 mod scope;
@@ -36,6 +37,8 @@ pub use memory::{
     MAX_BYTES, MAX_ENTRIES, MAX_KEY, MAX_KEYS, MAX_TEXT, Memory, MemoryChange, MemoryValue,
 };
 pub use names::Names;
+pub use network::{Network, NotANetwork};
+pub use opening::{Held, NotAnOpening, Opening, Protocol};
 pub use scope::{LocalTime, Scope, environment};
 pub use state::StateUpdate;
 pub use template::{

@@ -39,6 +39,10 @@ fn part(firewall: &mut Firewall, command: &Command, user: Option<&str>) -> Resul
         Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
         Command::Exec(words) => words.clone(),
         Command::Iptables { family, args } => return firewall.script(*family, args, PROBE),
+        Command::Open { .. } | Command::Close { .. } | Command::CountConnections { .. } => {
+            let why = format!("'{command}' is a lease's, which the daemon keeps itself");
+            return Err(Outcome::Failed { why, again: false });
+        }
     };
     let mut all = match user {
         Some(user) => prefix(user)

@@ -30,6 +30,7 @@ fn tell(outcome: Outcome) -> String {
         Outcome::Done => "done".to_owned(),
         Outcome::AlreadySo => "already so".to_owned(),
         Outcome::HandedOver { .. } => "handed over".to_owned(),
+        Outcome::Counted { connections } => format!("{connections} connections"),
         Outcome::TimedOut { .. } => "timed out".to_owned(),
         Outcome::Failed { why, again: true } => format!("again: {why}"),
         Outcome::Failed { why, again: false } => format!("failed: {why}"),

@@ -55,6 +55,12 @@ pub(super) fn load(connection: &Connection, ledger: &mut Ledger) -> Result<(), F
 const COLUMNS: &str = "id, client, action, template, due_ns, delay_ns, kind, command, environment, \
                        timeout_ns, attempts, user, on_failure, hand_over_ns, expires_ns, seal";
 
+/// Orders of leases are made anew from the leases, and never stand here; what a command is must be
+/// complete all the same.
+const OPEN: &str = "open";
+const CLOSE: &str = "close";
+const COUNT: &str = "count connections";
+
 /// What stands in the table.
 #[derive(Debug)]
 struct OrderRow {
@@ -233,6 +239,9 @@ fn command_columns(command: &Command) -> (&'static str, String) {
         Command::Shell(text) => ("shell", text.clone()),
         Command::Exec(words) => ("exec", json(words)),
         Command::Iptables { family, args } => (family.program(), json(args)),
+        Command::Open { opening } => (OPEN, opening.to_string()),
+        Command::Close { opening } => (CLOSE, opening.to_string()),
+        Command::CountConnections { opening } => (COUNT, opening.to_string()),
     }
 }
 
@@ -240,6 +249,9 @@ fn command_of(kind: &str, command: String) -> Option<Command> {
     Some(match kind {
         "shell" => Command::Shell(command),
         "exec" => Command::Exec(serde_json::from_str(&command).ok()?),
+        OPEN => Command::Open { opening: command.parse().ok()? },
+        CLOSE => Command::Close { opening: command.parse().ok()? },
+        COUNT => Command::CountConnections { opening: command.parse().ok()? },
         kind => Command::Iptables {
             family: [Family::V4, Family::V6].into_iter().find(|it| it.program() == kind)?,
             args: serde_json::from_str(&command).ok()?,

@@ -4,14 +4,14 @@
 use std::ops::Range;
 
 use super::{Parsed, Parser, level, slice};
-use crate::ast::{Expr, Key, Network};
+use crate::ast::{Expr, Key, NetworkArg};
 use crate::check::{self, Node};
 use crate::error::RuleError;
 use crate::foreign;
 use crate::lexer::{Spanned, Token, WORD_OPERATORS};
 use crate::memory::{MAX_KEY, MAX_KEYS};
 use crate::names::Lookup;
-use crate::net::Net;
+use crate::network::Network;
 
 impl<'a> Parser<'a> {
     pub(super) fn operand(&mut self) -> Parsed<Node> {
@@ -262,15 +262,15 @@ impl<'a> Parser<'a> {
             let network = self.expression(level::CHOICE)?;
             depth = depth.max(network.depth);
             networks.push(match network.expr {
-                Expr::Text(text) => match Net::parse(&text) {
-                    Some(net) => Network::Fixed(net),
+                Expr::Text(text) => match Network::parse(&text) {
+                    Some(net) => NetworkArg::Fixed(net),
                     None => {
                         let message = format!("{text:?} is neither an address nor a network");
                         self.errors.push(RuleError::new(network.at, message).help_with(HELP));
                         continue;
                     }
                 },
-                expr => Network::Computed(expr),
+                expr => NetworkArg::Computed(expr),
             });
         }
         let end = self.close(&open)?;

@@ -13,7 +13,7 @@ use crate::command::{Command, Family};
 use crate::error::{EvalError, RuleError};
 use crate::limits::MAX_TEMPLATE;
 use crate::names::{Names, Variable};
-use crate::net::Net;
+use crate::network::Network;
 use crate::scope::Scope;
 pub use lint::unset_variables;
 use pieces::{Piece, Reader};
@@ -180,7 +180,7 @@ impl Template {
         for word in words {
             let [Piece::Text(text)] = word.as_slice() else { continue };
             // A lone number such as a port is no address; `parse` wants all four parts.
-            if Net::parse(text).is_some_and(|net| net.is_v4() != (family == Family::V4)) {
+            if Network::parse(text).is_some_and(|net| net.is_v4() != (family == Family::V4)) {
                 return Err(wrong(text));
             }
         }

@@ -180,6 +180,9 @@ pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
     let Order { client, template, command, .. } = &finished.order;
     let why = match outcome {
         Outcome::Done => return tracing::info!(%client, template, "done: {command}"),
+        Outcome::Counted { connections } => {
+            return tracing::debug!(%client, connections, "asked: {command}");
+        }
         Outcome::AlreadySo => return tracing::info!(%client, template, "already so: {command}"),
         Outcome::HandedOver { job } => {
             let at = finished.order.hand_over.map(minute_of).unwrap_or_default();

@@ -1,0 +1,132 @@
+//! This host's own TCP sockets, from `/proc/net/tcp` and `/proc/net/tcp6`. Knows nothing of what the
+//! host passes on.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use knock_rules::{Opening, Protocol};
+
+use super::Unknown;
+
+const TCP: &str = "/proc/net/tcp";
+const TCP6: &str = "/proc/net/tcp6";
+
+/// `TCP_ESTABLISHED` of `net/tcp_states.h`.
+const ESTABLISHED: &str = "01";
+
+/// How many are established through this opening.
+pub(super) fn count(opening: &Opening) -> Result<u64, Unknown> {
+    if opening.protocol != Protocol::Tcp {
+        return Ok(0);
+    }
+    let mut connections = 0;
+    // A client of IPv4 may stand in either: programs that listen on `::` serve both.
+    for from in [TCP, TCP6] {
+        match File::open(from) {
+            Ok(file) => {
+                let counted = among(BufReader::new(file), opening);
+                connections += counted.map_err(|error| Unknown::NotRead { from, error })?;
+            }
+            // A kernel without IPv6.
+            Err(error) if from == TCP6 && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Unknown::NotRead { from, error }),
+        }
+    }
+    Ok(connections)
+}
+
+fn among(mut table: impl BufRead, opening: &Opening) -> io::Result<u64> {
+    let mut connections = 0;
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if table.read_line(&mut line)? == 0 {
+            return Ok(connections);
+        }
+        connections += u64::from(established(&line, opening) == Some(true));
+    }
+}
+
+/// `sl local_address rem_address st …`; `None` for a line of another shape, as the first one is.
+fn established(line: &str, opening: &Opening) -> Option<bool> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (_, port) = end(words.next()?)?;
+    let (client, _) = end(words.next()?)?;
+    let state = words.next()?;
+    Some(state == ESTABLISHED && port == opening.port && opening.network.holds(client))
+}
+
+/// `0100007F:0016`: an address in words of the machine's order, and a port.
+fn end(text: &str) -> Option<(IpAddr, u16)> {
+    let (address, port) = text.split_once(':')?;
+    let mut bytes = Vec::with_capacity(16);
+    for at in (0..address.len()).step_by(8) {
+        let word = u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?;
+        bytes.extend_from_slice(&word.to_ne_bytes());
+    }
+    let address = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(bytes) => IpAddr::V4(Ipv4Addr::from(bytes)),
+        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes.as_slice()).ok()?)),
+    };
+    Some((address, u16::from_str_radix(port, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    fn opening(network: &str, port: u16) -> Opening {
+        let network = network.parse().unwrap();
+        Opening { network, protocol: Protocol::Tcp, port }
+    }
+
+    /// Lines as Linux writes them, on a little-endian machine.
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn lines_of_the_kernel_are_read() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
+   1: 010200C0:0016 070200C0:D431 01 00000000:00000000 00:00000000 00000000     0        0 2 1
+   2: 010200C0:0016 080200C0:D431 06 00000000:00000000 00:00000000 00000000     0        0 3 1
+   3: 010200C0:01BB 070200C0:D432 01 00000000:00000000 00:00000000 00000000     0        0 4 1
+   4: 0000000000000000FFFF0000010200C0:0016 0000000000000000FFFF0000090200C0:D431 01 0 0 0 0
+   5: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:D431 01 0 0 0 0
+   6: torn
+";
+        for (network, port, connections) in [
+            ("192.0.2.7", 22, 1),
+            ("192.0.2.8", 22, 0),
+            ("192.0.2.9", 22, 1),
+            ("192.0.2.0/24", 22, 2),
+            ("192.0.2.0/24", 443, 1),
+            ("2001:db8::/64", 22, 1),
+            ("198.51.100.0/24", 22, 0),
+        ] {
+            let counted = among(table.as_bytes(), &opening(network, port)).unwrap();
+            assert_eq!(counted, connections, "{network} {port}");
+        }
+    }
+
+    #[test]
+    fn a_real_connection_counts_until_it_ends() {
+        for (listen, network) in [("127.0.0.1:0", "127.0.0.0/8"), ("[::]:0", "127.0.0.1")] {
+            let Ok(listener) = TcpListener::bind(listen) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let opening = opening(network, port);
+            assert_eq!(count(&opening).unwrap(), 0);
+            let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (served, _) = listener.accept().unwrap();
+            assert_eq!(count(&opening).unwrap(), 1, "{listen}");
+            assert_eq!(count(&Opening { protocol: Protocol::Udp, ..opening }).unwrap(), 0);
+            drop(client);
+            drop(served);
+            while count(&opening).unwrap() > 0 {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
