@@ -6,16 +6,23 @@ SYSCONF ?= /etc/knockdaemon
 UNITDIR ?= /etc/systemd/system
 DESTDIR ?=
 
+# For `make properties`: how often, with how many cases where a test does not name its own number,
+# and which tests (a part of their name; all by default).
+ROUNDS  ?= 10
+CASES   ?= 4096
+TESTS   ?=
+
 # The end-to-end tests make network namespaces, which only root may let log.
 ROOT := $(shell [ "$$(id -u)" -eq 0 ] && echo yes)
 
-.PHONY: all build demo test bench install uninstall help
+.PHONY: all build demo test properties bench install uninstall help
 
 all: build
 
 help:
 	@echo 'make demo       a real knock opens a real port, between two network namespaces (root)'
 	@echo 'make test       all checks and tests (end-to-end tests when root)'
+	@echo 'make properties property tests with other random cases (ROUNDS=10, CASES=4096, TESTS=part of a name)'
 	@echo 'make bench      benchmarks'
 	@echo 'make build      optimised programs in target/release'
 	@echo 'make install    programs, manual pages, unit and example configs (PREFIX, DESTDIR)'
@@ -46,6 +53,16 @@ endif
 	@echo '== generated pages';   $(CARGO) xtask docs --check
 	@echo '== tidiness';          $(CARGO) xtask tidy
 	@echo '== all checks and tests passed'
+
+# The seed of a round that failed is the last one printed: PROPTEST_RNG_SEED=… cargo test … repeats it.
+properties:
+	@.ci/install-tools test
+	@crates=$$(grep -l '^proptest' crates/*/Cargo.toml | sed 's|crates/\(.*\)/Cargo.toml|-p \1|'); \
+	for round in $$(seq $(ROUNDS)); do \
+		seed=$$(od -An -N8 -tu8 /dev/urandom | tr -d ' '); \
+		echo "== round $$round: PROPTEST_RNG_SEED=$$seed PROPTEST_CASES=$(CASES)"; \
+		PROPTEST_RNG_SEED=$$seed PROPTEST_CASES=$(CASES) $(CARGO) test --quiet $$crates --lib --tests $(TESTS) || exit 1; \
+	done
 
 bench:
 	@.ci/install-tools bench

@@ -422,6 +422,8 @@ fn check(cases: u32, alone: bool, model: impl Fn(bool, bool) -> Model + Send + '
             CapabilitySets { effective: none, permitted: none, inheritable: none },
         )
         .unwrap();
+        let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+        let cases = asked.unwrap_or(cases);
         let config =
             ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
         // In a thread each failing try waits out its deadline.
