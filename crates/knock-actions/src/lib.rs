@@ -10,6 +10,7 @@ mod account;
 mod at;
 mod connections;
 mod deadline;
+mod group;
 mod host;
 mod iptables;
 mod output;
@@ -25,6 +26,7 @@ mod testing;
 
 pub use account::{AccountError, can_run_as};
 pub use at::{AtError, can_hand_over};
+pub use group::{GroupError, group_id};
 pub use host::Host;
 pub use pool::Pool;
 pub use runner::Runner;

@@ -111,6 +111,10 @@ pub(crate) fn run_where_we_are<A: AsRef<OsStr>>(
             _ => PATH.into(),
         },
     );
+    // What systemd hands to the daemon is for the daemon alone.
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {
+        command.env_remove(name);
+    }
     // These names are the knock's, whoever else may have set one.
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"KNOCK_") {

@@ -2,9 +2,11 @@
 //!
 //! Data only. A new key is a row here, and the model reads it.
 
+mod control;
 mod hits;
 mod sources;
 
+use control::CONTROL;
 use hits::HITS;
 use sources::SOURCES;
 
@@ -57,9 +59,9 @@ pub const CIPHERS: &[&str] = &[
 
 /// Every key there is, part by part, in the order of the reference.
 pub const KEYS: &[Key] = &{
-    const PARTS: [&[Key]; 3] = [SOURCES, SETTINGS, HITS];
+    const PARTS: [&[Key]; 4] = [SOURCES, SETTINGS, CONTROL, HITS];
     // Each place is written over below.
-    let mut all = [SETTINGS[0]; SOURCES.len() + SETTINGS.len() + HITS.len()];
+    let mut all = [SETTINGS[0]; SOURCES.len() + SETTINGS.len() + CONTROL.len() + HITS.len()];
     let (mut part, mut at) = (0, 0);
     while part < PARTS.len() {
         let mut row = 0;

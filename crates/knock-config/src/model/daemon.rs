@@ -13,8 +13,8 @@ use knock_wire::{CipherName, Field};
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{
-    CaptureSettings, IvChoice, NflogSettings, ReadOptions, RunMode, Setting, WireSettings, actions,
-    ethfilters, formats, sources, wire,
+    CaptureSettings, ControlSettings, IvChoice, NflogSettings, ReadOptions, RunMode, Setting, WireSettings, actions,
+    control, ethfilters, formats, sources, wire,
 };
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading};
@@ -55,6 +55,8 @@ pub struct DaemonSettings {
     pub statedir: PathBuf,
     /// The readable copy of the state variable, if there is to be one.
     pub statefile: Option<PathBuf>,
+    /// How the running daemon is spoken to.
+    pub control: ControlSettings,
     /// What `check` tells beside the problems: how long a knock is, how safe, and whether it can be
     /// sent again.
     pub notes: Vec<String>,
@@ -90,11 +92,9 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let scheduler = scheduler(&mut reader, &top);
     let actions = actions::read(&mut reader, &top, &names, scheduler);
     let queue = queue(&mut reader, &top);
-    let statedir = reader.text(&top, "statedir").map(path_of);
-    let statedir = statedir.unwrap_or_else(|| {
-        PathBuf::from(keys::find(Within::Top, "statedir").map_or("", |key| key.default))
-    });
+    let statedir = statedir(&mut reader, &top);
     let statefile = statefile(&mut reader, &top, &lines.logfiles, &statedir);
+    let control = control::read(&mut reader, &top, &statedir);
     let mut codec = wire.codec();
     codec.problems.retain(|problem| reader.is_whole() || problem.at.is_some());
     for problem in &mut codec.problems {
@@ -120,6 +120,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             own_formats: formats.own,
             statedir,
             statefile,
+            control,
             notes: notes(&plan, &wire).into_iter().chain(packets).collect(),
             capture: lines.capture,
             ethfilters: Arc::new(ethfilters.captured),
@@ -145,6 +146,14 @@ fn scheduler(reader: &mut Reader<'_>, top: &Section<'_>) -> Scheduler {
         reader.add(objection.at(at));
     }
     given.value
+}
+
+/// The folder of the durable store.
+pub(super) fn statedir(reader: &mut Reader<'_>, top: &Section<'_>) -> PathBuf {
+    let given = reader.text(top, "statedir").map(path_of);
+    given.unwrap_or_else(|| {
+        PathBuf::from(keys::find(Within::Top, "statedir").map_or("", |key| key.default))
+    })
 }
 
 /// Its path, if it is no other file's: that would be taken for a damaged one and moved away.

@@ -1,4 +1,4 @@
-//! What a configuration needs of the machine that it is for: users, and programs of others.
+//! What a configuration needs of the machine that it is for: users, groups, and programs of others.
 //!
 //! Nothing here looks around; the program that reads the file says how to ask.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::place::Place;
 use crate::problem::{Problem, Severity};
 
-/// Answers for a name what is wrong with that user.
+/// Answers for a name what is wrong with that user or group.
 pub type AskForUser = Arc<dyn Fn(&str) -> Option<Objection> + Send + Sync>;
 
 /// How to ask. By default there is nothing to object to.
@@ -17,13 +17,15 @@ pub type AskForUser = Arc<dyn Fn(&str) -> Option<Objection> + Send + Sync>;
 pub struct Machine {
     /// What keeps commands from running as the user of this name. Asked for each template.
     pub user: AskForUser,
+    /// What keeps the control socket from being of the group of this name.
+    pub group: AskForUser,
     /// What keeps jobs from at(1).
     pub at: fn() -> Option<Objection>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { user: Arc::new(|_| None), at: || None }
+        Self { user: Arc::new(|_| None), group: Arc::new(|_| None), at: || None }
     }
 }
 

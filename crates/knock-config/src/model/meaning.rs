@@ -130,6 +130,7 @@ fn daemon_differs(
         plan,
         statedir,
         statefile,
+        control,
         // Made from the others.
         notes: _,
     } = one;
@@ -157,6 +158,7 @@ fn daemon_differs(
         (*scheduler == other.plan.scheduler, "scheduler"),
         (*statedir == other.statedir, "statedir"),
         (*statefile == other.statefile, "statefile"),
+        (*control == other.control, "controlsocket or controlgroup"),
     ];
     same.into_iter().find_map(|(same, what)| (!same).then_some(what))
 }

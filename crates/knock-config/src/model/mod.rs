@@ -5,6 +5,7 @@
 
 mod actions;
 mod client;
+mod control;
 mod daemon;
 mod ethfilters;
 mod formats;
@@ -23,6 +24,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use client::{ClientSettings, read_client};
+pub use control::{ControlSettings, find_control};
 pub use daemon::{DaemonSettings, read_daemon};
 pub use formats::{find_format, known_formats, read_format};
 pub use machine::{AskForUser, Machine, Objection};

@@ -1,11 +1,11 @@
-//! What a configuration needs of this machine, asked here and now: users, and at(1).
+//! What a configuration needs of this machine, asked here and now: users, a group, and at(1).
 //!
 //! Whoever only looks at a file may do so with fewer rights than the daemon will have.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use knock_actions::{AccountError, can_hand_over, can_run_as};
+use knock_actions::{AccountError, GroupError, can_hand_over, can_run_as, group_id};
 use knock_config::{Machine, Objection, Severity};
 
 /// What a configuration is read for.
@@ -29,6 +29,7 @@ pub(crate) fn for_purpose(purpose: Purpose) -> Machine {
         let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.user(user, can_run_as).err().map(|error| user_objection(&error, rights))
     });
+    machine.group = Arc::new(|group| group_id(group).err().map(|error| group_objection(&error)));
     machine.at = at_objection;
     machine
 }
@@ -70,6 +71,12 @@ fn user_objection(error: &AccountError, rights: Severity) -> Objection {
         AccountError::NotAsked { .. } => Severity::Warning,
         _ => Severity::Error,
     };
+    Objection { severity, message: error.to_string(), help: error.help().to_owned() }
+}
+
+/// No error: without the group the daemon runs, and answers root and its own user.
+fn group_objection(error: &GroupError) -> Objection {
+    let severity = Severity::Warning;
     Objection { severity, message: error.to_string(), help: error.help().to_owned() }
 }
 
