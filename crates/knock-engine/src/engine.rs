@@ -11,7 +11,7 @@ use knock_wire::{Hit, PortSpan, Refusal};
 use crate::allowance::Allowance;
 use crate::clients::Clients;
 use crate::judge::{Judgement, judge};
-use crate::ledger::{Change, Ledger};
+use crate::ledger::{self, Change, ClockNews, Ledger, Machine};
 use crate::now::Now;
 use crate::order::{Order, OrderId, Outcome};
 use crate::plan::Plan;
@@ -166,6 +166,17 @@ impl Engine {
         }
     }
 
+    /// To be told the time before anything that goes by it: the clock may have been set since the last
+    /// time, or while nobody was there to see it. Then deadlines move with it, and the news say so.
+    pub fn keep_time(&mut self, now: &Now, machine: &Machine) -> Option<ClockNews> {
+        let news = ledger::compare(&self.ledger, now, machine)?;
+        if let Some(step) = news.step {
+            self.ledger.agenda.clock_set(step);
+        }
+        self.commit(&news.changes);
+        Some(news)
+    }
+
     /// Hands out what is due, earliest first, `at_most` so many: never two orders of one client at a
     /// time, and none twice before it was put back or finished.
     pub fn due(&mut self, now: &Now, at_most: usize) -> Vec<Order> {
@@ -269,10 +280,13 @@ impl Engine {
     fn renew(&self, orders: &mut [Order]) -> Vec<Change> {
         let mut struck_out = Vec::new();
         for order in orders {
+            let mut due = order.due;
             for earlier in self.ledger.agenda.replaced_by(order) {
-                order.due = order.due.max(earlier.due);
+                due = due.max(earlier.due);
                 struck_out.push(Change::Finished(earlier.id));
             }
+            order.delay += due.duration_since(order.due).unwrap_or_default();
+            order.due = due;
         }
         struck_out
     }

@@ -93,7 +93,7 @@ fn end_in_time(orders: &mut [Order]) {
 }
 
 /// at(1) knows full minutes only. The next and not the last: nothing closes early.
-fn next_full_minute(time: SystemTime) -> SystemTime {
+pub(crate) fn next_full_minute(time: SystemTime) -> SystemTime {
     const MINUTE: Duration = Duration::from_secs(60);
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let minutes = since.as_secs() / MINUTE.as_secs();

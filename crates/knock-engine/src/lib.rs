@@ -18,7 +18,7 @@ mod retry;
 mod verdict;
 
 pub use engine::{Counters, Engine, Finished};
-pub use ledger::{Change, Ledger};
+pub use ledger::{Anchor, Change, ClockNews, Ledger, Machine, Step, Times};
 pub use now::Now;
 pub use order::{Fallback, Order, OrderId, Outcome};
 pub use plan::{Action, Plan, QueuePolicy, Scheduler};

@@ -13,7 +13,7 @@ const TRIES_OF_A_PROGRAM: u32 = 5;
 /// The pause before the second try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What becomes of an order after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

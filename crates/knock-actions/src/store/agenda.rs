@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_engine::{Change, Fallback, Ledger, Order, OrderId};
+use knock_engine::{Change, Fallback, Ledger, Order, OrderId, Times};
 use knock_rules::{Command, Family};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -24,11 +24,28 @@ pub(super) fn reschedule(
     due: SystemTime,
     attempts: u32,
 ) -> Result<(), Fault> {
+    change(connection, id, |order| Order { due, attempts, ..order })
+}
+
+/// An unknown order stays unknown.
+pub(super) fn give_times(
+    connection: &Connection,
+    id: OrderId,
+    times: &Times,
+) -> Result<(), Fault> {
+    change(connection, id, |order| times.given_to(order))
+}
+
+fn change(
+    connection: &Connection,
+    id: OrderId,
+    changed: impl FnOnce(Order) -> Order,
+) -> Result<(), Fault> {
     let select = format!("SELECT {COLUMNS} FROM agenda WHERE id = ?1");
     let mut statement = connection.prepare_cached(&select)?;
     let row = statement.query_row([id.0.cast_signed()], OrderRow::read).optional()?;
     if let Some(row) = row {
-        let order = Order { due, attempts, ..row.order()? };
+        let order = changed(row.order()?);
         insert("INSERT OR REPLACE", connection, &OrderRow::of(&order))?;
     }
     reserve(connection, id)
@@ -297,14 +314,14 @@ fn pairs(environment: &[(String, String)]) -> Vec<Vec<String>> {
 }
 
 /// The 64 bits last from 1677 to 2262; what is beyond, waits at the end of that.
-fn since_epoch(time: SystemTime) -> i64 {
+pub(super) fn since_epoch(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => nanoseconds(since),
         Err(before) => -nanoseconds(before.duration()),
     }
 }
 
-fn from_epoch(nanoseconds: i64) -> Option<SystemTime> {
+pub(super) fn from_epoch(nanoseconds: i64) -> Option<SystemTime> {
     let span = Duration::from_nanos(nanoseconds.unsigned_abs());
     if nanoseconds < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(span)

@@ -2,6 +2,7 @@
 //! upon. What the changes mean is the ledger's business; here they are rows.
 
 mod agenda;
+mod anchor;
 mod cursor;
 mod error;
 mod folder;
@@ -110,6 +111,7 @@ fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     let mut ledger = Ledger::new();
     agenda::load(&connection, &mut ledger)?;
     cursor::load(&connection, &mut ledger)?;
+    anchor::load(&connection, &mut ledger)?;
     let generation = memory::load(&connection, &mut ledger)?;
     Ok((connection, ledger, generation))
 }
@@ -126,6 +128,8 @@ fn write(
             Change::Rescheduled { id, due, attempts } => {
                 agenda::reschedule(&transaction, *id, *due, *attempts)?;
             }
+            Change::Moved { id, times } => agenda::give_times(&transaction, *id, times)?,
+            Change::Anchored(anchor) => anchor::keep(&transaction, anchor)?,
             Change::Finished(id) => agenda::strike_out(&transaction, *id)?,
             Change::Remembered(change) => memory::remember(&transaction, change)?,
             Change::ReadTo { source, place } => cursor::keep(&transaction, source, place)?,

@@ -1,5 +1,5 @@
 //! The tables: made where there are none, compared where there are some.
-//! What stands in their rows is the business of `agenda`, `memory` and `cursor`.
+//! What stands in their rows is the business of `agenda`, `anchor`, `memory` and `cursor`.
 
 use rusqlite::Connection;
 
@@ -7,7 +7,7 @@ use super::error::Fault;
 
 /// Version of the tables below, kept in SQLite's `user_version`. Whoever changes a table adds one,
 /// and a step from each older version.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 /// Says to `file` and to us whose database it is: "knok".
 const APPLICATION: i64 = 0x6b6e_6f6b;
 /// Pages in the write-ahead log (4 KiB each) before they move into the database.
@@ -15,7 +15,7 @@ const CHECKPOINT_PAGES: u32 = 256;
 
 /// Name and statement of each table. Times are nanoseconds since 1970, spans nanoseconds:
 /// `SELECT datetime(due_ns / 1000000000, 'unixepoch', 'localtime'), client, command FROM agenda`.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     (
         "agenda",
         "CREATE TABLE agenda (id INTEGER PRIMARY KEY, client TEXT NOT NULL, action TEXT NOT NULL, \
@@ -38,6 +38,11 @@ const TABLES: [(&str, &str); 4] = [
         "cursor",
         "CREATE TABLE cursor (source TEXT PRIMARY KEY, place TEXT NOT NULL, \
          seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "anchor",
+        "CREATE TABLE anchor (one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, \
+         began_ns INTEGER NOT NULL, earlier INTEGER NOT NULL, seal INTEGER NOT NULL) STRICT",
     ),
 ];
 
@@ -101,7 +106,11 @@ fn take_over(connection: &mut Connection, version: i64) -> Result<(), Fault> {
         transaction.execute_batch(drop)?;
     }
     // Version 2 kept no places in logs.
-    make(&transaction, "cursor")?;
+    if version < 3 {
+        make(&transaction, "cursor")?;
+    }
+    // Version 3 did not know how the clock stood.
+    make(&transaction, "anchor")?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use super::anchor::{Step, Times};
 use crate::order::{Order, OrderId};
 
 /// How long the further tries of one order may hold back the next of its client.
@@ -75,6 +76,34 @@ impl Agenda {
     pub(crate) fn reschedule(&mut self, id: OrderId, due: SystemTime, attempts: u32) {
         if let Some(order) = self.strike_out(id) {
             self.schedule(Order { due, attempts, ..order });
+        }
+    }
+
+    /// Gives an order other times; one that is with a worker stays there.
+    pub(crate) fn set_times(&mut self, id: OrderId, times: &Times) {
+        let Some(order) = self.orders.get(&id).cloned() else { return };
+        let moved = times.given_to(order.clone());
+        self.change_lane(order.client, |lane| {
+            match lane.in_flight.iter_mut().find(|flying| flying.id == id) {
+                Some(flying) => flying.expires = moved.expires,
+                None => {
+                    lane.remove(&order);
+                    lane.insert(&moved);
+                }
+            }
+        });
+        self.orders.insert(id, moved);
+    }
+
+    /// The clock was set: what waits for an order that is with a worker goes as soon as it would have.
+    pub(crate) fn clock_set(&mut self, step: Step) {
+        let clients: Vec<IpAddr> = self.lanes.keys().copied().collect();
+        for client in clients {
+            self.change_lane(client, |lane| {
+                for flying in &mut lane.in_flight {
+                    flying.holds_until = flying.holds_until.map(|until| step.of(until));
+                }
+            });
         }
     }
 

@@ -3,6 +3,7 @@
 //! Knows nothing of disks: the store writes every [`Change`] and builds a ledger from what it wrote.
 
 mod agenda;
+mod anchor;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -10,6 +11,8 @@ use std::time::SystemTime;
 use knock_rules::{Memory, MemoryChange};
 
 pub(crate) use self::agenda::Agenda;
+pub(crate) use self::anchor::compare;
+pub use self::anchor::{Anchor, ClockNews, Machine, Step, Times};
 use crate::order::{Order, OrderId};
 
 /// One step from one state of the ledger to the next; what the store writes. Applying one twice is
@@ -31,6 +34,15 @@ pub enum Change {
         /// How often it has been tried in vain.
         attempts: u32,
     },
+    /// An order's times are others now, since the clock was set. It stays where it stands.
+    Moved {
+        /// Which.
+        id: OrderId,
+        /// From now on.
+        times: Times,
+    },
+    /// This is how the clock stands.
+    Anchored(Anchor),
     /// An order was carried out or given up, and is struck out.
     Finished(OrderId),
     /// The state variable was written.
@@ -51,6 +63,7 @@ pub struct Ledger {
     memory: Memory,
     greatest: OrderId,
     places: BTreeMap<String, String>,
+    anchor: Option<Anchor>,
 }
 
 impl Ledger {
@@ -71,6 +84,11 @@ impl Ledger {
                 self.reserve_ids(*id);
                 self.agenda.reschedule(*id, *due, *attempts);
             }
+            Change::Moved { id, times } => {
+                self.reserve_ids(*id);
+                self.agenda.set_times(*id, times);
+            }
+            Change::Anchored(anchor) => self.anchor = Some(anchor.clone()),
             Change::Finished(id) => {
                 self.reserve_ids(*id);
                 let _ = self.agenda.strike_out(*id);
@@ -104,6 +122,12 @@ impl Ledger {
     #[must_use]
     pub fn place(&self, source: &str) -> Option<&str> {
         self.places.get(source).map(String::as_str)
+    }
+
+    /// How the clock stood when the deadlines were set, if that was kept.
+    #[must_use]
+    pub fn anchor(&self) -> Option<&Anchor> {
+        self.anchor.as_ref()
     }
 
     /// The state variable.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
-use knock_engine::{Fallback, Order, OrderId};
+use knock_engine::{Anchor, Fallback, Order, OrderId, Times};
 use knock_rules::{Command, Family, MemoryChange, MemoryValue};
 use tempfile::TempDir;
 
@@ -32,7 +32,9 @@ fn open(dir: &Path) -> (Store, Ledger) {
 fn told(ledger: &Ledger) -> String {
     let orders: Vec<_> = ledger.orders().collect();
     let places: Vec<_> = ["/var/log/kern.log", "kmsg"].map(|source| ledger.place(source)).into();
-    format!("{orders:#?}\n{:#?}\n{places:?}\ngreatest {}", ledger.memory(), ledger.greatest_id())
+    let (memory, anchor) = (ledger.memory(), ledger.anchor());
+    let greatest = ledger.greatest_id();
+    format!("{orders:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\ngreatest {greatest}")
 }
 
 fn remembered(path: &[&str], value: Option<MemoryValue>) -> Change {
@@ -88,6 +90,23 @@ fn changes() -> Vec<Change> {
         Change::Rescheduled { id: OrderId(2), due: epoch + Duration::from_secs(9), attempts: 3 },
         Change::Rescheduled { id: OrderId(77), due: epoch, attempts: 1 },
         Change::Scheduled(order(3, shell("comes too late"))),
+        Change::Moved {
+            id: OrderId(1),
+            times: Times {
+                due: epoch + Duration::from_secs(10),
+                hand_over: Some(epoch + Duration::from_secs(120)),
+                expires: Some(epoch - Duration::from_secs(3)),
+            },
+        },
+        Change::Moved {
+            id: OrderId(79),
+            times: Times { due: epoch, hand_over: None, expires: None },
+        },
+        Change::Anchored(Anchor {
+            boot: "ü'".to_owned(),
+            began: epoch - Duration::from_nanos(7),
+            earlier: OrderId(u64::MAX),
+        }),
         Change::Finished(OrderId(5)),
         Change::Finished(OrderId(78)),
         remembered(&["removed", "ü"], None),
@@ -160,7 +179,7 @@ fn a_store_with_the_first_tables_is_taken_over() {
     admin
         .execute_batch(&format!(
             "ALTER TABLE agenda RENAME TO new; {}; INSERT INTO agenda SELECT {columns} FROM new; \
-             DROP TABLE new; DROP TABLE cursor; PRAGMA user_version = 1",
+             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; PRAGMA user_version = 1",
             table.replace(more, "")
         ))
         .unwrap();
@@ -178,11 +197,28 @@ fn a_store_with_the_second_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    admin.execute_batch("DROP TABLE cursor; PRAGMA user_version = 2").unwrap();
+    admin.execute_batch("DROP TABLE cursor; DROP TABLE anchor; PRAGMA user_version = 2").unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());
     assert_eq!(ledger.place("/var/log/kern.log"), None);
+    store.append(&changes()).unwrap();
+    drop(store);
+    assert_eq!(told(&open(folder.path()).1), told(&whole));
+}
+
+/// As the version left it that did not know how the clock stood.
+#[test]
+fn a_store_with_the_third_tables_is_taken_over() {
+    let folder = folder();
+    open(folder.path()).0.append(&changes()).unwrap();
+    let (_, whole) = open(folder.path());
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    admin.execute_batch("DROP TABLE anchor; PRAGMA user_version = 3").unwrap();
+    drop(admin);
+    let (mut store, ledger) = open(folder.path());
+    assert_eq!(ledger.orders().count(), whole.orders().count());
+    assert_eq!(ledger.anchor(), None);
     store.append(&changes()).unwrap();
     drop(store);
     assert_eq!(told(&open(folder.path()).1), told(&whole));
