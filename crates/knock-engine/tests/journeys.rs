@@ -437,20 +437,3 @@ fn a_reload_keeps_the_agenda_and_where_it_can_the_queues() {
          at 1m counters -> hits 21 outside 1 repeated 0 refused 0 accepted 2 evicted 2",
     );
 }
-
-#[test]
-fn deadlines_follow_the_wall_clock() {
-    check(
-        CLASSIC,
-        "at 0s knock 10.0.0.1 PORT=22 TIME=15 -> accepted open@0s close@15m
-         at 0s due -> open 10.0.0.1
-         at 0s done open 10.0.0.1 -> struck out
-         at 1s clock +1h
-         at 1s due -> close 10.0.0.1
-         at 1s put back close 10.0.0.1
-         at 2s clock -1h
-         at 2s due -> nothing
-         at 2s next -> 15m
-         at 15m due -> close 10.0.0.1",
-    );
-}

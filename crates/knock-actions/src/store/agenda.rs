@@ -28,11 +28,7 @@ pub(super) fn reschedule(
 }
 
 /// An unknown order stays unknown.
-pub(super) fn give_times(
-    connection: &Connection,
-    id: OrderId,
-    times: &Times,
-) -> Result<(), Fault> {
+pub(super) fn give_times(connection: &Connection, id: OrderId, times: &Times) -> Result<(), Fault> {
     change(connection, id, |order| times.given_to(order))
 }
 

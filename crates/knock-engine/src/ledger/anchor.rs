@@ -9,6 +9,7 @@
 //! Nothing proves how the clock was set between two runs of the machine. Deadlines from an earlier run
 //! stay the wall times that they are; but none waits longer from now on than it was meant to in all.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::{Change, Ledger};
@@ -86,6 +87,16 @@ impl Step {
             Self::Back(size) => moment.checked_sub(size),
         }
         .unwrap_or(moment)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = match self {
+            Self::Forward(_) => "forward",
+            Self::Back(_) => "back",
+        };
+        write!(f, "{way} by {:.1} s", self.size().as_secs_f64())
     }
 }
 

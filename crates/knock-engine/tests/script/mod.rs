@@ -12,15 +12,16 @@
 //! | `due [AT_MOST]`; `next` | what is handed out; when to ask again |
 //! | `done NAME CLIENT`, `failed …`, `broken …`, `late …`, `taken …`, `put back …` | what becomes of it |
 //! | `show NAME CLIENT`, `agenda`, `state KEY,KEY`, `counters` | a look inside |
-//! | `reload PLAN`, `restart`, `clock +1h` or `clock -1h` | |
+//! | `look` | what comparing the clocks came to |
+//! | `reload PLAN`, `restart`, `reboot`, `clock +1h` or `clock -1h` | |
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knock_engine::{
-    Action, Change, Engine, Fallback, Fate, Finished, Ledger, Now, Order, OrderId, Outcome, Plan,
-    QueuePolicy, Scheduler, Verdict,
+    Action, Change, Engine, Fallback, Fate, Finished, Ledger, Machine, Now, Order, OrderId,
+    Outcome, Plan, QueuePolicy, Scheduler, Verdict,
 };
 use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
@@ -151,6 +152,9 @@ struct Stage {
     uptime: Duration,
     /// Wall time in seconds since the start of the script.
     wall: i64,
+    /// The runs of the machine so far, and when the last began.
+    boots: u32,
+    booted: Duration,
 }
 
 impl Stage {
@@ -162,6 +166,8 @@ impl Stage {
             handed_out: Vec::new(),
             uptime: Duration::ZERO,
             wall: 0,
+            boots: 1,
+            booted: Duration::ZERO,
         }
     }
 
@@ -253,6 +259,23 @@ impl Stage {
                 }
                 self.engine.replace_plan(plan(&merged));
                 String::new()
+            }
+            ("look", "") => {
+                let boot = format!("boot {}", self.boots);
+                let machine = Machine { boot, up: self.uptime - self.booted };
+                let Some(news) = self.engine.keep_time(&self.now(), &machine) else {
+                    return "nothing".to_owned();
+                };
+                self.durable.extend(news.changes);
+                match news.step {
+                    Some(step) => format!("set {step}, {} moved", news.moved),
+                    None => format!("new machine, {} moved", news.moved),
+                }
+            }
+            ("reboot", "") => {
+                self.boots += 1;
+                self.booted = self.uptime;
+                self.line(&format!("at {at} restart"))
             }
             ("restart", "") => {
                 let mut ledger = Ledger::new();

@@ -7,9 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 use chrono::{DateTime, Datelike, Local, Timelike};
 use knock_engine::Now;
 use knock_rules::LocalTime;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Where uptime begins: what happened before the start has one too.
 const AHEAD: Duration = Duration::from_secs(86_400);
+
+/// Two clocks are read one after the other, and the machine may do something else in between. They are
+/// read again if that took longer than this, so often at most.
+const TOGETHER: Duration = Duration::from_millis(5);
+const READINGS: u32 = 10;
 
 /// The machine's clocks.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +33,45 @@ impl Clock {
     /// The monotonic clock alone.
     #[must_use]
     pub(crate) fn uptime(&self) -> Duration {
-        self.start.elapsed()
+        AHEAD + self.start.elapsed()
     }
 
     /// This moment: wall clock, monotonic clock and local calendar.
     #[must_use]
     pub(crate) fn now(&self) -> Now {
-        let wall = SystemTime::now();
-        Now { wall, uptime: AHEAD + self.start.elapsed(), local: local_time(wall) }
+        self.at(SystemTime::now())
+    }
+
+    /// This moment, and how long the machine has been running then, suspended or not. `None` for the
+    /// latter if the two cannot be told together.
+    #[must_use]
+    pub(crate) fn moment(&self) -> (Now, Option<Duration>) {
+        for _ in 0..READINGS {
+            let before = since_boot();
+            let wall = SystemTime::now();
+            if since_boot().saturating_sub(before) <= TOGETHER {
+                return (self.at(wall), Some(before));
+            }
+        }
+        (self.now(), None)
+    }
+
+    fn at(&self, wall: SystemTime) -> Now {
+        Now { wall, uptime: self.uptime(), local: local_time(wall) }
+    }
+}
+
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The name of this run of the machine; where the kernel does not tell, one that nobody else has.
+#[must_use]
+pub(crate) fn boot_id() -> String {
+    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(id) => id.trim().to_owned(),
+        Err(_) => format!("process {} at {:?}", std::process::id(), since_boot()),
     }
 }
 

@@ -3,20 +3,26 @@
 //! What was done but not struck out on disk goes in front of the next write, in the same transaction:
 //! were a closing struck out and its opening not, a restart would open again with nothing left to close.
 
+use std::time::Duration;
+
 use knock_actions::{Store, StoreError};
 use knock_engine::Change;
+
+/// What could not be written is tried again so often, if nothing else is written before.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Where changes are made durable.
 #[derive(Debug)]
 pub(crate) struct Durable {
     store: Store,
     unsaved: Vec<Change>,
+    next_try: Duration,
 }
 
 impl Durable {
     /// On an open store.
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, unsaved: Vec::new() }
+        Self { store, unsaved: Vec::new(), next_try: Duration::ZERO }
     }
 
     /// Durable on return, with everything that could not be written before.
@@ -47,6 +53,21 @@ impl Durable {
     /// For what has happened already: written now, or with the next write that succeeds.
     pub(crate) fn append_sooner_or_later(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.append(changes).inspect_err(|_| self.unsaved.extend_from_slice(changes))
+    }
+
+    /// When what could not be written is to be tried again, if there is any.
+    pub(crate) fn next_catch_up(&self) -> Option<Duration> {
+        (!self.unsaved.is_empty()).then_some(self.next_try)
+    }
+
+    /// Tries it, if it is time. Returns how many changes are durable now that were not.
+    pub(crate) fn catch_up(&mut self, uptime: Duration) -> Option<Result<usize, StoreError>> {
+        let waiting = self.unsaved.len();
+        if waiting == 0 || uptime < self.next_try {
+            return None;
+        }
+        self.next_try = uptime + PAUSE;
+        Some(self.append(&[]).map(|()| waiting))
     }
 
     /// The last chance for what could not be written.

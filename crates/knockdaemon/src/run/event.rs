@@ -27,6 +27,8 @@ pub(crate) enum Event {
     SourceFailed(usize, String, SourceError, Duration),
     /// A worker is done with an order.
     Finished(OrderId, Outcome),
+    /// Somebody has set the machine's clock, or it was suspended.
+    ClockSet,
     /// Stop cleanly.
     Stop,
     /// Read the configuration again.

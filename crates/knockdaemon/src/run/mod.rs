@@ -5,6 +5,7 @@
 //! what a worker did comes back to the same inbox to be struck out. The loop waits in one place.
 
 mod clock;
+mod clock_watch;
 mod durable;
 mod event;
 mod extract;
@@ -27,7 +28,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use knock_config::DaemonSettings;
-use knock_engine::{Change, Engine, Ledger, Now, OrderId, Outcome, Verdict};
+use knock_engine::{Change, ClockNews, Engine, Ledger, Machine, Now, OrderId, Outcome, Verdict};
 use knock_sources::{Cursor, Notice, SourceError};
 use signal_hook::consts::SIGHUP;
 
@@ -48,8 +49,8 @@ use threads::{Readers, Wanted};
 /// Room in the inbox, in events (a block of hits, a finished order, a signal).
 const INBOX: usize = 256;
 
-/// With work in the agenda the loop looks at the wall clock at least so often: a clock that was set
-/// forward moves deadlines nearer than the wait that was computed before.
+/// With work in the agenda the loop looks at the clocks at least so often, should the kernel not tell
+/// that one was set.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// At the end, running orders get this long to finish.
@@ -129,16 +130,17 @@ pub(crate) fn run(
         Mode::Respond => Respond::start(&settings, to_inbox.clone())?,
         Mode::DryRun => (Respond::DryRun, Ledger::new()),
     };
-    tell_agenda(&ledger, &clock.now());
     let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
     let rereading = Rereading::new(reread, to_inbox.clone());
     let signals = signals::listen(to_inbox.clone(), of_signal).map_err(RunError::System)?;
+    clock_watch::start(to_inbox.clone());
     let kept = |name: &str| settings.resume.and_then(|_| kept_place(&ledger, name));
     readers.set(&wanted, &kept).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
 
     let mut daemon = Daemon {
         clock,
+        machine: Machine { boot: clock::boot_id(), up: Duration::ZERO },
         engine: Engine::new(settings.plan, ledger),
         statedir: settings.statedir,
         resume: settings.resume,
@@ -151,6 +153,8 @@ pub(crate) fn run(
         to_inbox,
         failure: None,
     };
+    let now = daemon.now();
+    tell_agenda(daemon.engine.ledger(), &now);
     let result = daemon.turn_until_stopped(&inbox);
     signals.close();
     daemon.stop(&inbox);
@@ -160,6 +164,7 @@ pub(crate) fn run(
 /// What the loop works with.
 struct Daemon {
     clock: Clock,
+    machine: Machine,
     engine: Engine,
     statedir: PathBuf,
     /// With `resume`: how far back a restart begins.
@@ -184,7 +189,8 @@ enum Next {
 impl Daemon {
     fn turn_until_stopped(&mut self, inbox: &Receiver<Event>) -> Result<(), RunError> {
         loop {
-            let now = self.clock.now();
+            let now = self.now();
+            self.respond.catch_up(now.uptime);
             for (source, notice) in self.summary.due(now.uptime) {
                 tell_notice(&source, &notice);
             }
@@ -216,7 +222,8 @@ impl Daemon {
             Response::AllHandedOut => self.engine.next_due(),
         };
         let due = due.map(|due| due.duration_since(now.wall).unwrap_or_default().min(LONGEST_WAIT));
-        let words = [self.summary.next_due(), self.silence.next_due()];
+        let words =
+            [self.summary.next_due(), self.silence.next_due(), self.respond.next_catch_up()];
         let words = words.into_iter().flatten().map(|word| word.saturating_sub(now.uptime));
         match due.into_iter().chain(words).min() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -227,7 +234,7 @@ impl Daemon {
     fn take(&mut self, event: Event) -> Next {
         match event {
             Event::Hits(source, hits) => {
-                let now = self.clock.now();
+                let now = self.now();
                 for arrived in &hits {
                     self.hit(&now, source, arrived);
                 }
@@ -260,9 +267,24 @@ impl Daemon {
                 self.reload(settings);
                 self.rereading.ended();
             }
+            // To wake was all: the next turn compares the clocks.
+            Event::ClockSet => {}
             Event::Stop => return Next::Stop,
         }
         Next::Turn
+    }
+
+    /// This moment, for whatever goes by the wall clock: deadlines have moved with it if it was set.
+    fn now(&mut self) -> Now {
+        let (now, up) = self.clock.moment();
+        if let Some(up) = up {
+            self.machine.up = up;
+            if let Some(news) = self.engine.keep_time(&now, &self.machine) {
+                tell_clock(&news);
+                self.respond.keep(&news.changes, "how the clock stands");
+            }
+        }
+        now
     }
 
     fn listen_for_silence(&mut self, uptime: Duration) {
@@ -326,7 +348,8 @@ impl Daemon {
     }
 
     fn finished(&mut self, id: OrderId, outcome: &Outcome) {
-        let finished = self.engine.finished(&self.clock.now(), id, outcome);
+        let now = self.now();
+        let finished = self.engine.finished(&now, id, outcome);
         if let Some(finished) = &finished {
             respond::tell_outcome(finished, outcome);
         }
@@ -362,7 +385,7 @@ impl Daemon {
             tell_source(source, self.clock.uptime());
         }
         let places = self.places(None);
-        self.respond.keep(&places);
+        self.respond.keep(&places, "how far the log was read");
         self.readers.stop_all();
         let deadline = self.clock.now().uptime + GRACE;
         while self.respond.running() > 0 {
@@ -399,6 +422,22 @@ fn tell_agenda(ledger: &Ledger, now: &Now) {
     let waiting = ledger.orders().count();
     if waiting > 0 {
         tracing::info!(waiting, overdue, "agenda taken up; what is overdue runs now");
+    }
+}
+
+fn tell_clock(news: &ClockNews) {
+    let moved = news.moved;
+    match news.step {
+        Some(step) => tracing::warn!(
+            moved,
+            "the clock was set {step}; what waits comes when it would have come"
+        ),
+        None if moved > 0 => tracing::warn!(
+            moved,
+            "the machine was started anew and its clock stands before what the agenda knows; nothing \
+             waits longer from now on than it was meant to"
+        ),
+        None => {}
     }
 }
 

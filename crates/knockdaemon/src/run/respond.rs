@@ -140,11 +140,31 @@ impl Respond {
         }
     }
 
-    /// Makes changes durable that nothing has been done about.
-    pub(crate) fn keep(&mut self, changes: &[Change]) {
+    /// Makes changes durable that nothing has been done about. `what` they tell.
+    pub(crate) fn keep(&mut self, changes: &[Change], what: &str) {
         let Self::Real(real) = self else { return };
         if let Err(error) = real.durable.append_sooner_or_later(changes) {
-            tracing::error!("how far the log was read cannot be kept on disk: {error}");
+            tracing::error!("{what} cannot be kept on disk: {error}");
+        }
+    }
+
+    /// Tries to write what could not be written, if it is time.
+    pub(crate) fn catch_up(&mut self, uptime: Duration) {
+        let Self::Real(real) = self else { return };
+        match real.durable.catch_up(uptime) {
+            Some(Ok(changes)) => {
+                tracing::info!(changes, "what could not be kept on disk now is");
+            }
+            Some(Err(error)) => tracing::debug!("still nothing can be kept on disk: {error}"),
+            None => {}
+        }
+    }
+
+    /// When that is to be tried.
+    pub(crate) fn next_catch_up(&self) -> Option<Duration> {
+        match self {
+            Self::DryRun => None,
+            Self::Real(real) => real.durable.next_catch_up(),
         }
     }
 
