@@ -1,0 +1,203 @@
+//! iptables and ip6tables by their programs: the one rule that stands in INPUT for us, and the way
+//! without sets, where each opening is a rule in a chain of our own.
+
+pub(crate) mod rules;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::FirewallError;
+use crate::nftables::{COMMENT, MARK};
+use crate::tools::{Ran, ToolError, Tools};
+use crate::{ipset, words};
+
+/// Our chain in the table `filter`.
+pub(crate) const CHAIN: &str = "knockdaemon";
+
+/// One of the programs: a family, in one of the kernel's two rule engines.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) v4: bool,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Program {
+    /// Of a family and an engine (`legacy`, `nft`), if it has a program of its own name.
+    pub(crate) fn of_engine(tools: &dyn Tools, v4: bool, engine: &str) -> Self {
+        let plain = Self::usual(v4);
+        let own = format!("{plain}-{engine}");
+        if tools.has(&own) { Self { name: own, v4 } } else { plain }
+    }
+
+    /// What this host means by iptables.
+    pub(crate) fn usual(v4: bool) -> Self {
+        Self { name: if v4 { "iptables" } else { "ip6tables" }.to_owned(), v4 }
+    }
+
+    /// Runs it. iptables gives up on the lock a second before we give up on iptables, so that it is
+    /// iptables who says what was wrong.
+    pub(crate) fn run(
+        &self,
+        tools: &dyn Tools,
+        args: &[&str],
+        limit: Duration,
+    ) -> Result<Ran, FirewallError> {
+        let wait = limit.as_secs().saturating_sub(1).clamp(1, 3600).to_string();
+        let args = [&["-w", &wait], args].concat();
+        run(tools, &self.name, &args, "", limit)
+    }
+
+    /// The same, and to fail is an error.
+    pub(crate) fn must(
+        &self,
+        tools: &dyn Tools,
+        args: &[&str],
+        limit: Duration,
+    ) -> Result<String, FirewallError> {
+        let ran = self.run(tools, args, limit)?;
+        succeeded(&self.name, args, ran)
+    }
+
+    /// All rules of the table `filter`. Of one chain it would be cheaper, and an error where there is
+    /// no such chain.
+    pub(crate) fn list(
+        &self,
+        tools: &dyn Tools,
+        limit: Duration,
+    ) -> Result<Listing, FirewallError> {
+        Ok(Listing { text: self.must(tools, &["-S"], limit)? })
+    }
+}
+
+/// What `-S` printed of the table `filter`.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    text: String,
+}
+
+impl Listing {
+    /// The rules of a chain, word by word, without `-A` and the chain's name.
+    pub(crate) fn rules_of<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = Vec<&'a str>> {
+        self.text.lines().filter_map(move |line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            words.strip_prefix(&["-A", chain]).map(<[&str]>::to_vec)
+        })
+    }
+
+    /// Those of INPUT that say that they are ours.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.rules_of("INPUT").filter(|rule| says_ours(rule))
+    }
+
+    /// Whether this rule of ours is in INPUT.
+    pub(crate) fn has(&self, rule: &[String]) -> bool {
+        self.ours().any(|found| found == *rule)
+    }
+
+    /// Whether there is a chain of our name.
+    pub(crate) fn has_chain(&self) -> bool {
+        self.text.lines().any(|line| line.strip_prefix("-N ") == Some(CHAIN))
+    }
+
+    /// Whether INPUT does anything but let pass, apart from rules of ours.
+    pub(crate) fn filters(&self) -> bool {
+        self.text.lines().any(|line| line.starts_with("-P INPUT") && !line.ends_with(" ACCEPT"))
+            || self.rules_of("INPUT").any(|rule| !says_ours(&rule))
+    }
+
+    /// Whether some rule is about connections that are established.
+    pub(crate) fn keeps_established(&self) -> bool {
+        self.text.contains("ESTABLISHED")
+    }
+}
+
+fn says_ours(rule: &[&str]) -> bool {
+    rule.windows(2).any(|pair| pair == ["--comment", COMMENT])
+}
+
+/// The rule that lets in what our table of nftables has marked.
+pub(crate) fn accepting_marked() -> Vec<String> {
+    words(&format!("-m mark --mark 0x{MARK:x}/0x{MARK:x} -m comment --comment {COMMENT} -j ACCEPT"))
+}
+
+/// The rule that lets in the members of a family's set.
+pub(crate) fn accepting_members(v4: bool) -> Vec<String> {
+    let set = ipset::set(v4);
+    words(&format!("-m set --match-set {set} src,dst -m comment --comment {COMMENT} -j ACCEPT"))
+}
+
+/// The rule that sends all to our chain.
+pub(crate) fn jumping() -> Vec<String> {
+    words(&format!("-m comment --comment {COMMENT} -j {CHAIN}"))
+}
+
+/// Runs a program; that it is missing or hangs is an error.
+pub(crate) fn run(
+    tools: &dyn Tools,
+    program: &str,
+    args: &[&str],
+    input: &str,
+    limit: Duration,
+) -> Result<Ran, FirewallError> {
+    let command = || [&[program], args].concat().join(" ");
+    tools.run(program, args, input, limit).map_err(|error| match error {
+        ToolError::Missing => {
+            let package = match program {
+                "nft" => "nftables",
+                "ipset" => "ipset",
+                _ => "iptables",
+            };
+            FirewallError::NoTool { program: program.to_owned(), package }
+        }
+        ToolError::TimedOut => FirewallError::TimedOut { command: command(), after: limit },
+        ToolError::NotRun(says) => FirewallError::Tool { command: command(), says },
+    })
+}
+
+/// What it printed, if it succeeded.
+pub(crate) fn succeeded(program: &str, args: &[&str], ran: Ran) -> Result<String, FirewallError> {
+    if ran.is_success() {
+        return Ok(ran.stdout);
+    }
+    const FORBIDDEN: [&str; 2] = ["Permission denied", "Operation not permitted"];
+    if FORBIDDEN.iter().any(|text| ran.stderr.contains(text)) {
+        return Err(FirewallError::NotPermitted);
+    }
+    let line = ran.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+    let says = match (line, ran.status) {
+        (Some(line), _) => line.chars().filter(|c| !c.is_control()).take(300).collect(),
+        (None, Some(status)) => format!("exit {status}"),
+        (None, None) => "killed by a signal".to_owned(),
+    };
+    Err(FirewallError::Tool { command: [&[program], args].concat().join(" "), says })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_so_is_ours() {
+        let listed = |text: &str| Listing { text: text.to_owned() };
+        let own = accepting_marked();
+        let all = listed(
+            "-P INPUT ACCEPT\n-N knockdaemon\n\
+             -A INPUT -m comment --comment \"not knockdaemon\" -j DROP\n\
+             -A INPUT -m mark --mark 0x40000000/0x40000000 -m comment --comment knockdaemon -j ACCEPT\n\
+             -A INPUT -m comment --comment knockdaemon2 -j ACCEPT\n\
+             -A FORWARD -m comment --comment knockdaemon -j ACCEPT",
+        );
+        assert_eq!(all.ours().map(|rule| rule.join(" ")).collect::<Vec<_>>(), [own.join(" ")]);
+        assert!(all.has(&own) && all.has_chain() && all.filters());
+        assert!(!all.has(&jumping()) && !all.keeps_established());
+        let only_ours = listed(&format!("-P INPUT ACCEPT\n-A INPUT {}", own.join(" ")));
+        assert!(!only_ours.filters() && !only_ours.has_chain());
+        assert!(listed("-P INPUT DROP").filters());
+    }
+}

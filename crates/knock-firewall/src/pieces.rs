@@ -1,0 +1,109 @@
+//! What stands in the firewall for good, beside the rules of others: our table, our sets, our chain,
+//! and the one rule that lets in who is in them. Each piece can be looked for, made, and printed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::FirewallError;
+use crate::iptables::{self, Program};
+use crate::nftables::chains::ChainName;
+use crate::nftables::elements::Size;
+use crate::nftables::layout;
+use crate::tools::Tools;
+use crate::{Kind, ipset};
+
+/// One thing that is made once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Our table of nftables.
+    Table(BTreeSet<Size>),
+    /// A rule in a chain of nftables.
+    InChain(ChainName),
+    /// A set of ipset; of IPv4 or not.
+    Set(bool),
+    /// Our chain of iptables.
+    OwnChain(Program),
+    /// A rule in the chain INPUT.
+    InInput(Program, Vec<String>),
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(_) => f.write_str("the table inet knockdaemon"),
+            Self::InChain(chain) => write!(f, "a rule in the chain {chain}"),
+            Self::Set(v4) => write!(f, "the set {}", ipset::set(*v4)),
+            Self::OwnChain(program) => write!(f, "the chain {} of {program}", iptables::CHAIN),
+            Self::InInput(program, _) => write!(f, "a rule in INPUT of {program}"),
+        }
+    }
+}
+
+impl Piece {
+    /// Makes it. It was looked for before, and is not there.
+    pub(crate) fn make(&self, tools: &dyn Tools, limit: Duration) -> Result<(), FirewallError> {
+        match self {
+            Self::Table(sizes) => nft(tools, &layout::script(sizes), limit),
+            Self::InChain(chain) => nft(tools, &layout::accepting(chain), limit),
+            Self::Set(v4) => {
+                let args = ipset::creation(*v4);
+                let ran = iptables::run(tools, "ipset", &args, "", limit)?;
+                iptables::succeeded("ipset", &args, ran).map(drop)
+            }
+            Self::OwnChain(program) => {
+                program.must(tools, &["-N", iptables::CHAIN], limit).map(drop)
+            }
+            Self::InInput(program, rule) => {
+                let words: Vec<&str> = insertion(rule).collect();
+                program.must(tools, &words, limit).map(drop)
+            }
+        }
+    }
+
+    /// The lines of a shell script that make it, as often as they are run.
+    pub(crate) fn shell(&self) -> String {
+        match self {
+            Self::Table(sizes) => {
+                format!("nft -f - <<'EOF'\n{}EOF\n", layout::script(sizes))
+            }
+            Self::InChain(chain) => format!(
+                "nft list chain {chain} | grep -qF 'comment \"{}\"' || nft -f - <<'EOF'\n{}EOF\n",
+                crate::nftables::COMMENT,
+                layout::accepting(chain)
+            ),
+            Self::Set(v4) => format!("ipset {}\n", ipset::creation(*v4).join(" ")),
+            Self::OwnChain(program) => {
+                let chain = iptables::CHAIN;
+                format!("{program} -w -S | grep -qx -- '-N {chain}' || {program} -w -N {chain}\n")
+            }
+            Self::InInput(program, rule) => {
+                let check = rule.join(" ");
+                let insert = insertion(rule).collect::<Vec<_>>().join(" ");
+                format!("{program} -w -C INPUT {check} 2>/dev/null ||\n    {program} -w {insert}\n")
+            }
+        }
+    }
+
+    /// Which way it belongs to.
+    pub(crate) fn kind_of_rule(rule: &[&str]) -> Kind {
+        if rule.contains(&"--match-set") {
+            Kind::Ipset
+        } else if rule.ends_with(&["-j", iptables::CHAIN]) {
+            Kind::Iptables
+        } else {
+            Kind::Nftables
+        }
+    }
+}
+
+fn insertion(rule: &[String]) -> impl Iterator<Item = &str> {
+    ["-I", "INPUT", "1"].into_iter().chain(rule.iter().map(String::as_str))
+}
+
+/// Runs lines of nft, all of them or none.
+pub(crate) fn nft(tools: &dyn Tools, script: &str, limit: Duration) -> Result<(), FirewallError> {
+    let args = ["-f", "-"];
+    let ran = iptables::run(tools, "nft", &args, script, limit)?;
+    iptables::succeeded("nft", &args, ran).map(drop)
+}

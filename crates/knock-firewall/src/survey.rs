@@ -1,0 +1,219 @@
+//! A look at the whole firewall of this host: which pieces of ours are wanted, which are there, and
+//! what stands around that has an answer to packets for this host. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use crate::error::FirewallError;
+use crate::iptables::{self, Listing, Program};
+use crate::netlink::Socket;
+use crate::nftables::chains::{self, Chain};
+use crate::nftables::elements::{self, Size};
+use crate::nftables::layout;
+use crate::pieces::Piece;
+use crate::tools::Tools;
+use crate::{Kind, ipset};
+
+/// Where the kernel lists the tables of iptables-legacy, for the network of the calling thread.
+const LEGACY_TABLES: [(bool, &str); 2] = [
+    (true, "/proc/thread-self/net/ip_tables_names"),
+    (false, "/proc/thread-self/net/ip6_tables_names"),
+];
+
+/// What was seen.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) chains: Vec<Chain>,
+    /// The sizes of networks that our table has sets for.
+    pub(crate) sizes: Vec<Size>,
+    /// Which sets of ipset there are, IPv4 first.
+    pub(crate) sets: [bool; 2],
+    /// The engines of iptables that are in use here, with their rules.
+    pub(crate) iptables: Vec<(Program, Listing)>,
+    /// The same engines, where iptables finds rules that it did not make and cannot print.
+    foreign: Vec<Program>,
+}
+
+impl Survey {
+    /// Looks.
+    pub(crate) fn of(
+        socket: &mut Socket,
+        tools: &dyn Tools,
+        kind: Kind,
+        limit: Duration,
+    ) -> Result<Self, FirewallError> {
+        let failed = |doing, error| FirewallError::of_kernel(Kind::Nftables, doing, error);
+        // A kernel without nftables has no chains of it.
+        let chains = match chains::chains(socket) {
+            Err(fault) if fault.is_unknown_here() => Vec::new(),
+            other => other.map_err(|error| failed("list the chains of nftables", error))?,
+        };
+        let sizes = match chains.is_empty() {
+            true => Vec::new(),
+            false => elements::sizes(socket)
+                .map_err(|error| failed("list the sets of nftables", error))?,
+        };
+        let mut sets = [false; 2];
+        for (v4, there) in [true, false].into_iter().zip(&mut sets) {
+            *there = match ipset::list(socket, v4) {
+                Ok(None) => false,
+                Ok(Some(listed)) if listed.is_as_ours => true,
+                Ok(Some(_)) if kind == Kind::Ipset => {
+                    let name = ipset::set(v4);
+                    return Err(FirewallError::NotAsOurs {
+                        what: format!("the set {name}"),
+                        remedy: format!("rename or destroy it: ipset rename {name} NAME"),
+                    });
+                }
+                Ok(Some(_)) => false,
+                Err(fault) if fault.is_unknown_here() => false,
+                Err(error) => {
+                    return Err(FirewallError::of_kernel(Kind::Ipset, "list a set", error));
+                }
+            };
+        }
+        let mut survey = Self { chains, sizes, sets, iptables: Vec::new(), foreign: Vec::new() };
+        for program in survey.programs(tools, kind) {
+            match program.list(tools, limit) {
+                Ok(listing) => survey.iptables.push((program, listing)),
+                Err(FirewallError::Tool { says, .. }) if says.contains("is incompatible") => {
+                    survey.foreign.push(program);
+                }
+                // Without iptables, another way needs none.
+                Err(FirewallError::NoTool { .. }) if kind == Kind::Nftables => {
+                    survey.foreign.push(program);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(survey)
+    }
+
+    /// The engines of iptables of a family.
+    pub(crate) fn engines(&self, v4: bool) -> impl Iterator<Item = (&Program, &Listing)> {
+        let engines = self.iptables.iter().filter(move |(program, _)| program.v4 == v4);
+        engines.map(|(program, listing)| (program, listing))
+    }
+
+    /// The engines of iptables that have rules here; where a way needs iptables and a family has no
+    /// rules, what the host means by it.
+    fn programs(&self, tools: &dyn Tools, kind: Kind) -> Vec<Program> {
+        let mut programs = Vec::new();
+        for (v4, tables) in LEGACY_TABLES {
+            let before = programs.len();
+            let tables = fs::read_to_string(tables).unwrap_or_default();
+            if tables.lines().any(|table| table == "filter") {
+                programs.push(Program::of_engine(tools, v4, "legacy"));
+            }
+            let family = if v4 { "ip" } else { "ip6" };
+            let has_input = |chain: &Chain| chain.is_of_iptables() && chain.name.family == family;
+            if self.chains.iter().any(has_input) {
+                programs.push(Program::of_engine(tools, v4, "nft"));
+            }
+            if programs.len() == before && kind != Kind::Nftables {
+                programs.push(Program::usual(v4));
+            }
+        }
+        programs.dedup();
+        programs
+    }
+
+    /// The pieces that this way wants, in the order in which they are made, and whether they are
+    /// there.
+    pub(crate) fn pieces(&self, kind: Kind, sizes: &BTreeSet<Size>) -> Vec<(Piece, bool)> {
+        let mut pieces = Vec::new();
+        match kind {
+            Kind::Auto => {}
+            Kind::Nftables => {
+                let all: BTreeSet<Size> = sizes.iter().chain(&self.sizes).copied().collect();
+                let whole = layout::is_whole(&all, &self.sizes, &self.chains);
+                pieces.push((Piece::Table(all), whole));
+                for chain in self.closing_chains() {
+                    let there = chain.rules.iter().any(|rule| rule.is_ours);
+                    pieces.push((Piece::InChain(chain.name.clone()), there));
+                }
+                let rule = iptables::accepting_marked();
+                for (program, listing) in self.closing_iptables() {
+                    let piece = Piece::InInput(program.clone(), rule.clone());
+                    pieces.push((piece, listing.has(&rule)));
+                }
+            }
+            Kind::Ipset => {
+                for (v4, there) in [true, false].into_iter().zip(self.sets) {
+                    pieces.push((Piece::Set(v4), there));
+                }
+                for (program, listing) in &self.iptables {
+                    let rule = iptables::accepting_members(program.v4);
+                    let there = listing.has(&rule);
+                    pieces.push((Piece::InInput(program.clone(), rule), there));
+                }
+            }
+            Kind::Iptables => {
+                for (program, listing) in &self.iptables {
+                    pieces.push((Piece::OwnChain(program.clone()), listing.has_chain()));
+                    let rule = iptables::jumping();
+                    let there = listing.has(&rule);
+                    pieces.push((Piece::InInput(program.clone(), rule), there));
+                }
+            }
+        }
+        pieces
+    }
+
+    /// What a reader of the script should know.
+    pub(crate) fn remarks(&self, kind: Kind) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let native: Vec<&Chain> = self.closing_chains().collect();
+        let closing: Vec<&(Program, Listing)> = self.closing_iptables().collect();
+        if native.is_empty() && closing.is_empty() {
+            remarks.push(
+                "no chain was found that keeps anybody out of this host: there is nothing to open"
+                    .to_owned(),
+            );
+        }
+        for chain in &native {
+            if !chain.keeps_established(&self.chains) {
+                remarks.push(without_established(&format!("the chain {}", chain.name)));
+            }
+            if kind != Kind::Nftables {
+                remarks.push(format!(
+                    "the chain {} closes this host too, and {kind} cannot let anybody through it; \
+                     use 'firewall = nftables'",
+                    chain.name
+                ));
+            }
+        }
+        for (program, listing) in closing {
+            if !listing.keeps_established() {
+                remarks.push(without_established(&format!("the chain INPUT of {program}")));
+            }
+        }
+        remarks
+    }
+
+    /// Chains of nftables that would drop what we let in.
+    fn closing_chains(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.iter().filter(|chain| {
+            chain.closes(&self.chains) && (!chain.is_of_iptables() || self.is_foreign(chain))
+        })
+    }
+
+    /// Engines of iptables that do something with what comes in.
+    fn closing_iptables(&self) -> impl Iterator<Item = &(Program, Listing)> {
+        self.iptables.iter().filter(|(_, listing)| listing.filters())
+    }
+
+    /// Whether iptables cannot say what is in this chain of its.
+    fn is_foreign(&self, chain: &Chain) -> bool {
+        let v4 = chain.name.family == "ip";
+        self.foreign.iter().any(|program| program.v4 == v4)
+    }
+}
+
+fn without_established(chain: &str) -> String {
+    format!(
+        "{chain} has no rule for established connections (ct state established accept): a session \
+         ends with its lease"
+    )
+}
