@@ -69,6 +69,12 @@ bench:
 	$(CARGO) bench -p knock-wire -p knock-formats -p knock-engine
 	.ci/bench-replay
 	.ci/bench-idle
+ifeq ($(ROOT),yes)
+	.ci/bench-latency
+	.ci/bench-flood
+else
+	@echo '== latency and flood: LEFT OUT, they need network namespaces and you are not root'
+endif
 
 # Not `install: build`: under sudo cargo is another one, or none, and what is built already is enough.
 install:

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod firewall;
 mod guardian;
 pub mod kernel_log;

@@ -34,7 +34,7 @@ pub const SPAN: &str = "745-1000";
 /// # Errors
 /// When it cannot be written.
 pub fn write(mixture: Mixture, out: &mut impl Write) -> Result<u64> {
-    let codec = codec()?;
+    let codec = codec(KEY)?;
     let slots = codec.slots() as u64;
     let knocks = mixture.lines * mixture.percent_knocks / 100 / slots;
     let mut random = Random(mixture.seed | 1);
@@ -80,22 +80,33 @@ struct Pending {
 
 impl Pending {
     fn new(codec: &Codec, client: Ipv4Addr, minutes: u64) -> Result<Self> {
-        let mut knock = Knock::new();
-        knock.set(Field::Ip, Value::Address(IpAddr::V4(client)));
-        knock.set(Field::Port, Value::Number(22));
-        knock.set(Field::Time, Value::Number(minutes));
-        let mut ports =
-            codec.encode(&knock, |_| ()).map_err(|error| LabError(error.to_string()))?;
+        let mut ports = encode(codec, client.into(), minutes)?;
         ports.reverse();
         Ok(Self { client, ports })
     }
 }
 
-fn codec() -> Result<Codec> {
+/// The ports of a classic knock for port 22 over [`SPAN`], in their sequence.
+///
+/// # Errors
+/// When the key cannot be one.
+pub fn ports(key: &str, client: IpAddr, time: u64) -> Result<Vec<u16>> {
+    encode(&codec(key)?, client, time)
+}
+
+fn encode(codec: &Codec, client: IpAddr, time: u64) -> Result<Vec<u16>> {
+    let mut knock = Knock::new();
+    knock.set(Field::Ip, Value::Address(client));
+    knock.set(Field::Port, Value::Number(22));
+    knock.set(Field::Time, Value::Number(time));
+    codec.encode(&knock, |_| ()).map_err(|error| LabError(error.to_string()))
+}
+
+fn codec(key: &str) -> Result<Codec> {
     let wrong = |error: &dyn std::fmt::Display| LabError(error.to_string());
     let shape = Shape::parse("IP,PORT,TIME,CHECKSUM").map_err(|error| wrong(&error))?;
     let span = PortSpan::parse(SPAN).map_err(|error| wrong(&error))?;
-    let key = Secret::new(KEY.as_bytes().to_vec());
+    let key = Secret::new(key.as_bytes().to_vec());
     let cipher = Cipher::new(&CipherSpec::classic(key)).map_err(|error| wrong(&error))?;
     Codec::new(shape, span, cipher, AddressRule::MustMatch).map_err(|error| wrong(&error))
 }
@@ -229,10 +240,11 @@ fn blocked(random: &mut Random, line: u64, from: Ipv4Addr, out: &mut impl Write)
 }
 
 /// A small generator of pseudo-random numbers (xorshift64*); nothing here needs a better one.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    /// One below the limit.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;

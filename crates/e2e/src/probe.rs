@@ -126,7 +126,7 @@ fn connect(from: IpAddr, to: SocketAddr) -> Option<TcpStream> {
 }
 
 /// A socket whose SYN is on its way.
-fn start_connecting(from: IpAddr, to: SocketAddr) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn start_connecting(from: IpAddr, to: SocketAddr) -> rustix::io::Result<OwnedFd> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;

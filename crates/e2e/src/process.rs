@@ -187,6 +187,6 @@ pub fn await_until(limit: Duration, mut seen: impl FnMut() -> bool) -> bool {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test's deadline is real time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
