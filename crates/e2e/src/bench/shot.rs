@@ -39,16 +39,18 @@ pub struct Marksman {
 }
 
 impl Marksman {
-    /// Hits the ports in their sequence, with pauses that keep no time.
+    /// Hits the ports in their sequence, with pauses that keep no time and of so many microseconds
+    /// at most, half of it on average.
     pub fn shoot(
         self,
         gun: &mut Gun<'_>,
         ports: &[u16],
+        pause: u64,
         random: &mut Random,
     ) -> std::io::Result<()> {
         for port in ports {
             self.hit(gun, *port, random)?;
-            thread::sleep(Duration::from_micros(2_000 + random.below(8_000)));
+            thread::sleep(Duration::from_micros(random.below(pause)));
         }
         Ok(())
     }

@@ -149,10 +149,10 @@ fn weather(way: Way, state: &Path, rate: Option<u64>, sources: u64) -> Result<Se
         .into_iter()
         .filter(|line| line.contains("lost") || line.contains("dropped"))
         .collect();
-    let seen =
-        Seen { rate, opened, strangers: open.len() - opened, sent, arrived, lost: lost.join("; ") };
+    let strangers = open.len() - opened;
+    let delivered = delivered(&rig, &clients)?;
     rig.end()?;
-    Ok(seen)
+    Ok(Seen { rate, opened, strangers, sent, arrived, delivered, lost: lost.join("; ") })
 }
 
 /// Addresses of the client host that nobody else has, known to the server.
