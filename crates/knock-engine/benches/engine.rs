@@ -10,7 +10,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 
-use knock_engine::{Action, Engine, Ledger, Now, Plan, QueuePolicy, Scheduler, Verdict};
+use knock_engine::{
+    Action, Engine, LeasePolicy, Ledger, Now, Plan, QueuePolicy, Scheduler, Verdict,
+};
 use knock_rules::{Condition, Delay, LocalTime, Names, Template, TemplateKind};
 use knock_wire::{
     AddressRule, Cipher, CipherSpec, Codec, Field, Hit, Knock, PortSpan, Secret, Shape, Value,
@@ -79,6 +81,8 @@ fn engine(max_clients: u32) -> Engine {
         condition: Condition::parse(condition, &names).unwrap(),
         delay: delay.map(|delay| Delay::parse(delay, &names).unwrap()),
         command: Some(Template::parse_iptables(TemplateKind::Iptables, rule, &names).unwrap()),
+        lease: None,
+        cooldown: None,
         state: Vec::new(),
         timeout: Duration::from_secs(30),
         user: None,
@@ -96,6 +100,7 @@ fn engine(max_clients: u32) -> Engine {
             max_clients: max_clients as usize,
         },
         scheduler: Scheduler::Agenda,
+        leases: LeasePolicy::default(),
     };
     Engine::new(plan, Ledger::new())
 }

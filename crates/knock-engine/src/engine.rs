@@ -6,18 +6,20 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_wire::{Hit, PortSpan, Refusal};
+use knock_wire::{Hit, Knock, PortSpan, Refusal};
 
 use crate::allowance::Allowance;
 use crate::clients::Clients;
+use crate::cooldown::Cooldowns;
+use crate::grant::{Knocker, grant};
 use crate::judge::{Judgement, judge};
 use crate::ledger::{self, Change, ClockNews, Ledger, Machine};
 use crate::now::Now;
 use crate::order::{Order, OrderId, Outcome};
-use crate::plan::Plan;
+use crate::plan::{OneLease, Plan};
 use crate::queue::{Limits, Pushed, Stamp};
 use crate::retry::{self, Fate};
-use crate::verdict::{Accepted, Verdict};
+use crate::verdict::{Accepted, Says, Verdict};
 
 /// Queues, decoding, deciding, and the agenda.
 #[derive(Debug)]
@@ -26,13 +28,25 @@ pub struct Engine {
     /// Of the plan: worked out once, not for each hit.
     limits: Limits,
     clients: Clients,
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     /// The greatest id handed out, committed or not.
     last_id: OrderId,
     /// The window under judgement; kept so that a refusal costs no allocation.
     window: Vec<u16>,
     derivations: Allowance,
+    cooldowns: Cooldowns,
+    /// The cooldowns that begin once the last knock is committed.
+    answering: Vec<Answering>,
     counters: Counters,
+}
+
+/// Whom an action answers, and from when to when it does not do so again.
+#[derive(Debug)]
+struct Answering {
+    client: IpAddr,
+    action: String,
+    uptime: Duration,
+    until: Duration,
 }
 
 /// What came of a try.
@@ -78,6 +92,8 @@ impl Engine {
             plan,
             window: Vec::new(),
             derivations: Allowance::default(),
+            cooldowns: Cooldowns::default(),
+            answering: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -119,19 +135,46 @@ impl Engine {
             Ok(knock) => {
                 queue.empty();
                 self.counters.accepted += 1;
-                let memory = self.ledger.memory_mut();
-                let judgement = judge(&self.plan, &knock, client, now, memory, self.last_id);
-                let Judgement { mut orders, written, faults, judged } = judgement;
-                if let Some(last) = orders.iter().map(|order| order.id).max() {
-                    self.last_id = last;
-                }
-                let renewed = self.renew(&mut orders);
-                let scheduled = orders.iter().cloned().map(Change::Scheduled);
-                let written = written.into_iter().map(Change::Remembered);
-                let changes = written.chain(renewed).chain(scheduled).collect();
-                Verdict::Accepted(Accepted { knock, client, orders, changes, faults, judged })
+                Verdict::Accepted(self.answer(now, knock, client))
             }
         }
+    }
+
+    fn answer(&mut self, now: &Now, knock: Knock, client: IpAddr) -> Accepted {
+        let memory = self.ledger.memory_mut();
+        let cools = |action: &str| self.cooldowns.holds(client, action, now.uptime);
+        let judgement = judge(&self.plan, &knock, client, now, memory, self.last_id, &cools);
+        let Judgement { mut orders, asks, written, faults, judged } = judgement;
+        if let Some(last) = orders.iter().map(|order| order.id).max() {
+            self.last_id = last;
+        }
+        let renewed = self.renew(&mut orders);
+        let user = match &self.plan.leases.one {
+            OneLease::By(field) => knock.get(field).map(|value| value.to_string()),
+            OneLease::No | OneLease::Everybody => None,
+        };
+        let knocker = Knocker { client, user, knock: knock.to_string() };
+        let (policy, leases) = (&self.plan.leases, &self.ledger.leases);
+        let granted = grant(&asks, &knocker, policy, leases, now.wall, &mut self.last_id);
+        let is_left_out = |action: &str| faults.iter().any(|(faulty, _)| faulty == action);
+        let answered = judged
+            .iter()
+            .filter(|judged| judged.condition == Says::Yes && !is_left_out(&judged.action));
+        let cooldown = |action: &str| {
+            let mut actions = self.plan.actions.iter().filter(|known| known.name == action);
+            actions.find_map(|action| action.cooldown)
+        };
+        self.answering = answered
+            .filter_map(|judged| {
+                let until = now.uptime.checked_add(cooldown(&judged.action)?)?;
+                let action = judged.action.clone();
+                Some(Answering { client, action, uptime: now.uptime, until })
+            })
+            .collect();
+        let scheduled = orders.iter().cloned().map(Change::Scheduled);
+        let written = written.into_iter().map(Change::Remembered);
+        let changes = written.chain(granted.changes).chain(renewed).chain(scheduled).collect();
+        Accepted { knock, client, orders, leases: granted.news, changes, faults, judged }
     }
 
     /// The ports in a client's queue, oldest first. Costs an allocation: for who wants to be told.
@@ -161,6 +204,13 @@ impl Engine {
 
     /// Applies changes that are durable now. Applying them again changes nothing.
     pub fn commit(&mut self, changes: &[Change]) {
+        for Answering { client, action, uptime, until } in std::mem::take(&mut self.answering) {
+            self.cooldowns.begin(client, &action, until, uptime);
+        }
+        self.apply(changes);
+    }
+
+    pub(crate) fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             self.ledger.apply(change);
         }
@@ -172,15 +222,19 @@ impl Engine {
         let news = ledger::compare(&self.ledger, now, machine)?;
         if let Some(step) = news.step {
             self.ledger.agenda.clock_set(step);
+            self.ledger.leases.clock_set(step);
         }
-        self.commit(&news.changes);
+        self.apply(&news.changes);
         Some(news)
     }
 
-    /// Hands out what is due, earliest first, `at_most` so many: never two orders of one client at a
-    /// time, and none twice before it was put back or finished.
+    /// Hands out what is due, `at_most` so many, earliest first, those of leases before all: never two
+    /// orders of the agenda for one client at a time, nor two for one opening, and none twice before it
+    /// was put back or finished.
     pub fn due(&mut self, now: &Now, at_most: usize) -> Vec<Order> {
-        self.ledger.agenda.hand_out(now.wall, at_most)
+        let mut orders = self.ledger.leases.hand_out(now.wall, at_most, &mut self.last_id);
+        orders.extend(self.ledger.agenda.hand_out(now.wall, at_most - orders.len()));
+        orders
     }
 
     /// When to call [`due`](Self::due) next, if nothing else happens before. It does not count
@@ -188,16 +242,22 @@ impl Engine {
     /// back wait for a worker: [`finished`](Self::finished) comes first then.
     #[must_use]
     pub fn next_due(&self) -> Option<SystemTime> {
-        self.ledger.agenda.next_due()
+        let dues = [self.ledger.leases.next_due(), self.ledger.agenda.next_due()];
+        dues.into_iter().flatten().min()
     }
 
     /// An order that found no free worker; it stays due.
     pub fn put_back(&mut self, id: OrderId) {
+        self.ledger.leases.put_back(id);
         self.ledger.agenda.put_back(id);
     }
 
-    /// Takes in what came of an order. `None`: it is not in the agenda, and nothing changes.
+    /// Takes in what came of an order. `None`: nobody knows it, and nothing changes.
     pub fn finished(&mut self, now: &Now, id: OrderId, outcome: &Outcome) -> Option<Finished> {
+        if let Some((order, fate, changes)) = self.ledger.leases.finished(now.wall, id, outcome) {
+            self.apply(&changes);
+            return Some(Finished { order, changes, fate, follow_up: None });
+        }
         let order = self.ledger.agenda.get(id)?.clone();
         let (fate, change) = match retry::fate(&order, outcome) {
             Fate::Again { after, tries } => self.again(now, &order, after, tries),
@@ -221,7 +281,7 @@ impl Engine {
             changes.extend(self.renew(std::slice::from_mut(&mut follower)));
             changes.push(Change::Scheduled(follower));
         }
-        self.commit(&changes);
+        self.apply(&changes);
         Some(Finished { order, changes, fate, follow_up })
     }
 

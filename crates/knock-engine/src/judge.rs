@@ -4,18 +4,22 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_rules::{Command, EvalError, Memory, MemoryChange, Scope, Template, environment};
+use knock_rules::{
+    Command, EvalError, Memory, MemoryChange, Network, Opening, Scope, Template, environment,
+};
 use knock_wire::Knock;
 
+use crate::grant::{Ask, AskFor};
 use crate::now::Now;
 use crate::order::{Fallback, Order, OrderId};
-use crate::plan::{Action, Plan, Scheduler};
+use crate::plan::{Action, LeaseRule, Plan, Scheduler};
 use crate::verdict::{Judged, Says};
 
 /// What all matching actions together ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Judgement {
     pub(crate) orders: Vec<Order>,
+    pub(crate) asks: Vec<Ask>,
     pub(crate) written: Vec<MemoryChange>,
     pub(crate) faults: Vec<(String, EvalError)>,
     pub(crate) judged: Vec<Judged>,
@@ -34,28 +38,38 @@ pub(crate) fn judge(
     now: &Now,
     memory: &mut Memory,
     ids_after: OrderId,
+    cools: &dyn Fn(&str) -> bool,
 ) -> Judgement {
     let mut trial = Trial { knock, client, now, memory, written: Vec::new(), undo: Vec::new() };
     let mut judgement = Judgement::default();
     for action in &plan.actions {
         let (written, undone) = (trial.written.len(), trial.undo.len());
         debug_assert_eq!(written, undone, "each change has its way back");
-        let condition = trial.condition(action);
+        let condition = trial.condition(action).map(|says| match says {
+            Says::Yes if action.cooldown.is_some() && cools(&action.name) => Says::TooSoon,
+            says => says,
+        });
         if let Ok(says) = condition {
             judgement.judged.push(Judged { action: action.name.clone(), condition: says });
         }
         let answer = match condition {
             Ok(Says::Yes) => trial.answer(action),
-            Ok(Says::No) => Ok(None),
+            Ok(Says::No | Says::TooSoon) => Ok(Answer::default()),
             Err(fault) => Err(fault),
         };
-        let Err(fault) = answer.map(|order| judgement.orders.extend(order)) else {
-            continue;
+        let fault = match answer {
+            Ok(Answer { order, ask }) => {
+                judgement.orders.extend(order);
+                judgement.asks.extend(ask);
+                continue;
+            }
+            Err(fault) => fault,
         };
         judgement.faults.push((action.name.clone(), fault));
         if action.delay.is_some() {
             trial.take_back_to(0);
             judgement.orders.clear();
+            judgement.asks.clear();
             break;
         }
         trial.take_back_to(written);
@@ -119,6 +133,13 @@ fn filled(
     templates.iter().map(fill).collect()
 }
 
+/// What one action asks for.
+#[derive(Debug, Default)]
+struct Answer {
+    order: Option<Order>,
+    ask: Option<Ask>,
+}
+
 /// One knock being judged. The memory is written to while it lasts, so that later actions see what
 /// earlier ones wrote, and put back as it was at the end: a copy of it might be megabytes.
 struct Trial<'a> {
@@ -137,7 +158,7 @@ impl Trial<'_> {
     }
 
     /// What an action asks for of which the condition holds.
-    fn answer(&mut self, action: &Action) -> Result<Option<Order>, EvalError> {
+    fn answer(&mut self, action: &Action) -> Result<Answer, EvalError> {
         let order = match &action.command {
             None => None,
             Some(template) => {
@@ -166,11 +187,30 @@ impl Trial<'_> {
                 })
             }
         };
+        let ask = action.lease.as_ref().map(|rule| self.ask(action, rule)).transpose()?;
         for update in &action.state {
             let change = update.apply(&self.scope())?;
             self.write(change);
         }
-        Ok(order)
+        Ok(Answer { order, ask })
+    }
+
+    /// What it asks of leases.
+    fn ask(&self, action: &Action, rule: &LeaseRule) -> Result<Ask, EvalError> {
+        let scope = self.scope();
+        let address = scope.ip();
+        let (port, protocol, what) = match rule {
+            LeaseRule::Open(open) => {
+                let (port, length) = (open.port.of(&scope)?, open.length.after(&scope)?);
+                let bits = if address.is_ipv4() { open.prefix4 } else { open.prefix6 };
+                let network = Network::around(address, bits).unwrap_or(Network::host(address));
+                let opening = Opening { network, protocol: open.protocol, port };
+                (port, open.protocol, AskFor::Open { opening, length, kept_by: open.hold })
+            }
+            LeaseRule::Close(close) => (close.port.of(&scope)?, close.protocol, AskFor::Close),
+        };
+        let (action, template) = (action.name.clone(), action.template.clone());
+        Ok(Ask { action, template, address, protocol, port, what })
     }
 
     fn scope(&self) -> Scope<'_> {

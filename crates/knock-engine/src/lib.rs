@@ -7,8 +7,12 @@
 
 mod allowance;
 mod clients;
+mod cooldown;
 mod engine;
+mod grant;
 mod judge;
+mod lease;
+mod leasing;
 mod ledger;
 mod now;
 mod order;
@@ -18,9 +22,13 @@ mod retry;
 mod verdict;
 
 pub use engine::{Counters, Engine, Finished};
+pub use grant::{MAX_LEASES, MAX_LEASES_OF_A_CLIENT};
+pub use lease::{EndedBy, ExtendError, Hold, Lease, LeaseId, LeaseNews, LeaseState, Reconciled};
 pub use ledger::{Anchor, Change, ClockNews, Ledger, Machine, Step, Times};
 pub use now::Now;
 pub use order::{Fallback, Order, OrderId, Outcome};
-pub use plan::{Action, Plan, QueuePolicy, Scheduler};
+pub use plan::{
+    Action, Close, KeptBy, LeasePolicy, LeaseRule, OneLease, Open, Plan, QueuePolicy, Scheduler,
+};
 pub use retry::Fate;
 pub use verdict::{Accepted, Judged, Says, Verdict};

@@ -7,7 +7,7 @@ use crate::order::{Order, Outcome};
 
 /// A rule that was to be put in at once is tried so often, some quarter of an hour. Later it would
 /// surprise whoever knocked, who has long knocked again.
-const TRIES_OF_A_RULE: u32 = 20;
+pub(crate) const TRIES_OF_A_RULE: u32 = 20;
 /// So often any other command. Nobody knows what a further try of it does.
 const TRIES_OF_A_PROGRAM: u32 = 5;
 /// The pause before the second try; each further one is twice as long.
@@ -93,7 +93,7 @@ fn most_tries(order: &Order, outcome: &Outcome) -> Most {
     }
 }
 
-fn pause_after(tries: u32) -> Duration {
+pub(crate) fn pause_after(tries: u32) -> Duration {
     let doubled = 1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
     FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use knock_rules::EvalError;
 use knock_wire::{Knock, Refusal};
 
+use crate::lease::LeaseNews;
 use crate::ledger::Change;
 use crate::order::Order;
 
@@ -41,6 +42,8 @@ pub struct Accepted {
     /// What is to be run, in the order of the actions. The same orders stand in `changes`; from
     /// there they reach the agenda, and [`Engine::due`](crate::Engine::due) hands them out.
     pub orders: Vec<Order>,
+    /// What it means for leases, which make their orders themselves.
+    pub leases: Vec<LeaseNews>,
     /// What has to be durable before anything of it happens.
     pub changes: Vec<Change>,
     /// Actions that could not be judged or carried out, by name, with the reason.
@@ -65,6 +68,8 @@ pub enum Says {
     Yes,
     /// It does not.
     No,
+    /// It holds, but the action has answered this client so lately that it does not do so again.
+    TooSoon,
 }
 
 impl Accepted {

@@ -62,7 +62,7 @@ impl Delay {
 
 /// An expression that can be seen to lie in the past is a mistake: the original's at(1) refused it, and nothing ran.
 fn minutes(text: &str, names: &Names) -> Result<Expr, Vec<RuleError>> {
-    let expr = parse_expression(text, names, Purpose::Delay)?;
+    let expr = parse_expression(text, names, Purpose::Number("a delay"))?;
     if constant(&expr).is_some_and(|minutes| minutes < 0.0) {
         let error = RuleError::new(0..text.len(), "a delay below 0 lies in the past");
         return Err(vec![error.help_with("leave it out to run the command at once")]);
@@ -71,7 +71,7 @@ fn minutes(text: &str, names: &Names) -> Result<Expr, Vec<RuleError>> {
 }
 
 /// The value of an expression of numbers alone.
-fn constant(expr: &Expr) -> Option<f64> {
+pub(crate) fn constant(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Number(number) => Some(*number),
         Expr::Negative(inner) => Some(-constant(inner)?),
@@ -88,7 +88,7 @@ fn constant(expr: &Expr) -> Option<f64> {
     }
 }
 
-fn bounded(seconds: f64) -> Duration {
+pub(crate) fn bounded(seconds: f64) -> Duration {
     // Milliseconds, so that 0.1 minutes are six seconds and not a little more.
     let seconds = (seconds * 1000.0).round() / 1000.0;
     if seconds >= MAX_DELAY.as_secs_f64() {
@@ -99,7 +99,7 @@ fn bounded(seconds: f64) -> Duration {
 }
 
 /// The seconds of `90s` or `1h 30m`: numbers, each with its unit. `None` for anything else.
-fn with_units(text: &str) -> Option<f64> {
+pub(crate) fn with_units(text: &str) -> Option<f64> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return None;

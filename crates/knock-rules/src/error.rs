@@ -99,6 +99,16 @@ pub enum EvalError {
         /// The prefix length that the template has.
         bits: u8,
     },
+    /// What is to be opened or closed is no port.
+    NotAPort {
+        /// What it is, as a rule prints it.
+        number: String,
+    },
+    /// The time of a lease lies in the past, or is no number.
+    NoLeaseTime {
+        /// What it is, in minutes, as a rule prints it.
+        minutes: String,
+    },
 }
 
 impl fmt::Display for EvalError {
@@ -126,6 +136,8 @@ impl fmt::Display for EvalError {
                 f,
                 "the template's /{bits} is meant for IPv4 and would open a huge network to {address}"
             ),
+            Self::NotAPort { number } => write!(f, "{number} is no port, 1-65535"),
+            Self::NoLeaseTime { minutes } => write!(f, "{minutes} minutes is no time for a lease"),
         }
     }
 }

@@ -13,6 +13,7 @@ mod delay;
 mod error;
 mod eval;
 mod foreign;
+mod lease;
 mod lexer;
 mod limits;
 mod memory;
@@ -32,6 +33,7 @@ pub use command::{Command, Family};
 pub use condition::Condition;
 pub use delay::{Delay, MAX_DELAY};
 pub use error::{EvalError, RuleError};
+pub use lease::{LeaseTime, PortNumber};
 pub use limits::{MAX_COMPUTED, MAX_DEPTH, MAX_EXPRESSION, MAX_PATTERN, MAX_TEMPLATE};
 pub use memory::{
     MAX_BYTES, MAX_ENTRIES, MAX_KEY, MAX_KEYS, MAX_TEXT, Memory, MemoryChange, MemoryValue,

@@ -8,6 +8,7 @@ use knock_engine::{Change, Fallback, Ledger, Order, OrderId, Times};
 use knock_rules::{Command, Family};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::column::{from_epoch, nanoseconds, optional, since_epoch};
 use super::error::Fault;
 use crate::seal::Seal;
 
@@ -219,7 +220,7 @@ fn insert(verb: &str, connection: &Connection, row: &OrderRow) -> Result<(), Fau
 }
 
 /// Ids are never used twice, also when the agenda has been empty in between.
-fn reserve(connection: &Connection, id: OrderId) -> Result<(), Fault> {
+pub(super) fn reserve(connection: &Connection, id: OrderId) -> Result<(), Fault> {
     if greatest(connection)?.is_some_and(|greatest| greatest >= id) {
         return Ok(());
     }
@@ -293,39 +294,10 @@ fn fallbacks_of(text: &str) -> Option<Vec<Fallback<Command>>> {
         .collect()
 }
 
-/// Nothing stays nothing; what is there has to make sense.
-fn optional<T, U>(value: Option<T>, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
-    match value {
-        None => Some(None),
-        Some(value) => read(value).map(Some),
-    }
-}
-
 fn json<T: Into<serde_json::Value> + Clone>(words: &[T]) -> String {
     serde_json::Value::from(words).to_string()
 }
 
 fn pairs(environment: &[(String, String)]) -> Vec<Vec<String>> {
     environment.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect()
-}
-
-/// The 64 bits last from 1677 to 2262; what is beyond, waits at the end of that.
-pub(super) fn since_epoch(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => nanoseconds(since),
-        Err(before) => -nanoseconds(before.duration()),
-    }
-}
-
-pub(super) fn from_epoch(nanoseconds: i64) -> Option<SystemTime> {
-    let span = Duration::from_nanos(nanoseconds.unsigned_abs());
-    if nanoseconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(span)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(span)
-    }
-}
-
-fn nanoseconds(span: Duration) -> i64 {
-    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 use knock_engine::{Anchor, Change, Ledger, OrderId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::agenda::{from_epoch, since_epoch};
+use super::column::{from_epoch, since_epoch};
 use super::error::Fault;
 use crate::seal::Seal;
 

@@ -3,9 +3,11 @@
 
 mod agenda;
 mod anchor;
+mod column;
 mod cursor;
 mod error;
 mod folder;
+mod leases;
 mod memory;
 mod schema;
 
@@ -110,6 +112,7 @@ fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     schema::ensure(&mut connection)?;
     let mut ledger = Ledger::new();
     agenda::load(&connection, &mut ledger)?;
+    leases::load(&connection, &mut ledger)?;
     cursor::load(&connection, &mut ledger)?;
     anchor::load(&connection, &mut ledger)?;
     let generation = memory::load(&connection, &mut ledger)?;
@@ -131,6 +134,8 @@ fn write(
             Change::Moved { id, times } => agenda::give_times(&transaction, *id, times)?,
             Change::Anchored(anchor) => anchor::keep(&transaction, anchor)?,
             Change::Finished(id) => agenda::strike_out(&transaction, *id)?,
+            Change::Leased(lease) => leases::put(&transaction, lease)?,
+            Change::LeaseClosed(id) => leases::remove(&transaction, *id)?,
             Change::Remembered(change) => memory::remember(&transaction, change)?,
             Change::ReadTo { source, place } => cursor::keep(&transaction, source, place)?,
         }

@@ -1,5 +1,5 @@
 //! The tables: made where there are none, compared where there are some.
-//! What stands in their rows is the business of `agenda`, `anchor`, `memory` and `cursor`.
+//! What stands in their rows is the business of `agenda`, `anchor`, `leases`, `memory` and `cursor`.
 
 use rusqlite::Connection;
 
@@ -7,7 +7,7 @@ use super::error::Fault;
 
 /// Version of the tables below, kept in SQLite's `user_version`. Whoever changes a table adds one,
 /// and a step from each older version.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 /// Says to `file` and to us whose database it is: "knok".
 const APPLICATION: i64 = 0x6b6e_6f6b;
 /// Pages in the write-ahead log (4 KiB each) before they move into the database.
@@ -15,7 +15,7 @@ const CHECKPOINT_PAGES: u32 = 256;
 
 /// Name and statement of each table. Times are nanoseconds since 1970, spans nanoseconds:
 /// `SELECT datetime(due_ns / 1000000000, 'unixepoch', 'localtime'), client, command FROM agenda`.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     (
         "agenda",
         "CREATE TABLE agenda (id INTEGER PRIMARY KEY, client TEXT NOT NULL, action TEXT NOT NULL, \
@@ -43,6 +43,13 @@ const TABLES: [(&str, &str); 5] = [
         "anchor",
         "CREATE TABLE anchor (one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, \
          began_ns INTEGER NOT NULL, earlier INTEGER NOT NULL, seal INTEGER NOT NULL) STRICT",
+    ),
+    (
+        "leases",
+        "CREATE TABLE leases (id INTEGER PRIMARY KEY, client TEXT NOT NULL, user TEXT, \
+         opening TEXT NOT NULL, opened_ns INTEGER NOT NULL, renewed_ns INTEGER NOT NULL, \
+         until_ns INTEGER, at_most_ns INTEGER, step_ns INTEGER, action TEXT NOT NULL, template TEXT NOT NULL, knock TEXT NOT NULL, \
+         state TEXT NOT NULL, why TEXT, seal INTEGER NOT NULL) STRICT",
     ),
 ];
 
@@ -110,7 +117,11 @@ fn take_over(connection: &mut Connection, version: i64) -> Result<(), Fault> {
         make(&transaction, "cursor")?;
     }
     // Version 3 did not know how the clock stood.
-    make(&transaction, "anchor")?;
+    if version < 4 {
+        make(&transaction, "anchor")?;
+    }
+    // Version 4 had no leases.
+    make(&transaction, "leases")?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

@@ -121,6 +121,8 @@ fn read_action(
         condition: condition?,
         delay,
         command: template.and_then(|template| template.command().cloned()),
+        lease: None,
+        cooldown: None,
         state,
         timeout: template.map_or(templates::TIMEOUT, |template| template.timeout),
         user: template.and_then(|template| template.user.clone()),

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::keys::Within;
+use crate::model::ReadOptions;
 use crate::model::daemon::statedir;
 use crate::model::section::{Reader, Section, path_of};
-use crate::model::ReadOptions;
 use crate::place::SourceText;
 use crate::problem::Problem;
 use crate::syntax::parse_all;
@@ -81,11 +81,7 @@ fn find_in_lines(text: &str) -> Option<PathBuf> {
 }
 
 /// Reads both keys.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    top: &Section<'_>,
-    statedir: &Path,
-) -> ControlSettings {
+pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, statedir: &Path) -> ControlSettings {
     let mut settings = ControlSettings::of_statedir(statedir);
     if let Some(text) = reader.text(top, "controlsocket") {
         let path = path_of(text);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use knock_engine::{Plan, QueuePolicy, Scheduler};
+use knock_engine::{LeasePolicy, Plan, QueuePolicy, Scheduler};
 use knock_formats::packet::EthFilters;
 use knock_formats::{FormatSpec, Formats};
 use knock_rules::Names;
@@ -13,8 +13,8 @@ use knock_wire::{CipherName, Field};
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{
-    CaptureSettings, ControlSettings, IvChoice, NflogSettings, ReadOptions, RunMode, Setting, WireSettings, actions,
-    control, ethfilters, formats, sources, wire,
+    CaptureSettings, ControlSettings, IvChoice, NflogSettings, ReadOptions, RunMode, Setting,
+    WireSettings, actions, control, ethfilters, formats, sources, wire,
 };
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading};
@@ -103,7 +103,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     }
     let codec = reader.take(codec);
     let settings = codec.map(|codec| {
-        let plan = Plan { codec, actions, queue, scheduler };
+        let plan = Plan { codec, actions, queue, scheduler, leases: LeasePolicy::default() };
         let captured = lines.capture.as_ref();
         let captured =
             captured.map(|capture| ethfilters::notes(capture, &ethfilters.captured, &plan));

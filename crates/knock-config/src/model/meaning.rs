@@ -134,7 +134,7 @@ fn daemon_differs(
         // Made from the others.
         notes: _,
     } = one;
-    let Plan { codec, actions, queue, scheduler } = plan;
+    let Plan { codec, actions, queue, scheduler, leases } = plan;
     let same = [
         (*runmodes == other.runmodes, "runmode"),
         (*logfiles == other.logfiles, "the log to follow"),
@@ -156,6 +156,7 @@ fn daemon_differs(
         // A client has no queue, and its file says nothing of one.
         (role == Role::Client || *queue == other.plan.queue, "queuetimeout or maxclients"),
         (*scheduler == other.plan.scheduler, "scheduler"),
+        (*leases == other.plan.leases, "maxlease or onelease"),
         (*statedir == other.statedir, "statedir"),
         (*statefile == other.statefile, "statefile"),
         (*control == other.control, "controlsocket or controlgroup"),

@@ -55,7 +55,7 @@ pub enum Step {
 pub struct ClockNews {
     /// The clock was set by this; `None`: the machine was started anew, or never looked at.
     pub step: Option<Step>,
-    /// How many orders have another deadline now.
+    /// How many orders and leases have other times now.
     pub moved: usize,
     /// To be made durable.
     pub changes: Vec<Change>,
@@ -114,6 +114,12 @@ pub(crate) fn compare(ledger: &Ledger, now: &Now, machine: &Machine) -> Option<C
         (times != Times::of(order)).then_some(Change::Moved { id: order.id, times })
     });
     let mut changes: Vec<Change> = moving.collect();
+    changes.extend(ledger.leases().filter_map(|lease| {
+        // A lease keeps its id when it is renewed, so the time says in which run that was.
+        let step = step.filter(|_| known.is_some_and(|anchor| lease.renewed >= anchor.began));
+        let moved = lease.moved(step, now.wall);
+        (moved != *lease).then_some(Change::Leased(moved))
+    }));
     let moved = changes.len();
     changes.push(Change::Anchored(Anchor { boot: machine.boot.clone(), began, earlier }));
     Some(ClockNews { step, moved, changes })

@@ -1,9 +1,10 @@
-//! What must survive a restart, as plain data: the agenda of orders, the state variable, and how far
-//! each source was read.
+//! What must survive a restart, as plain data: the agenda of orders, the leases, the state variable, and
+//! how far each source was read.
 //! Knows nothing of disks: the store writes every [`Change`] and builds a ledger from what it wrote.
 
 mod agenda;
 mod anchor;
+mod leases;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -13,6 +14,8 @@ use knock_rules::{Memory, MemoryChange};
 pub(crate) use self::agenda::Agenda;
 pub(crate) use self::anchor::compare;
 pub use self::anchor::{Anchor, ClockNews, Machine, Step, Times};
+pub(crate) use self::leases::Leases;
+use crate::lease::{Lease, LeaseId};
 use crate::order::{Order, OrderId};
 
 /// One step from one state of the ledger to the next; what the store writes. Applying one twice is
@@ -45,6 +48,10 @@ pub enum Change {
     Anchored(Anchor),
     /// An order was carried out or given up, and is struck out.
     Finished(OrderId),
+    /// A lease was granted, or is different now: renewed, extended, opened, being closed.
+    Leased(Lease),
+    /// A lease is over, and its opening closed.
+    LeaseClosed(LeaseId),
     /// The state variable was written.
     Remembered(MemoryChange),
     /// A source was read up to this place.
@@ -60,6 +67,7 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub(crate) agenda: Agenda,
+    pub(crate) leases: Leases,
     memory: Memory,
     greatest: OrderId,
     places: BTreeMap<String, String>,
@@ -93,6 +101,14 @@ impl Ledger {
                 self.reserve_ids(*id);
                 let _ = self.agenda.strike_out(*id);
             }
+            Change::Leased(lease) => {
+                self.reserve_ids(OrderId(lease.id.0));
+                self.leases.put(lease.clone());
+            }
+            Change::LeaseClosed(id) => {
+                self.reserve_ids(OrderId(id.0));
+                self.leases.remove(*id);
+            }
             Change::Remembered(change) => {
                 self.memory.apply(change);
             }
@@ -102,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// Says that ids up to this one are taken, even where their orders are long gone.
+    /// Says that ids up to this one are taken, even where their orders and leases are long gone.
     pub fn reserve_ids(&mut self, up_to: OrderId) {
         self.greatest = self.greatest.max(up_to);
     }
@@ -116,6 +132,11 @@ impl Ledger {
     /// All orders that are not struck out, whether or not one is being carried out, by id.
     pub fn orders(&self) -> impl Iterator<Item = &Order> + '_ {
         self.agenda.orders()
+    }
+
+    /// All leases that are not closed yet, by id.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> + '_ {
+        self.leases.all()
     }
 
     /// How far a source was read, if that was kept.

@@ -20,8 +20,8 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knock_engine::{
-    Action, Change, Engine, Fallback, Fate, Finished, Ledger, Machine, Now, Order, OrderId,
-    Outcome, Plan, QueuePolicy, Scheduler, Verdict,
+    Action, Change, Engine, Fallback, Fate, Finished, LeasePolicy, Ledger, Machine, Now, Order,
+    OrderId, Outcome, Plan, QueuePolicy, Scheduler, Verdict,
 };
 use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
@@ -64,6 +64,7 @@ pub(crate) fn plan(text: &str) -> Plan {
     };
     Plan {
         scheduler,
+        leases: LeasePolicy::default(),
         codec: Codec::new(
             shape,
             span,
@@ -96,6 +97,8 @@ fn action(text: &str, names: &Names) -> Action {
         condition: Condition::always(),
         delay: None,
         command: None,
+        lease: None,
+        cooldown: None,
         state: Vec::new(),
         timeout: Duration::from_secs(30),
         user: None,

@@ -22,8 +22,8 @@ pub(crate) use update::{How, Update, parse_updates};
 pub(crate) enum Purpose {
     /// Its truth decides.
     Condition,
-    /// It is a number of minutes.
-    Delay,
+    /// It is a number, of what this says.
+    Number(&'static str),
 }
 
 pub(crate) fn parse_expression(
@@ -36,7 +36,7 @@ pub(crate) fn parse_expression(
     if let Ok(node) = &node {
         match purpose {
             Purpose::Condition => check::condition(node, text, &mut parser.errors),
-            Purpose::Delay => check::operand_number(node, "a delay", &mut parser.errors),
+            Purpose::Number(what) => check::operand_number(node, what, &mut parser.errors),
         }
     }
     parser.finish(node.map(|node| node.expr))

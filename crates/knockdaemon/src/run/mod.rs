@@ -198,7 +198,7 @@ impl Daemon {
             let response = self.respond.hand_out(&mut self.engine, &now);
             self.respond.write_statefile(&self.engine);
             // With nothing left to read it still stays until what is open has been closed.
-            if self.readers.all_ended() && self.engine.ledger().orders().next().is_none() {
+            if self.readers.all_ended() && !self.engine.has_ends_to_come() {
                 return self.failure.take().map_or(Ok(()), Err);
             }
             let event = match self.wait(inbox, &response) {

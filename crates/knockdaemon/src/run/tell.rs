@@ -106,6 +106,7 @@ fn knock(engine: &Engine, accepted: &Accepted) {
         let says = match judged.condition {
             Says::Yes => "holds",
             Says::No => "does not hold",
+            Says::TooSoon => "holds, but its cooldown is not over",
         };
         tracing::debug!(%client, action = judged.action, "its condition {says}");
     }

@@ -179,7 +179,7 @@ fn a_store_with_the_first_tables_is_taken_over() {
     admin
         .execute_batch(&format!(
             "ALTER TABLE agenda RENAME TO new; {}; INSERT INTO agenda SELECT {columns} FROM new; \
-             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; PRAGMA user_version = 1",
+             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; PRAGMA user_version = 1",
             table.replace(more, "")
         ))
         .unwrap();
@@ -197,7 +197,8 @@ fn a_store_with_the_second_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    admin.execute_batch("DROP TABLE cursor; DROP TABLE anchor; PRAGMA user_version = 2").unwrap();
+    let older = "DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; PRAGMA user_version = 2";
+    admin.execute_batch(older).unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());
@@ -214,7 +215,7 @@ fn a_store_with_the_third_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    admin.execute_batch("DROP TABLE anchor; PRAGMA user_version = 3").unwrap();
+    admin.execute_batch("DROP TABLE anchor; DROP TABLE leases; PRAGMA user_version = 3").unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());

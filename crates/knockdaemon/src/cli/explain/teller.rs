@@ -136,6 +136,7 @@ impl Teller {
             let (role, says) = match says {
                 Says::Yes => (Role::Good, "holds"),
                 Says::No => (Role::Quoted, "does not hold"),
+                Says::TooSoon => (Role::Quoted, "holds, but its cooldown is not over"),
             };
             let text = format!("action {}: {} {says}", action.name, action.condition);
             self.out.line(&format!("    {}", self.paint.text(role, &text)));

@@ -1,0 +1,82 @@
+//! The engine's leases, as whoever controls the daemon sees them: listed, revoked, extended, compared
+//! with the firewall. What a knock does to them is in `grant.rs`.
+
+use std::time::SystemTime;
+
+use knock_rules::Held;
+
+use crate::engine::Engine;
+use crate::lease::{ExtendError, Lease, LeaseId, LeaseState, Reconciled};
+use crate::ledger::Change;
+use crate::now::Now;
+
+impl Engine {
+    /// All leases that are not closed yet, by id.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> + '_ {
+        self.ledger().leases()
+    }
+
+    /// Whether something is open, or waits in the agenda, that has an end to wait for.
+    #[must_use]
+    pub fn has_ends_to_come(&self) -> bool {
+        self.ledger().orders().next().is_some()
+            || self.leases().any(|lease| lease.until.is_some() || !lease.is_wanted())
+    }
+
+    /// Ends a lease. Applied already, since what is to be closed has to close also with a full disk;
+    /// to be made durable. `None`: there is none of this name.
+    pub fn revoke(&mut self, id: LeaseId) -> Option<Vec<Change>> {
+        let lease = self.ledger.leases.get(id)?;
+        let changes = if lease.is_wanted() {
+            vec![Change::Leased(Lease { state: LeaseState::Closing, ..lease.clone() })]
+        } else {
+            Vec::new()
+        };
+        self.apply(&changes);
+        Some(changes)
+    }
+
+    /// Gives a lease another end, sooner or later than the one it has; `None`: none of its own. Not
+    /// applied: the caller makes the changes durable and then calls [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// When it cannot be: it is not there, or is being closed, or `maxlease` is in the way.
+    pub fn extend(
+        &self,
+        now: &Now,
+        id: LeaseId,
+        until: Option<SystemTime>,
+    ) -> Result<Vec<Change>, ExtendError> {
+        let lease = self.ledger.leases.get(id).ok_or(ExtendError::Unknown(id))?;
+        if !lease.is_wanted() {
+            return Err(ExtendError::Ending(id));
+        }
+        if until.is_some_and(|until| until <= now.wall) {
+            return Err(ExtendError::Past);
+        }
+        let max = self.plan().leases.max;
+        let at_most = max.and_then(|max| now.wall.checked_add(max));
+        let until = match (until, at_most, max) {
+            (Some(until), Some(at_most), Some(most)) if until > at_most => {
+                return Err(ExtendError::BeyondMax { most });
+            }
+            (until, at_most, _) => until.or(at_most),
+        };
+        Ok(vec![Change::Leased(Lease { renewed: now.wall, until, at_most, ..lease.clone() })])
+    }
+
+    /// Compares the leases with what the firewall holds, and puts right what differs: the next
+    /// [`due`](Self::due) has the orders. What is under way is left alone.
+    ///
+    /// The list was asked for a moment ago. If [`lease_generation`](Self::lease_generation) is another
+    /// number by now, it is about the past: ask again.
+    pub fn reconcile(&mut self, now: &Now, held: &[Held]) -> Reconciled {
+        self.ledger.leases.reconcile(now.wall, held)
+    }
+
+    /// Another number whenever an order that opens or closes for a lease has come back.
+    #[must_use]
+    pub fn lease_generation(&self) -> u64 {
+        self.ledger.leases.generation()
+    }
+}
