@@ -59,6 +59,11 @@ impl Clients {
         self.evicted
     }
 
+    /// How many clients have a queue.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The queue of a client, which is the one active last from now on.
     pub(crate) fn queue(&mut self, address: IpAddr) -> &mut Queue {
         let at = match self.find(address) {

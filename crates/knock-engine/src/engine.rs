@@ -184,6 +184,12 @@ impl Engine {
         queue.map_or(Vec::new(), |queue| self.ports(queue.window()))
     }
 
+    /// How many clients have a queue.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
     /// The ports of the window that was judged last, oldest first.
     #[must_use]
     pub fn judged_window(&self) -> Vec<u16> {

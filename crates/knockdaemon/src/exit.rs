@@ -7,10 +7,15 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// All went well.
     Ok,
-    /// `check` found mistakes, `explain` no knock, or a sample of a logformat does not hold.
+    /// `check` found mistakes, `explain` no knock, a sample of a logformat does not hold, or the running
+    /// daemon refused.
     Problems,
     /// The command line was wrong (`EX_USAGE`).
     Usage,
+    /// No daemon runs that could be asked (`EX_UNAVAILABLE`).
+    NotRunning,
+    /// The running daemon did not answer (`EX_TEMPFAIL`).
+    NoAnswer,
     /// A log, a device, the store or an output could not be read or written (`EX_IOERR`).
     Input,
     /// Something is not permitted (`EX_NOPERM`).
@@ -25,7 +30,9 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Problems => 1,
             Exit::Usage => 64,
+            Exit::NotRunning => 69,
             Exit::Input => 74,
+            Exit::NoAnswer => 75,
             Exit::Permission => 77,
             Exit::Config => 78,
         })
@@ -36,8 +43,10 @@ impl From<Exit> for ExitCode {
 pub(crate) const TABLE: &str = "\
 Exit status:
    0  success
-   1  check found mistakes, explain no knock, or a line of formats --test was expected to yield and did not
+   1  check found mistakes, explain no knock, formats --test a sample that fails, or the running daemon refused
   64  the command line is wrong
+  69  no daemon runs that could be asked
   74  a log, a device, the state folder or an output cannot be read or written
+  75  the running daemon did not answer
   77  a permission is missing
   78  the configuration is missing or wrong, or cannot be converted";

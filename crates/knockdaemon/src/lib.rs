@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+mod control;
 mod exit;
 mod linetime;
 mod logging;

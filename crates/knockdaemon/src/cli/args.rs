@@ -76,7 +76,16 @@ pub(crate) enum Command {
     /// Write a configuration in the other syntax, with its comments and the same meaning
     #[command(after_help = CONVERT_HELP)]
     Convert(ConvertArgs),
+    /// Tell how the running daemon is: sources, queues, counters, agenda, what failed
+    Status(SocketArgs),
+    /// Make the running daemon read its configuration again, and say what came of it
+    #[command(after_help = RELOAD_HELP)]
+    Reload(SocketArgs),
 }
+
+const RELOAD_HELP: &str = "\
+Waits until the new configuration is in force, or tells its mistakes with their places; then the running
+one stays, and the status is 1. Queues, leases and agenda are kept either way.";
 
 const CONVERT_HELP: &str = "\
 The result is read back before it is written: tree, comments and settings must be those of the source,
@@ -88,6 +97,18 @@ const EXPLAIN_HELP: &str = "\
 For each hit: its line, what the queue held, why a window was refused; for hits that were nearly a
 knock, what was wrong with them and what to do. At the end what it comes to, also when the client does
 not appear at all. The status is 0 when a knock of the client was accepted, and 1 when none was.";
+
+/// How the running daemon is found.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SocketArgs {
+    /// The daemon's control socket, in place of the one that its configuration names
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// Print the answer as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Options of `run`.
 #[derive(Args, Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ use knock_config::{
 use knock_formats::FormatSpec;
 
 use crate::exit::Exit;
+use crate::run::NewSettings;
 
 use super::args::Common;
 use super::machine::{self, Purpose};
@@ -61,11 +62,15 @@ impl Loaded {
 pub(crate) fn read(common: &Common, purpose: Purpose) -> Result<Loaded, Exit> {
     let path = find(common)?;
     let source = SourceText::read(&path).map_err(|error| unreadable(&path, &error))?;
+    Ok(read_source(path, &source, common, purpose))
+}
+
+fn read_source(path: PathBuf, source: &SourceText, common: &Common, purpose: Purpose) -> Loaded {
     let options = options(common, purpose);
-    let reading = knock_config::read_daemon(&source, &options);
-    let mut sources = report::Sources::of(&source);
+    let reading = knock_config::read_daemon(source, &options);
+    let mut sources = report::Sources::of(source);
     sources.load(&reading.problems);
-    Ok(Loaded { path, reading, sources })
+    Loaded { path, reading, sources }
 }
 
 /// Reads the configuration and shows its problems on standard error; the settings when it has no
@@ -85,6 +90,25 @@ pub(crate) fn settings(
     }
 }
 
+/// Reads the configuration of a daemon that runs. What is wrong with it goes to standard error too.
+pub(crate) fn again(common: &Common, purpose: Purpose) -> NewSettings {
+    let path = common.conf.clone().unwrap_or_default();
+    let source = match SourceText::read(&path) {
+        Ok(source) => source,
+        Err(error) => {
+            let _exit = unreadable(&path, &error);
+            return NewSettings { settings: None, report: unreadable_text(&path, &error) };
+        }
+    };
+    let Loaded { reading, sources, .. } = read_source(path, &source, common, purpose);
+    let report = text_of(&reading.problems, &sources, Colour::Stderr.of_report());
+    if !report.is_empty() && (!common.quiet || reading.value.is_none()) {
+        output::report(&report);
+    }
+    let report = text_of(&reading.problems, &sources, report::Colour::Never);
+    NewSettings { settings: reading.value, report }
+}
+
 fn find(common: &Common) -> Result<PathBuf, Exit> {
     if let Some(path) = &common.conf {
         return Ok(path.clone());
@@ -95,7 +119,7 @@ fn find(common: &Common) -> Result<PathBuf, Exit> {
     })
 }
 
-fn search() -> Result<PathBuf, NotFound> {
+pub(crate) fn search() -> Result<PathBuf, NotFound> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let bin = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf));
     knock_config::find(Program::Daemon, home.as_deref(), bin.as_deref(), Path::is_file)
@@ -103,11 +127,15 @@ fn search() -> Result<PathBuf, NotFound> {
 
 /// Says that a configuration cannot be read, and how that ends the program.
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Exit {
-    output::error(&format!("cannot read the configuration {}: {error}", path.display()));
+    output::error(&unreadable_text(path, error));
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => Exit::Permission,
         _ => Exit::Config,
     }
+}
+
+fn unreadable_text(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot read the configuration {}: {error}", path.display())
 }
 
 /// All logformats there are: the configuration's own where one is found, then those in folders,

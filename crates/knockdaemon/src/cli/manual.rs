@@ -19,7 +19,8 @@ BIN/knockdaemon.conf, BIN/etc/knockdaemon.conf, BIN/../etc/knockdaemon.conf (BIN
 folder), /etc/knockdaemon/knockdaemon.yaml, .yml, .conf.
 
 SIGTERM and SIGINT stop the daemon cleanly, SIGHUP makes it read its configuration again; a broken
-file keeps the running configuration.";
+file keeps the running configuration. status, leases, revoke, extend and reload speak to the running
+daemon over its control socket, which is found by the configuration, or named with --socket.";
 
 /// The page in roff, `knockdaemon(8)`.
 ///

@@ -1,6 +1,7 @@
 //! From arguments to one of the commands, and from its result to an exit status.
 
 mod args;
+mod ask;
 mod check;
 mod convert;
 mod explain;
@@ -79,6 +80,8 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Some(Command::Formats(args)) => formats::formats(&cli.common, &args),
         Some(Command::Convert(args)) => convert::run(&cli.common, &args),
+        Some(Command::Status(args)) => ask::status(&cli.common, &args),
+        Some(Command::Reload(args)) => ask::reload(&cli.common, &args),
     }
 }
 

@@ -19,8 +19,7 @@ pub(crate) fn run(common: &Common, dry: bool) -> Exit {
     let mode = if dry { Mode::DryRun } else { Mode::Respond };
     // The same file again, also when the search would now find another one.
     let again = Common { conf: Some(path.clone()), ..common.clone() };
-    let reread =
-        Arc::new(move || load::settings(&again, purpose).ok().map(|(_, settings)| settings));
+    let reread = Arc::new(move || load::again(&again, purpose));
     match run::run(settings, reread, mode, path) {
         Ok(()) => Exit::Ok,
         Err(error) => {

@@ -36,6 +36,13 @@ impl Clock {
         AHEAD + self.start.elapsed()
     }
 
+    /// The machine's own monotonic clock, which others on it can read too.
+    #[must_use]
+    pub(crate) fn monotonic(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::try_from(now).unwrap_or_default()
+    }
+
     /// This moment: wall clock, monotonic clock and local calendar.
     #[must_use]
     pub(crate) fn now(&self) -> Now {

@@ -17,23 +17,32 @@ pub(crate) struct Durable {
     store: Store,
     unsaved: Vec<Change>,
     next_try: Duration,
+    /// Why the last write failed, if it did.
+    failed: Option<String>,
 }
 
 impl Durable {
     /// On an open store.
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, unsaved: Vec::new(), next_try: Duration::ZERO }
+        Self { store, unsaved: Vec::new(), next_try: Duration::ZERO, failed: None }
     }
 
     /// Durable on return, with everything that could not be written before.
     pub(crate) fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        if self.unsaved.is_empty() {
-            return self.store.append(changes);
-        }
-        let all: Vec<Change> = self.unsaved.iter().chain(changes).cloned().collect();
-        self.store.append(&all)?;
-        self.unsaved.clear();
-        Ok(())
+        let written = if self.unsaved.is_empty() {
+            self.store.append(changes)
+        } else {
+            let all: Vec<Change> = self.unsaved.iter().chain(changes).cloned().collect();
+            self.store.append(&all).inspect(|()| self.unsaved.clear())
+        };
+        self.failed = written.as_ref().err().map(ToString::to_string);
+        written
+    }
+
+    /// Why the last write failed, and how much waits for the next.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let failed = self.failed.as_ref()?;
+        Some(format!("{failed} ({} changes wait for the next write)", self.unsaved.len()))
     }
 
     /// As [`Store::take_over`]. Asked for at the start only, when nothing waits to be written.

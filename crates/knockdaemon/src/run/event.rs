@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use knock_config::DaemonSettings;
 use knock_engine::{OrderId, Outcome};
 use knock_sources::{Notice, SourceError};
 use knock_wire::Hit;
 
+use crate::control::server::Asked;
+
+use super::NewSettings;
 use super::silence::Counted;
 use super::trail::Reached;
 
@@ -33,8 +35,10 @@ pub(crate) enum Event {
     Stop,
     /// Read the configuration again.
     Reload,
-    /// It has been read; `None` when it has errors.
-    Reread(Option<Box<DaemonSettings>>),
+    /// It has been read.
+    Reread(Box<NewSettings>),
+    /// Somebody asks at the control socket.
+    Asked(Box<Asked>),
 }
 
 /// A hit, and what its source knows of its line.

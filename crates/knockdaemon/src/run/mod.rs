@@ -4,18 +4,23 @@
 //! knock becomes changes and orders. The changes go to disk, then the orders to the workers, and
 //! what a worker did comes back to the same inbox to be struck out. The loop waits in one place.
 
+mod asked;
 mod clock;
 mod clock_watch;
 mod durable;
 mod event;
 mod extract;
+mod failures;
 mod lag;
+mod rate;
 mod reread;
 mod respond;
+mod service;
 mod signals;
 mod silence;
 mod source_state;
 mod statefile;
+mod status;
 mod summary;
 pub(crate) mod tell;
 mod threads;
@@ -25,9 +30,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use knock_config::DaemonSettings;
+use knock_config::{ControlSettings, DaemonSettings};
 use knock_engine::{Change, ClockNews, Engine, Ledger, Machine, Now, OrderId, Outcome, Verdict};
 use knock_sources::{Cursor, Notice, SourceError};
 use signal_hook::consts::SIGHUP;
@@ -39,8 +44,10 @@ pub(crate) use threads::sources;
 
 use event::{Arrived, Event};
 use extract::SharedTests;
+use failures::Failures;
 use reread::Rereading;
 use respond::{Respond, Response};
+use service::{Service, Told};
 use silence::{Counted, Silence};
 use source_state::{SourceState, Trouble};
 use summary::Summary;
@@ -68,8 +75,17 @@ pub(crate) enum Mode {
     DryRun,
 }
 
-/// Reads the configuration anew and reports its problems; `None` when it has errors.
-pub(crate) type Reread = Arc<dyn Fn() -> Option<DaemonSettings> + Send + Sync>;
+/// Reads the configuration anew and reports its problems.
+pub(crate) type Reread = Arc<dyn Fn() -> NewSettings + Send + Sync>;
+
+/// A configuration that was read while the daemon runs.
+#[derive(Debug)]
+pub(crate) struct NewSettings {
+    /// None when it has errors.
+    pub(crate) settings: Option<DaemonSettings>,
+    /// What is wrong with it, with places.
+    pub(crate) report: String,
+}
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug)]
@@ -130,6 +146,7 @@ pub(crate) fn run(
         Mode::Respond => Respond::start(&settings, to_inbox.clone())?,
         Mode::DryRun => (Respond::DryRun, Ledger::new()),
     };
+    let control = asked::listen(&settings.control, mode, &to_inbox);
     let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
     let rereading = Rereading::new(reread, to_inbox.clone());
     let signals = signals::listen(to_inbox.clone(), of_signal).map_err(RunError::System)?;
@@ -141,6 +158,14 @@ pub(crate) fn run(
     let mut daemon = Daemon {
         clock,
         machine: Machine { boot: clock::boot_id(), up: Duration::ZERO },
+        mode,
+        config,
+        started: clock.now().wall,
+        reloaded: None,
+        control: settings.control,
+        service: Service::new(Told::by_environment(), clock.now().uptime),
+        failures: Failures::default(),
+        is_news: true,
         engine: Engine::new(settings.plan, ledger),
         statedir: settings.statedir,
         resume: settings.resume,
@@ -156,7 +181,9 @@ pub(crate) fn run(
     let now = daemon.now();
     tell_agenda(daemon.engine.ledger(), &now);
     let result = daemon.turn_until_stopped(&inbox);
+    daemon.service.stopping(clock.now().uptime);
     signals.close();
+    drop(control);
     daemon.stop(&inbox);
     result
 }
@@ -165,6 +192,16 @@ pub(crate) fn run(
 struct Daemon {
     clock: Clock,
     machine: Machine,
+    mode: Mode,
+    config: PathBuf,
+    started: SystemTime,
+    /// When the configuration was read again.
+    reloaded: Option<SystemTime>,
+    control: ControlSettings,
+    service: Service,
+    failures: Failures,
+    /// Whether systemd's line on how things are may be out of date.
+    is_news: bool,
     engine: Engine,
     statedir: PathBuf,
     /// With `resume`: how far back a restart begins.
@@ -197,6 +234,7 @@ impl Daemon {
             self.listen_for_silence(now.uptime);
             let response = self.respond.hand_out(&mut self.engine, &now);
             self.respond.write_statefile(&self.engine);
+            self.tell_service(now.uptime);
             // With nothing left to read it still stays until what is open has been closed.
             if self.readers.all_ended() && !self.engine.has_ends_to_come() {
                 return self.failure.take().map_or(Ok(()), Err);
@@ -222,8 +260,12 @@ impl Daemon {
             Response::AllHandedOut => self.engine.next_due(),
         };
         let due = due.map(|due| due.duration_since(now.wall).unwrap_or_default().min(LONGEST_WAIT));
-        let words =
-            [self.summary.next_due(), self.silence.next_due(), self.respond.next_catch_up()];
+        let words = [
+            self.summary.next_due(),
+            self.silence.next_due(),
+            self.respond.next_catch_up(),
+            self.service.next_due(),
+        ];
         let words = words.into_iter().flatten().map(|word| word.saturating_sub(now.uptime));
         match due.into_iter().chain(words).min() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -242,6 +284,7 @@ impl Daemon {
             }
             Event::Finished(id, outcome) => self.finished(id, &outcome),
             Event::Notice(source, notice) => {
+                self.is_news = true;
                 let uptime = self.clock.now().uptime;
                 if let Some(notice) = self.summary.hold_back(uptime, &source, notice) {
                     tell_notice(&source, &notice);
@@ -262,13 +305,11 @@ impl Daemon {
                     tracing::warn!("{warning}");
                 }
             }
-            Event::Reload => self.rereading.start(),
-            Event::Reread(settings) => {
-                self.reload(settings);
-                self.rereading.ended();
-            }
             // To wake was all: the next turn compares the clocks.
             Event::ClockSet => {}
+            Event::Reload => self.start_reload(None),
+            Event::Reread(read) => self.reread(*read),
+            Event::Asked(asked) => self.asked(*asked),
             Event::Stop => return Next::Stop,
         }
         Next::Turn
@@ -311,6 +352,7 @@ impl Daemon {
     }
 
     fn source_failed(&mut self, id: usize, name: String, error: SourceError, pause: Duration) {
+        self.is_news = true;
         let is_news = self.readers.failed(id, &error, self.clock.uptime() + pause);
         if self.readers.none_can_begin() {
             // A configuration that cannot work is told by ending. What worked once is waited for.
@@ -335,6 +377,7 @@ impl Daemon {
         }
         tell::verdict(&self.engine, hit, &verdict);
         if let Verdict::Accepted(mut accepted) = verdict {
+            self.is_news = true;
             accepted.changes.extend(self.places(Some(source)));
             self.respond.accept(&mut self.engine, &accepted);
         }
@@ -349,20 +392,20 @@ impl Daemon {
 
     fn finished(&mut self, id: OrderId, outcome: &Outcome) {
         let now = self.now();
+        let now = self.now();
         let finished = self.engine.finished(&now, id, outcome);
         if let Some(finished) = &finished {
+            self.failures.note(&now, finished, outcome);
+            self.is_news = true;
             respond::tell_outcome(finished, outcome);
         }
         self.respond.strike_out(&finished.map_or(Vec::new(), |finished| finished.changes));
     }
 
-    fn reload(&mut self, settings: Option<Box<DaemonSettings>>) {
-        let Some(settings) = settings else {
-            tracing::error!(
-                "the new configuration has mistakes; the running one stays. `knockdaemon check` shows them"
-            );
-            return;
-        };
+    fn reload(&mut self, settings: DaemonSettings) {
+        if settings.control != self.control {
+            tracing::warn!("a new controlsocket or controlgroup is taken at the next start only");
+        }
         if settings.statedir != self.statedir {
             tracing::warn!("a new statedir is taken at the next start only");
         }

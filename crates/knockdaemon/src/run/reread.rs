@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
+use crate::control::protocol::Code;
+use crate::control::server::Reply;
+
 use super::Reread;
 use super::event::Event;
 
@@ -13,6 +16,10 @@ pub(crate) struct Rereading {
     reread: Reread,
     inbox: SyncSender<Event>,
     state: State,
+    /// Who wants to know what comes of the reading that goes on.
+    waiting: Vec<Reply>,
+    /// Who asked later, and is told of the next.
+    later: Vec<Reply>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,19 +32,25 @@ enum State {
 
 impl Rereading {
     pub(crate) fn new(reread: Reread, inbox: SyncSender<Event>) -> Self {
-        Self { reread, inbox, state: State::Idle }
+        Self { reread, inbox, state: State::Idle, waiting: Vec::new(), later: Vec::new() }
     }
 
     /// Reads, and sends what was read to the inbox.
-    pub(crate) fn start(&mut self) {
+    pub(crate) fn start(&mut self, reply: Option<Reply>) {
         if self.state != State::Idle {
             self.state = State::ReadingAndAskedAgain;
+            self.later.extend(reply);
             return;
         }
+        self.waiting.extend(reply);
+        self.begin();
+    }
+
+    fn begin(&mut self) {
         let (reread, inbox) = (Arc::clone(&self.reread), self.inbox.clone());
         let started = thread::Builder::new().name("reload".to_owned()).spawn(move || {
             // A closed inbox: the daemon has stopped.
-            let _gone = inbox.send(Event::Reread(reread().map(Box::new)));
+            let _gone = inbox.send(Event::Reread(Box::new(reread())));
         });
         match started {
             Ok(_) => self.state = State::Reading,
@@ -45,17 +58,26 @@ impl Rereading {
                 tracing::error!(
                     "no thread to read the configuration; the running one stays: {error}"
                 );
+                for reply in self.waiting.drain(..) {
+                    reply.refuse(
+                        Code::Busy,
+                        format!("no thread to read the configuration: {error}"),
+                    );
+                }
             }
         }
     }
 
-    /// What was read has arrived.
-    pub(crate) fn ended(&mut self) {
+    /// What was read has arrived. Returns who wants to know what came of it.
+    pub(crate) fn ended(&mut self) -> Vec<Reply> {
+        let told = std::mem::take(&mut self.waiting);
         let again = self.state == State::ReadingAndAskedAgain;
         self.state = State::Idle;
         if again {
-            self.start();
+            self.waiting = std::mem::take(&mut self.later);
+            self.begin();
         }
+        told
     }
 }
 
@@ -65,6 +87,7 @@ mod tests {
     use std::sync::mpsc::{channel, sync_channel};
     use std::time::Duration;
 
+    use super::super::NewSettings;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -77,18 +100,18 @@ mod tests {
         let reread = move || {
             begin.send(()).unwrap();
             gate.lock().unwrap().recv_timeout(LONG).unwrap();
-            None
+            NewSettings { settings: None, report: String::new() }
         };
         let (to_inbox, inbox) = sync_channel(1);
         let mut rereading = Rereading::new(Arc::new(reread), to_inbox);
         for _ in 0..3 {
-            rereading.start();
+            rereading.start(None);
         }
         for _ in 0..2 {
             begun.recv_timeout(LONG).unwrap();
             assert!(inbox.try_recv().is_err());
             go_on.send(()).unwrap();
-            assert!(matches!(inbox.recv_timeout(LONG), Ok(Event::Reread(None))));
+            assert!(matches!(inbox.recv_timeout(LONG), Ok(Event::Reread(_))));
             rereading.ended();
         }
         assert!(rereading.state == State::Idle && begun.try_recv().is_err());

@@ -168,6 +168,14 @@ impl Respond {
         }
     }
 
+    /// What cannot be kept on disk at the moment, and why.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::DryRun => None,
+            Self::Real(real) => real.durable.trouble(),
+        }
+    }
+
     /// Gives everything that is due to the workers, without waiting for one.
     pub(crate) fn hand_out(&mut self, engine: &mut Engine, now: &Now) -> Response {
         let Self::Real(real) = self else { return Response::AllHandedOut };

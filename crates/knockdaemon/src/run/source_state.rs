@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::rate::Rate;
+
 /// The state of one source. Counters go up only; times are uptimes.
 #[derive(Debug)]
 pub(crate) struct SourceState {
@@ -14,6 +16,7 @@ pub(crate) struct SourceState {
     hits: AtomicU64,
     /// Milliseconds of uptime, and one more, of the last line or packet; 0 before the first.
     last: AtomicU64,
+    rate: Mutex<Rate>,
     trouble: Mutex<Option<Trouble>>,
 }
 
@@ -37,6 +40,7 @@ impl SourceState {
             lines: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            rate: Mutex::default(),
             trouble: Mutex::new(None),
         }
     }
@@ -63,6 +67,12 @@ impl SourceState {
         self.hits.fetch_add(hits as u64, Ordering::Relaxed);
         let millis = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         self.last.store(millis.saturating_add(1), Ordering::Relaxed);
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).count(uptime, lines);
+    }
+
+    /// Lines or packets a second, over the last minute.
+    pub(crate) fn rate(&self, uptime: Duration) -> f64 {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second(uptime)
     }
 
     /// It has failed and will be tried again. Returns whether that is news: the first failure in a

@@ -211,6 +211,12 @@ impl Readers {
         !self.begun && !self.readers.is_empty() && self.readers.iter().all(failing)
     }
 
+    /// Whether each reads, or has failed and is tried again.
+    pub(crate) fn have_begun(&self) -> bool {
+        let begun = |state: &SourceState| state.has_begun() || state.trouble_now().is_some();
+        self.states().all(begun)
+    }
+
     /// The loop has dealt with a hit of a source, up to here.
     pub(crate) fn dealt_with(&mut self, id: usize, reached: Reached) {
         if let Some(reader) = self.readers.iter_mut().find(|reader| reader.id == id) {

@@ -1,0 +1,13 @@
+//! The control socket: the running daemon is asked how it is, and told to end a lease, to extend one, or to
+//! read its configuration again.
+//!
+//! One line of JSON there, one back, and the connection ends. Who may ask is judged here; what is
+//! answered is the loop's business.
+
+pub(crate) mod client;
+mod error;
+mod frame;
+pub(crate) mod protocol;
+pub(crate) mod server;
+
+pub(crate) use error::ControlError;
