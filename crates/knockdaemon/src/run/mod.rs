@@ -392,7 +392,6 @@ impl Daemon {
 
     fn finished(&mut self, id: OrderId, outcome: &Outcome) {
         let now = self.now();
-        let now = self.now();
         let finished = self.engine.finished(&now, id, outcome);
         if let Some(finished) = &finished {
             self.failures.note(&now, finished, outcome);
