@@ -38,6 +38,12 @@ impl Deadline {
     }
 }
 
+/// The wall clock, for what the kernel is told of it.
+#[allow(clippy::disallowed_methods, reason = "see the head of this file")]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
 /// How long until that moment by the wall clock; zero once it has passed.
 #[allow(clippy::disallowed_methods, reason = "see the head of this file")]
 pub(crate) fn left_until(moment: SystemTime) -> Duration {

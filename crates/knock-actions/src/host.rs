@@ -5,27 +5,29 @@ use std::io;
 use std::time::Duration;
 
 use knock_engine::{Order, Outcome};
-use knock_rules::{Command, Family, Opening};
+use knock_rules::Command;
 
 use crate::account::{Account, AccountError};
 use crate::at;
 use crate::connections;
 use crate::deadline::left_until;
+use crate::gate::Gate;
 use crate::iptables::Firewall;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
 use crate::runner::Runner;
 
 /// Carries orders out on this machine, with the rights of this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Host {
     firewall: Firewall,
+    gate: Gate,
 }
 
 impl Host {
     /// Looks at nothing yet: a host without iptables is fine as long as no order asks for it.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(gate: Gate) -> Self {
+        Self { firewall: Firewall::default(), gate }
     }
 }
 
@@ -46,10 +48,11 @@ impl Runner for Host {
                 return self.firewall.apply(*family, args, limit);
             }
             Command::Open { opening } => {
-                return self.firewall.apply(family_of(opening), &rule("-I", opening), limit);
+                let held = order.expires.map(|_| left);
+                return self.gate.open(opening, held, order.timeout);
             }
             Command::Close { opening } => {
-                return self.firewall.apply(family_of(opening), &rule("-D", opening), limit);
+                return self.gate.close(opening, limit);
             }
             Command::CountConnections { opening } => return connections::count(opening),
             Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
@@ -70,19 +73,6 @@ impl Runner for Host {
             },
         }
     }
-}
-
-fn family_of(opening: &Opening) -> Family {
-    if opening.network.is_v4() { Family::V4 } else { Family::V6 }
-}
-
-/// An opening as a rule, which is there once however often it was put in.
-fn rule(verb: &str, opening: &Opening) -> Vec<String> {
-    let Opening { network, protocol, port } = opening;
-    let words = [verb, "INPUT", "-s", &network.to_string(), "-p", protocol.as_str(), "--dport"];
-    let words = words.into_iter().map(str::to_owned).chain([port.to_string()]);
-    let marked = ["-m", "comment", "--comment", "knockdaemon", "-j", "ACCEPT"];
-    words.chain(marked.map(str::to_owned)).collect()
 }
 
 type Environment = Vec<(String, String)>;

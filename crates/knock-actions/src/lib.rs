@@ -10,6 +10,7 @@ mod account;
 mod at;
 mod connections;
 mod deadline;
+mod gate;
 mod group;
 mod host;
 mod iptables;
@@ -23,12 +24,15 @@ mod statefile;
 mod store;
 #[cfg(test)]
 mod testing;
+mod tools;
 
 pub use account::{AccountError, can_run_as};
 pub use at::{AtError, can_hand_over};
+pub use gate::Gate;
 pub use group::{GroupError, group_id};
 pub use host::Host;
 pub use pool::Pool;
 pub use runner::Runner;
 pub use statefile::{FoundState, MovedAside, StateFile, StateFileError};
 pub use store::{Store, StoreError, StoreNotice};
+pub use tools::Tools;

@@ -8,18 +8,42 @@ pub(crate) const CAPTURE: usize = 8 * 1024;
 const EXCERPT: usize = 300;
 
 /// The end of an output of any length, in bounded memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tail {
     bytes: Vec<u8>,
+    most: usize,
+    is_cut: bool,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self::of(CAPTURE)
+    }
 }
 
 impl Tail {
-    /// Takes the next bytes; what is older than [`CAPTURE`] is forgotten.
+    /// Of so many bytes at most.
+    pub(crate) fn of(most: usize) -> Self {
+        Self { bytes: Vec::new(), most, is_cut: false }
+    }
+
+    /// Takes the next bytes; what is older than the bound is forgotten.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let bytes = bytes.split_at(bytes.len().saturating_sub(CAPTURE)).1;
-        let surplus = (self.bytes.len() + bytes.len()).saturating_sub(CAPTURE);
+        let bytes = bytes.split_at(bytes.len().saturating_sub(self.most)).1;
+        let surplus = (self.bytes.len() + bytes.len()).saturating_sub(self.most);
+        self.is_cut |= surplus > 0 || bytes.len() == self.most;
         self.bytes.drain(..surplus.min(self.bytes.len()));
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How much is kept.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// All that was said; `None` when the bound has cut something off.
+    pub(crate) fn whole(&self) -> Option<String> {
+        (!self.is_cut).then(|| String::from_utf8_lossy(&self.bytes).into_owned())
     }
 
     /// The last line that is not blank, fit for a log.
@@ -78,6 +102,15 @@ mod tests {
         check(&[b"one\ntwo"], Some("two"));
         check(&[b"one\ntw", b"o\n\n"], Some("two"));
         check(&[b"\x1b[31mred\x07 \xff\r\n"], Some("\\u{1b}[31mred\\u{7} \u{fffd}"));
+    }
+
+    #[test]
+    fn what_was_cut_is_not_taken_for_the_whole() {
+        let mut tail = Tail::of(4);
+        tail.push(b"abc");
+        assert_eq!(tail.whole().as_deref(), Some("abc"));
+        tail.push(b"de");
+        assert_eq!((tail.whole(), tail.last_line().as_deref()), (None, Some("bcde")));
     }
 
     #[test]

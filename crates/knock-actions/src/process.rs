@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,20 +12,21 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
 use crate::deadline::Deadline;
-use crate::output::Tail;
+use crate::output::{CAPTURE, Tail};
 
 /// Where programs without a slash in their name are looked for; behind the daemon's own, which may
 /// come from a user's shell and lacks the sbin folders under cron.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long a program may tidy up between SIGTERM and SIGKILL.
 const KILL_GRACE: Duration = Duration::from_secs(2);
-/// Most bytes read after a program's end, so that a child of its that writes on does not hold us.
+/// Most bytes read after a program's end, or what is kept of it if that is more, so that a child of its that writes on does not hold us.
 const DRAIN: usize = 1024 * 1024;
 
 /// How a program ended, and the end of what it said.
@@ -124,6 +125,14 @@ pub(crate) fn run_where_we_are<A: AsRef<OsStr>>(
     run_watched(command, args, environment, limit, Stdio::null(), ExitNotice::of)
 }
 
+/// A file that is on no disk: a pipe would make us wait for a program that does not read.
+pub(crate) fn in_memory(text: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create("knockdaemon-input", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
 /// A command that nothing of this process's surroundings disturbs.
 fn in_own_world(program: &OsStr) -> Command {
     let mut command = Command::new(program);
@@ -146,12 +155,39 @@ pub(crate) fn run_fed<A: AsRef<OsStr>>(
     run_watched(command, args, environment, limit, input.into(), ExitNotice::of)
 }
 
+/// The same, and up to `most` bytes of each of its outputs are kept.
+///
+/// # Errors
+/// When it cannot be started or watched.
+pub(crate) fn run_heard<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    args: impl IntoIterator<Item = A>,
+    limit: Duration,
+    input: Stdio,
+    most: usize,
+) -> Result<Ended, Trouble> {
+    let command = in_own_world(program.as_ref());
+    run_hearing(command, args, &[], limit, input, most, ExitNotice::of)
+}
+
 fn run_watched<A: AsRef<OsStr>>(
+    command: Command,
+    args: impl IntoIterator<Item = A>,
+    environment: &[(String, String)],
+    limit: Duration,
+    input: Stdio,
+    exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
+) -> Result<Ended, Trouble> {
+    run_hearing(command, args, environment, limit, input, CAPTURE, exit_notice)
+}
+
+fn run_hearing<A: AsRef<OsStr>>(
     mut command: Command,
     args: impl IntoIterator<Item = A>,
     environment: &[(String, String)],
     limit: Duration,
     input: Stdio,
+    most: usize,
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
 ) -> Result<Ended, Trouble> {
     let deadline = Deadline::after(limit);
@@ -165,7 +201,7 @@ fn run_watched<A: AsRef<OsStr>>(
         .spawn()
         .map_err(Trouble::NotStarted)?;
     let pid = Pid::from_child(&child);
-    let ending = watch(&mut child, pid, deadline, exit_notice);
+    let ending = watch(&mut child, pid, deadline, most, exit_notice);
     if ending.is_err() {
         let _ = kill_process_group(pid, Signal::KILL);
         leave_to_reaper(child);
@@ -178,12 +214,13 @@ fn watch(
     child: &mut Child,
     pid: Pid,
     deadline: Deadline,
+    most: usize,
     exit_notice: impl FnOnce(Pid) -> io::Result<ExitNotice>,
 ) -> Result<Ended, Trouble> {
     let exit = exit_notice(pid)?;
     let mut said = Said {
-        stdout: Listened::to(child.stdout.take().map(OwnedFd::from))?,
-        stderr: Listened::to(child.stderr.take().map(OwnedFd::from))?,
+        stdout: Listened::to(child.stdout.take().map(OwnedFd::from), most)?,
+        stderr: Listened::to(child.stderr.take().map(OwnedFd::from), most)?,
     };
     let ended_itself = said.listen_until_exit(&exit, deadline)?;
     if !ended_itself {
@@ -276,7 +313,7 @@ impl Said {
 
     fn drain(&mut self) {
         for output in [&mut self.stdout, &mut self.stderr] {
-            let mut left = DRAIN;
+            let mut left = DRAIN.max(output.tail.most());
             while let Some(read @ 1..) = output.read() {
                 left = left.saturating_sub(read);
                 if left == 0 {
@@ -294,11 +331,11 @@ struct Listened {
 }
 
 impl Listened {
-    fn to(pipe: Option<OwnedFd>) -> io::Result<Self> {
+    fn to(pipe: Option<OwnedFd>, most: usize) -> io::Result<Self> {
         if let Some(pipe) = &pipe {
             ioctl_fionbio(pipe.as_fd(), true)?;
         }
-        Ok(Self { pipe: pipe.map(File::from), tail: Tail::default() })
+        Ok(Self { pipe: pipe.map(File::from), tail: Tail::of(most) })
     }
 
     /// How much there was to read just now; a pipe that is closed or broken is let go.

@@ -100,6 +100,12 @@ impl Firewall {
         self.kind
     }
 
+    /// Networks with prefixes of these lengths will be let in, so that the static part may have a place
+    /// for them from the beginning.
+    pub fn expect(&self, v4: u8, v6: u8) {
+        lock(&self.sizes).extend(Size::of_prefixes(v4, v6));
+    }
+
     /// Lets somebody in until `left` is over; `None`: until it is closed. One who is in already gets
     /// the new time. Makes the static part if it is missing.
     ///

@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     NotRunning,
     /// The running daemon did not answer (`EX_TEMPFAIL`).
     NoAnswer,
-    /// A log, a device, the store or an output could not be read or written (`EX_IOERR`).
+    /// A log, a device, the store, the firewall or an output could not be read or written (`EX_IOERR`).
     Input,
     /// Something is not permitted (`EX_NOPERM`).
     Permission,
@@ -46,7 +46,7 @@ Exit status:
    1  check found mistakes, explain no knock, formats --test a sample that fails, or the running daemon refused
   64  the command line is wrong
   69  no daemon runs that could be asked
-  74  a log, a device, the state folder or an output cannot be read or written
+  74  a log, a device, the state folder, the firewall or an output cannot be read or written
   75  the running daemon did not answer
   77  a permission is missing
   78  the configuration is missing or wrong, or cannot be converted";

@@ -7,13 +7,11 @@
 mod script;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use knock_engine::{Order, Outcome};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::geteuid;
 use rustix::thread::no_new_privs;
 
@@ -98,7 +96,7 @@ pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTi
         Ok(text) => text,
         Err(outcome) => return outcome,
     };
-    let input = match in_memory(&text) {
+    let input = match process::in_memory(&text) {
         Ok(input) => input,
         Err(error) => return failed(format!("no room for what at(1) is to read: {error}")),
     };
@@ -123,14 +121,6 @@ pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTi
         }
         Err(error) => failed(format!("cannot run at(1): {error}")),
     }
-}
-
-/// A file that is on no disk: a pipe would make us wait for a program that does not read.
-fn in_memory(text: &str) -> io::Result<File> {
-    let mut file = File::from(memfd_create("knockdaemon-at", MemfdFlags::CLOEXEC)?);
-    file.write_all(text.as_bytes())?;
-    file.rewind()?;
-    Ok(file)
 }
 
 /// What at(1) said.

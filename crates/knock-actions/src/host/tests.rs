@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 use knock_engine::{Order, Outcome};
 use knock_rules::Command;
 
+use knock_firewall::Kind;
+
 use super::*;
 use crate::testing::{order, shell, until_it_got_far_enough};
 
 fn run(command: Command) -> Outcome {
-    Host::new().run(&order(7, command))
+    host().run(&order(7, command))
 }
 
 fn check(text: &str, expected: &str) {
@@ -65,7 +67,7 @@ fn a_program_gets_its_words_as_they_are() {
 #[test]
 fn what_takes_too_long_is_ended() {
     let late = Order { timeout: Duration::from_millis(50), ..order(7, shell("exec sleep 600")) };
-    assert_eq!(Host::new().run(&late), Outcome::TimedOut { after: late.timeout });
+    assert_eq!(host().run(&late), Outcome::TimedOut { after: late.timeout });
 }
 
 /// at(1) does not wait for us: what opens behind it would stay open.
@@ -76,13 +78,13 @@ fn what_a_job_takes_back_is_not_begun_after_it_and_ended_when_it_comes() {
     let begun = folder.path().join("begun");
     let opens = shell(&format!("echo >{}; exec sleep 600", begun.display()));
     let expires = |expires| Order { expires: Some(expires), ..order(7, opens.clone()) };
-    let late = Host::new().run(&expires(SystemTime::UNIX_EPOCH));
+    let late = host().run(&expires(SystemTime::UNIX_EPOCH));
     assert!(matches!(late, Outcome::Failed { again: false, .. }), "{late:?}");
     assert!(!begun.exists());
 
     until_it_got_far_enough(|limit| {
         let soon = expires(SystemTime::now() + limit);
-        let outcome = Host::new().run(&soon);
+        let outcome = host().run(&soon);
         let Outcome::TimedOut { after } = outcome else { panic!("{outcome:?}") };
         assert!(after <= limit, "{after:?}");
         begun.exists().then_some(())
@@ -90,7 +92,7 @@ fn what_a_job_takes_back_is_not_begun_after_it_and_ended_when_it_comes() {
     let rule = "-I INPUT -s 192.0.2.7 -j ACCEPT".split(' ').map(str::to_owned).collect();
     let rule = Command::Iptables { family: knock_rules::Family::V4, args: rule };
     let late = Order { expires: Some(SystemTime::UNIX_EPOCH), ..order(7, rule) };
-    assert!(matches!(Host::new().run(&late), Outcome::Failed { again: false, .. }));
+    assert!(matches!(host().run(&late), Outcome::Failed { again: false, .. }));
 }
 
 /// The daemon was dead for an hour: at(1) is not asked for a job in the past.
@@ -98,5 +100,9 @@ fn what_a_job_takes_back_is_not_begun_after_it_and_ended_when_it_comes() {
 fn a_job_whose_minute_has_passed_is_not_handed_over() {
     let past = Order { hand_over: Some(SystemTime::UNIX_EPOCH), ..order(7, shell("true")) };
     let why = "the minute of its job has passed".to_owned();
-    assert_eq!(Host::new().run(&past), Outcome::Failed { why, again: false });
+    assert_eq!(host().run(&past), Outcome::Failed { why, again: false });
+}
+
+fn host() -> Host {
+    Host::new(Gate::new(Kind::Auto))
 }

@@ -317,6 +317,16 @@ const SETTINGS: &[Key] = &[
          original. at(1) knows full minutes only, tries nothing again, and cannot be told of a \
          renewed knock.",
     ),
+    key(
+        Within::Top,
+        "firewall",
+        Kind::OneOf(&["auto", "nftables", "ipset", "iptables"]),
+        "auto",
+        UsedBy::Daemon,
+        "How leases get into the firewall: sets of nftables or of ipset, whose members the kernel forgets in \
+         time by itself, or a rule of iptables for each. auto takes the first of these that works on this \
+         host. What stands in the firewall for good is shown and made by knockdaemon firewall.",
+    ),
     // What is done.
     key(
         Within::Top,

@@ -13,8 +13,8 @@ use knock_wire::{CipherName, Field};
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{
-    CaptureSettings, ControlSettings, IvChoice, NflogSettings, ReadOptions, RunMode, Setting,
-    WireSettings, actions, control, ethfilters, formats, sources, wire,
+    CaptureSettings, ControlSettings, FirewallChoice, IvChoice, NflogSettings, ReadOptions,
+    RunMode, Setting, WireSettings, actions, control, ethfilters, firewall, formats, sources, wire,
 };
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading};
@@ -55,6 +55,8 @@ pub struct DaemonSettings {
     pub statedir: PathBuf,
     /// The readable copy of the state variable, if there is to be one.
     pub statefile: Option<PathBuf>,
+    /// How leases get into the firewall.
+    pub firewall: FirewallChoice,
     /// How the running daemon is spoken to.
     pub control: ControlSettings,
     /// What `check` tells beside the problems: how long a knock is, how safe, and whether it can be
@@ -94,6 +96,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let queue = queue(&mut reader, &top);
     let statedir = statedir(&mut reader, &top);
     let statefile = statefile(&mut reader, &top, &lines.logfiles, &statedir);
+    let firewall = firewall::read(&mut reader, &top);
     let control = control::read(&mut reader, &top, &statedir);
     let mut codec = wire.codec();
     codec.problems.retain(|problem| reader.is_whole() || problem.at.is_some());
@@ -120,6 +123,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             own_formats: formats.own,
             statedir,
             statefile,
+            firewall,
             control,
             notes: notes(&plan, &wire).into_iter().chain(packets).collect(),
             capture: lines.capture,

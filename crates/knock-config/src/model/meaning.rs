@@ -130,6 +130,7 @@ fn daemon_differs(
         plan,
         statedir,
         statefile,
+        firewall,
         control,
         // Made from the others.
         notes: _,
@@ -159,6 +160,7 @@ fn daemon_differs(
         (*leases == other.plan.leases, "maxlease or onelease"),
         (*statedir == other.statedir, "statedir"),
         (*statefile == other.statefile, "statefile"),
+        (*firewall == other.firewall, "firewall"),
         (*control == other.control, "controlsocket or controlgroup"),
     ];
     same.into_iter().find_map(|(same, what)| (!same).then_some(what))

@@ -161,6 +161,8 @@ fn held(entry: &[u8]) -> Option<Held> {
     };
     let port = u16::from_be_bytes(*attribute(entry, PORT)?.first_chunk()?);
     let left = attribute(entry, TIMEOUT).and_then(be32).filter(|left| *left > 0);
+    // So long that it may have been cut: who looks when half of it is over can tell.
+    let left = left.filter(|left| u64::from(*left) <= MOST / 2);
     Some(Held {
         opening: Opening { network, protocol, port },
         left: left.map(|left| Duration::from_secs(left.into())),
@@ -198,7 +200,7 @@ mod tests {
         #[test]
         fn an_opening_comes_back_from_its_entry(
             v4: bool, address: u128, bits in 1u8..=128, udp: bool, port in 1u16..,
-            left in prop::option::of(1u64..MOST)
+            left in prop::option::of(1u64..MOST / 2)
         ) {
             let address: IpAddr = match v4 {
                 true => Ipv4Addr::from_bits(u32::try_from(address >> 96).unwrap()).into(),

@@ -51,6 +51,12 @@ impl Size {
     pub(crate) const HOSTS: [Self; 2] =
         [Self { v4: true, bits: 32 }, Self { v4: false, bits: 128 }];
 
+    /// Of prefixes so long; none of a family that has no such prefix.
+    pub(crate) fn of_prefixes(v4: u8, v6: u8) -> impl Iterator<Item = Self> {
+        let sizes = [Self { v4: true, bits: v4 }, Self { v4: false, bits: v6 }];
+        sizes.into_iter().filter(|size| size.bits <= size.width())
+    }
+
     /// Of this network.
     pub(crate) fn of(network: &Network) -> Self {
         Self { v4: network.is_v4(), bits: network.bits() }

@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// List logformats with their samples, or show what the lines of a file yield
     Formats(FormatsArgs),
+    /// Show, make or take away what leases need in this host's firewall, beside the rules that are there
+    #[command(after_help = FIREWALL_HELP)]
+    Firewall(FirewallArgs),
     /// Write a configuration in the other syntax, with its comments and the same meaning
     #[command(after_help = CONVERT_HELP)]
     Convert(ConvertArgs),
@@ -86,6 +89,11 @@ pub(crate) enum Command {
 const RELOAD_HELP: &str = "\
 Waits until the new configuration is in force, or tells its mistakes with their places; then the running
 one stays, and the status is 1. Queues, leases and agenda are kept either way.";
+
+const FIREWALL_HELP: &str = "\
+Only what is ours is made or taken away: the table inet knockdaemon, the sets knockdaemon4 and
+knockdaemon6, the chain knockdaemon, and rules with the comment knockdaemon. The daemon makes what is
+missing by itself when it starts, on a reload, and each minute while there are leases.";
 
 const CONVERT_HELP: &str = "\
 The result is read back before it is written: tree, comments and settings must be those of the source,
@@ -177,6 +185,40 @@ pub(crate) struct FormatsArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `firewall`.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(required = true, multiple = false, args = ["print", "apply", "remove"])]
+pub(crate) struct FirewallArgs {
+    /// Print it as a shell script, with remarks on this host's rules; changes nothing
+    #[arg(long)]
+    pub(crate) print: bool,
+
+    /// Make what is missing
+    #[arg(long)]
+    pub(crate) apply: bool,
+
+    /// Take away all that is ours, and so end all leases
+    #[arg(long)]
+    pub(crate) remove: bool,
+
+    /// How; without this as the configuration says, and auto where there is none
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<FirewallKind>,
+}
+
+/// How leases get into the firewall.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FirewallKind {
+    /// The first of the others that works here
+    Auto,
+    /// Sets of nftables
+    Nftables,
+    /// Sets of ipset, and a rule of iptables
+    Ipset,
+    /// A rule of iptables for each lease
+    Iptables,
 }
 
 /// Options of `convert`.

@@ -125,6 +125,11 @@ pub(crate) fn search() -> Result<PathBuf, NotFound> {
     knock_config::find(Program::Daemon, home.as_deref(), bin.as_deref(), Path::is_file)
 }
 
+/// Whether a configuration is found without naming one.
+pub(crate) fn is_there() -> bool {
+    search().is_ok()
+}
+
 /// Says that a configuration cannot be read, and how that ends the program.
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Exit {
     output::error(&unreadable_text(path, error));

@@ -5,6 +5,7 @@ mod ask;
 mod check;
 mod convert;
 mod explain;
+pub(crate) mod firewall;
 mod formats;
 mod input;
 mod load;
@@ -79,6 +80,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
             explain::explain(&cli.common, &args)
         }
         Some(Command::Formats(args)) => formats::formats(&cli.common, &args),
+        Some(Command::Firewall(args)) => firewall::run(&cli.common, args),
         Some(Command::Convert(args)) => convert::run(&cli.common, &args),
         Some(Command::Status(args)) => ask::status(&cli.common, &args),
         Some(Command::Reload(args)) => ask::reload(&cli.common, &args),

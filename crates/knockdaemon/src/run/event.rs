@@ -9,6 +9,7 @@ use knock_wire::Hit;
 use crate::control::server::Asked;
 
 use super::NewSettings;
+use super::reconcile::Answer;
 use super::silence::Counted;
 use super::trail::Reached;
 
@@ -27,6 +28,8 @@ pub(crate) enum Event {
     SourceEnded(usize, String),
     /// A source failed. It is tried again after this pause, without having to be told.
     SourceFailed(usize, String, SourceError, Duration),
+    /// The firewall told who is let in.
+    Held(Answer),
     /// A worker is done with an order.
     Finished(OrderId, Outcome),
     /// Somebody has set the machine's clock, or it was suspended.

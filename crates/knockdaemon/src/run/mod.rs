@@ -13,6 +13,7 @@ mod extract;
 mod failures;
 mod lag;
 mod rate;
+mod reconcile;
 mod reread;
 mod respond;
 mod service;
@@ -42,9 +43,11 @@ pub(crate) use extract::{Tests, captured, lines_of};
 pub(crate) use signals::listen;
 pub(crate) use threads::sources;
 
+use crate::cli::firewall::of_choice;
 use event::{Arrived, Event};
 use extract::SharedTests;
 use failures::Failures;
+use reconcile::Reconciling;
 use reread::Rereading;
 use respond::{Respond, Response};
 use service::{Service, Told};
@@ -155,8 +158,10 @@ pub(crate) fn run(
     readers.set(&wanted, &kept).map_err(RunError::System)?;
     tracing::info!(config = %config.display(), slots = settings.plan.codec.slots(), "knockdaemon is running");
 
+    let engine = Engine::new(settings.plan, ledger);
     let mut daemon = Daemon {
         clock,
+        reconciling: Reconciling::new(&engine, clock.uptime(), to_inbox.clone()),
         machine: Machine { boot: clock::boot_id(), up: Duration::ZERO },
         mode,
         config,
@@ -166,7 +171,7 @@ pub(crate) fn run(
         service: Service::new(Told::by_environment(), clock.now().uptime),
         failures: Failures::default(),
         is_news: true,
-        engine: Engine::new(settings.plan, ledger),
+        engine,
         statedir: settings.statedir,
         resume: settings.resume,
         respond,
@@ -210,6 +215,8 @@ struct Daemon {
     readers: Readers,
     tests: SharedTests,
     rereading: Rereading,
+    /// When the firewall is compared with the leases.
+    reconciling: Reconciling,
     summary: Summary,
     silence: Silence,
     to_inbox: SyncSender<Event>,
@@ -233,6 +240,9 @@ impl Daemon {
             }
             self.listen_for_silence(now.uptime);
             let response = self.respond.hand_out(&mut self.engine, &now);
+            if let Some(gate) = self.respond.gate() {
+                self.reconciling.turn(&self.engine, gate, now.uptime);
+            }
             self.respond.write_statefile(&self.engine);
             self.tell_service(now.uptime);
             // With nothing left to read it still stays until what is open has been closed.
@@ -265,6 +275,7 @@ impl Daemon {
             self.silence.next_due(),
             self.respond.next_catch_up(),
             self.service.next_due(),
+            self.respond.gate().and_then(|_| self.reconciling.next_due()),
         ];
         let words = words.into_iter().flatten().map(|word| word.saturating_sub(now.uptime));
         match due.into_iter().chain(words).min() {
@@ -283,6 +294,10 @@ impl Daemon {
                 self.summary.tell(now.uptime, || self.engine.counters());
             }
             Event::Finished(id, outcome) => self.finished(id, &outcome),
+            Event::Held(answer) => {
+                let now = self.now();
+                self.reconciling.answer(&mut self.engine, &now, answer);
+            }
             Event::Notice(source, notice) => {
                 self.is_news = true;
                 let uptime = self.clock.now().uptime;
@@ -418,6 +433,10 @@ impl Daemon {
         self.silence = Silence::new(settings.silence, self.clock.uptime());
         self.respond.move_statefile(settings.statefile);
         self.engine.replace_plan(settings.plan);
+        if let Some(gate) = self.respond.gate() {
+            gate.set_kind(of_choice(settings.firewall));
+        }
+        self.reconciling.look_now(&self.engine, self.clock.uptime());
         tracing::info!("configuration reloaded; queues and agenda are kept");
     }
 

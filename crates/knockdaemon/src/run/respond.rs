@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use knock_actions::{Host, Pool, Store};
+use knock_actions::{Gate, Host, Pool, Store};
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
@@ -14,6 +14,7 @@ use super::clock::minute_of;
 use super::durable::Durable;
 use super::event::Event;
 use super::statefile::StateCopy;
+use crate::cli::firewall::of_choice;
 
 /// Orders that may run side by side; those of one client never do. So many that programs which wait
 /// for a quarter of an hour, as old templates do, hold up nobody else's closing; the rest waits in
@@ -36,6 +37,8 @@ pub(crate) struct Real {
     copy: StateCopy,
     /// Who runs the orders.
     pool: Pool,
+    /// Where leases are opened and closed.
+    gate: Gate,
     /// Orders handed to the pool that it has not reported yet.
     running: usize,
 }
@@ -61,12 +64,15 @@ impl Respond {
         }
         let mut durable = Durable::new(store);
         let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger);
-        let pool = Pool::start(AT_ONCE, Host::new, move |id, outcome| {
+        let gate = Gate::new(of_choice(settings.firewall));
+        let its_gate = gate.clone();
+        let host = move || Host::new(its_gate.clone());
+        let pool = Pool::start(AT_ONCE, host, move |id, outcome| {
             // A closed inbox: the daemon has stopped, and the order runs again at the next start.
             let _gone = inbox.send(Event::Finished(id, outcome));
         })
         .map_err(RunError::System)?;
-        Ok((Self::Real(Box::new(Real { durable, copy, pool, running: 0 })), ledger))
+        Ok((Self::Real(Box::new(Real { durable, copy, pool, gate, running: 0 })), ledger))
     }
 
     /// Has the readable copy of the state variable written, if knocks have changed it since.
@@ -80,6 +86,14 @@ impl Respond {
     pub(crate) fn move_statefile(&mut self, path: Option<PathBuf>) {
         if let Self::Real(real) = self {
             real.copy.move_to(path);
+        }
+    }
+
+    /// Where leases are opened and closed, if they are.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        match self {
+            Self::DryRun => None,
+            Self::Real(real) => Some(&real.gate),
         }
     }
 

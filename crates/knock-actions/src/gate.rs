@@ -1,0 +1,80 @@
+//! This host's firewall for all workers of this process: one socket, made when it is first needed.
+//! A host without leases is fine without a firewall that we know.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use knock_engine::Outcome;
+use knock_firewall::{Did, Firewall, FirewallError, Kind};
+use knock_rules::Opening;
+
+use crate::deadline::wall_clock;
+use crate::tools::Tools;
+
+/// Where openings are made and closed. Clones are the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    kind: Kind,
+    made: Option<Arc<Firewall>>,
+}
+
+impl Gate {
+    /// One that goes this way. Looks at nothing yet.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { state: Arc::new(Mutex::new(State { kind, made: None })) }
+    }
+
+    /// Goes another way from now on. What is open the old way is taken away when the static part of
+    /// the new one is made.
+    pub fn set_kind(&self, kind: Kind) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.kind != kind {
+            *state = State { kind, made: None };
+        }
+    }
+
+    /// The firewall, chosen at the first call that succeeds.
+    ///
+    /// # Errors
+    /// When this host has none that we know, or we may not change it. The next call asks again.
+    pub fn firewall(&self) -> Result<Arc<Firewall>, FirewallError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(firewall) = &state.made {
+            return Ok(Arc::clone(firewall));
+        }
+        let firewall = Arc::new(Firewall::new(state.kind, Box::new(Tools), wall_clock)?);
+        state.made = Some(Arc::clone(&firewall));
+        Ok(firewall)
+    }
+
+    /// `left` is how long the firewall is to hold it by itself; `None`: until it is closed.
+    pub(crate) fn open(
+        &self,
+        opening: &Opening,
+        left: Option<Duration>,
+        limit: Duration,
+    ) -> Outcome {
+        outcome(self.firewall().and_then(|firewall| firewall.open(opening, left, limit)))
+    }
+
+    pub(crate) fn close(&self, opening: &Opening, limit: Duration) -> Outcome {
+        outcome(self.firewall().and_then(|firewall| firewall.close(opening, limit)))
+    }
+}
+
+fn outcome(result: Result<Did, FirewallError>) -> Outcome {
+    match result {
+        Ok(Did::Done) => Outcome::Done,
+        Ok(Did::AlreadySo) => Outcome::AlreadySo,
+        Err(FirewallError::TimedOut { after, .. }) => Outcome::TimedOut { after },
+        // Whatever it is, it may pass: a module that is not loaded yet, a program that is installed
+        // in a minute.
+        Err(error) => Outcome::Failed { why: error.to_string(), again: true },
+    }
+}

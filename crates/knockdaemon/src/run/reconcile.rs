@@ -1,0 +1,170 @@
+//! When the firewall is compared with the leases: at the start, after a reload, when the first lease
+//! comes, and each minute while there are any. Looks in a thread of its own; what differs is the
+//! engine's to put right.
+
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::Duration;
+
+use knock_actions::Gate;
+use knock_engine::{Engine, LeaseRule, Now, Plan};
+use knock_firewall::FirewallError;
+use knock_rules::Held;
+
+use super::event::Event;
+
+/// What a reload of the firewall wiped is back after so long at most.
+const EVERY: Duration = Duration::from_secs(60);
+/// The answer was about the past, since an order was under way: asked again so soon.
+const SOON: Duration = Duration::from_secs(1);
+/// How long each of the firewall's programs may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// More openings than this are counted in a message, not named.
+const NAMED: usize = 5;
+
+/// What the firewall answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    result: Result<Seen, FirewallError>,
+    /// Which orders had come back when it was asked.
+    generation: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// What was missing of the static part, and was made.
+    made: Vec<String>,
+    held: Vec<Held>,
+}
+
+/// Keeps the time of the comparisons.
+pub(crate) struct Reconciling {
+    inbox: SyncSender<Event>,
+    /// When the next one is, by uptime; none while there is nothing to compare.
+    next: Option<Duration>,
+    is_asking: bool,
+    /// Whether the static part is known to have been there.
+    was_whole: bool,
+    /// The last trouble that was told.
+    told: Option<String>,
+}
+
+impl Reconciling {
+    /// The first look is now, if there is anything to look for.
+    pub(crate) fn new(engine: &Engine, uptime: Duration, inbox: SyncSender<Event>) -> Self {
+        let mut new = Self { inbox, next: None, is_asking: false, was_whole: false, told: None };
+        new.look_now(engine, uptime);
+        new
+    }
+
+    /// After a start or a reload: also without a lease the static part is made, and what is open that
+    /// should not be is closed.
+    pub(crate) fn look_now(&mut self, engine: &Engine, uptime: Duration) {
+        let grants = !prefixes(engine.plan()).is_empty();
+        if grants || engine.leases().next().is_some() {
+            self.next = Some(uptime);
+        }
+    }
+
+    /// When [`turn`](Self::turn) is to be called at the latest, by uptime.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.next.filter(|_| !self.is_asking)
+    }
+
+    /// Asks if it is time.
+    pub(crate) fn turn(&mut self, engine: &Engine, gate: &Gate, uptime: Duration) {
+        let has_leases = engine.leases().next().is_some();
+        if has_leases && self.next.is_none() {
+            // Nobody has looked for a while: what lets leases in may have been wiped since.
+            self.next = Some(uptime);
+        }
+        if self.is_asking || self.next.is_none_or(|next| next > uptime) {
+            return;
+        }
+        let (inbox, gate) = (self.inbox.clone(), gate.clone());
+        let (generation, prefixes) = (engine.lease_generation(), prefixes(engine.plan()));
+        let ask = move || {
+            let answer = Answer { result: look(&gate, &prefixes), generation };
+            // When the loop is gone nobody wants to know.
+            let _gone = inbox.send(Event::Held(answer));
+        };
+        self.next = has_leases.then(|| uptime + EVERY);
+        match thread::Builder::new().name("firewall".to_owned()).spawn(ask) {
+            Ok(_) => self.is_asking = true,
+            Err(error) => tracing::warn!("the firewall is not looked at: {error}"),
+        }
+    }
+
+    /// What was asked for has arrived. The engine's next orders put right what differs.
+    pub(crate) fn answer(&mut self, engine: &mut Engine, now: &Now, answer: Answer) {
+        self.is_asking = false;
+        let seen = match answer.result {
+            Ok(seen) => seen,
+            Err(error) => {
+                let error = error.to_string();
+                if self.told.as_ref() != Some(&error) {
+                    tracing::error!("leases are not compared with the firewall: {error}");
+                }
+                self.told = Some(error);
+                return;
+            }
+        };
+        if self.told.take().is_some() {
+            tracing::info!("leases are compared with the firewall again");
+        }
+        self.tell_made(&seen.made);
+        if answer.generation != engine.lease_generation() {
+            self.next = Some(now.uptime + SOON);
+            return;
+        }
+        let reconciled = engine.reconcile(now, &seen.held);
+        if !reconciled.put_back.is_empty() {
+            let what = list(&reconciled.put_back);
+            tracing::warn!("the firewall had lost what was open, it is put back: {what}");
+        }
+        if !reconciled.removed.is_empty() {
+            let what = list(&reconciled.removed);
+            tracing::warn!("open without a lease, it is closed: {what}");
+        }
+    }
+
+    fn tell_made(&mut self, made: &[String]) {
+        for made in made {
+            if self.was_whole {
+                tracing::warn!("somebody has changed the firewall: {made}");
+            } else {
+                tracing::info!("firewall: {made}");
+            }
+        }
+        self.was_whole = true;
+    }
+}
+
+fn look(gate: &Gate, prefixes: &[(u8, u8)]) -> Result<Seen, FirewallError> {
+    let firewall = gate.firewall()?;
+    for (v4, v6) in prefixes {
+        firewall.expect(*v4, *v6);
+    }
+    let made = firewall.apply(LIMIT)?;
+    Ok(Seen { made, held: firewall.held(LIMIT)? })
+}
+
+/// Which sizes of networks the actions may open to.
+fn prefixes(plan: &Plan) -> Vec<(u8, u8)> {
+    let open = plan.actions.iter().filter_map(|action| match &action.lease {
+        Some(LeaseRule::Open(open)) => Some((open.prefix4, open.prefix6)),
+        Some(LeaseRule::Close(_)) | None => None,
+    });
+    let mut all: Vec<(u8, u8)> = open.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn list<T: ToString>(all: &[T]) -> String {
+    let mut names: Vec<String> = all.iter().take(NAMED).map(ToString::to_string).collect();
+    if all.len() > NAMED {
+        names.push(format!("{} more", all.len() - NAMED));
+    }
+    names.join(", ")
+}
