@@ -24,6 +24,13 @@ pub(crate) enum Exit {
     Config,
 }
 
+impl Exit {
+    /// This, unless all went well: then the other.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self == Self::Ok { other } else { self }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {

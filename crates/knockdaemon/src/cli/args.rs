@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use knock_config::Syntax;
 
@@ -81,6 +82,12 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Tell how the running daemon is: sources, queues, counters, agenda, what failed
     Status(SocketArgs),
+    /// List what is open, to whom and until when
+    Leases(SocketArgs),
+    /// End leases before their time; the firewall closes at once
+    Revoke(RevokeArgs),
+    /// Let a lease last longer
+    Extend(ExtendArgs),
     /// Make the running daemon read its configuration again, and say what came of it
     #[command(after_help = RELOAD_HELP)]
     Reload(SocketArgs),
@@ -116,6 +123,55 @@ pub(crate) struct SocketArgs {
     /// Print the answer as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `revoke`.
+#[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("which").required(true)))]
+pub(crate) struct RevokeArgs {
+    /// The numbers of leases, as `leases` shows them
+    #[arg(value_name = "ID", group = "which")]
+    pub(crate) ids: Vec<u64>,
+
+    /// All leases of this client
+    #[arg(long, value_name = "IP", value_parser = client, group = "which")]
+    pub(crate) client: Option<IpAddr>,
+
+    /// All leases there are
+    #[arg(long, group = "which")]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+/// Options of `extend`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExtendArgs {
+    /// The number of the lease, as `leases` shows it
+    #[arg(value_name = "ID")]
+    pub(crate) id: u64,
+
+    /// How much longer than now: 90s, 15m, 2h or 1d; `maxlease` holds here too
+    #[arg(value_name = "TIME", value_parser = longer)]
+    pub(crate) time: Duration,
+
+    #[command(flatten)]
+    pub(crate) socket: SocketArgs,
+}
+
+fn longer(text: &str) -> Result<Duration, String> {
+    let wrong = || "no time with its unit, such as 90s, 15m, 2h or 1d".to_owned();
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match text.get(number.len()..) {
+        Some("s") => 1,
+        Some("m" | "min") => 60,
+        Some("h") => 3600,
+        Some("d") => 86_400,
+        Some(_) | None => return Err(wrong()),
+    };
+    let seconds = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// Options of `run`.

@@ -83,6 +83,9 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Firewall(args)) => firewall::run(&cli.common, args),
         Some(Command::Convert(args)) => convert::run(&cli.common, &args),
         Some(Command::Status(args)) => ask::status(&cli.common, &args),
+        Some(Command::Leases(args)) => ask::leases(&cli.common, &args),
+        Some(Command::Revoke(args)) => ask::revoke(&cli.common, &args),
+        Some(Command::Extend(args)) => ask::extend(&cli.common, &args),
         Some(Command::Reload(args)) => ask::reload(&cli.common, &args),
     }
 }

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 /// The longest request. They are all short.
 pub(crate) const MAX_REQUEST: usize = 4 * 1024;
 
+/// The most leases that an answer lists; how many there are in all is told beside them.
+pub(crate) const MAX_LISTED: usize = 10_000;
+
 /// The longest answer that is believed.
-pub(crate) const MAX_ANSWER: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// What is asked of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +21,34 @@ pub(crate) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 pub(crate) enum Request {
     /// How it is.
     Status {},
+    /// What is open, and to whom.
+    Leases {},
+    /// End leases before their time.
+    Revoke {
+        /// Which.
+        which: Which,
+    },
+    /// Let a lease last longer.
+    Extend {
+        /// Which.
+        id: u64,
+        /// How much longer.
+        by_s: u64,
+    },
     /// Read the configuration again, and say what came of it.
     Reload {},
+}
+
+/// Which leases are meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Which {
+    /// Those of these numbers.
+    Ids(Vec<u64>),
+    /// Those of this client.
+    Client(IpAddr),
+    /// All there are.
+    All,
 }
 
 /// What the daemon answers.
@@ -28,10 +57,85 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     /// To `status`.
     Status(Box<Status>),
+    /// To `leases`.
+    Leases(Leases),
+    /// To `revoke`.
+    Revoked(Revoked),
+    /// To `extend`: the lease as it is now.
+    Extended(Box<Lease>),
     /// To `reload`: it is in force.
     Reloaded(Reloaded),
     /// It is not done.
     Refused(Refused),
+}
+
+/// What is open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Leases {
+    /// How many leases there are.
+    pub(crate) total: usize,
+    /// The first [`MAX_LISTED`] of them, by their numbers.
+    pub(crate) leases: Vec<Lease>,
+}
+
+/// What ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    /// How many leases that is.
+    pub(crate) total: usize,
+    /// The first [`MAX_LISTED`] of them. They are being closed.
+    pub(crate) leases: Vec<Lease>,
+    /// Numbers that no lease has.
+    pub(crate) unknown: Vec<u64>,
+}
+
+/// One opening with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    /// Its number.
+    pub(crate) id: u64,
+    /// How far it is.
+    pub(crate) state: LeaseState,
+    /// The port.
+    pub(crate) port: u16,
+    /// `tcp` or `udp`.
+    pub(crate) protocol: String,
+    /// To which address or network it is open.
+    pub(crate) to: String,
+    /// Whose knock asked for it last.
+    pub(crate) client: IpAddr,
+    /// Who that is, where `onelease` tells.
+    pub(crate) user: Option<String>,
+    /// When it was granted first.
+    pub(crate) opened: String,
+    /// When it ends; none where a knock has to end it.
+    pub(crate) until: Option<String>,
+    /// How long until then.
+    pub(crate) left_s: Option<f64>,
+    /// When it ends at the latest.
+    pub(crate) at_most: Option<String>,
+    /// Whether it lasts while the client is connected.
+    pub(crate) hold: bool,
+    /// The action that granted it.
+    pub(crate) action: String,
+    /// The knock that asked for it last.
+    pub(crate) knock: String,
+    /// Why it is not open, where that failed.
+    pub(crate) trouble: Option<String>,
+}
+
+/// How far a lease is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LeaseState {
+    /// The firewall is being told.
+    Opening,
+    /// It is open.
+    Open,
+    /// It is being closed.
+    Closing,
+    /// It could not be opened.
+    Failed,
 }
 
 /// What was read anew.
@@ -70,6 +174,10 @@ pub(crate) enum Code {
     Permission,
     /// The request is none, or of another version.
     Request,
+    /// There is no such lease.
+    NotFound,
+    /// That lease cannot be so.
+    Lease,
     /// The configuration has mistakes.
     Config,
     /// The daemon is too busy, or about to end.
@@ -101,6 +209,8 @@ pub(crate) struct Status {
     pub(crate) queues: Queues,
     /// What became of all hits.
     pub(crate) hits: Hits,
+    /// Leases: what is open.
+    pub(crate) leases: usize,
     /// Orders that wait or run.
     pub(crate) agenda: Agenda,
     /// The last orders that failed, the latest first.
@@ -134,6 +244,8 @@ pub(crate) struct Source {
     pub(crate) last_line_ago_s: Option<f64>,
     /// Lines or packets a second, over the last minute.
     pub(crate) lines_per_s: f64,
+    /// What it waits for, if it does: a file that is not there, an interface.
+    pub(crate) waiting: Option<String>,
     /// What is in its way.
     pub(crate) trouble: Option<Trouble>,
 }
@@ -146,6 +258,8 @@ pub(crate) enum SourceState {
     Starting,
     /// It does.
     Reading,
+    /// There is nothing to read at the moment; it goes on looking.
+    Waiting,
     /// It cannot, and is tried again.
     Failed,
 }

@@ -1,9 +1,11 @@
 //! What the loop answers at the control socket. Who may ask has been judged before.
 
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use knock_actions::group_id;
 use knock_config::ControlSettings;
+use knock_engine::LeaseId;
 
 use crate::control::ControlError;
 use crate::control::protocol::{Answer, Code, Refused, Reloaded, Request};
@@ -62,6 +64,11 @@ impl Daemon {
         let Asked { request, by, reply } = asked;
         match request {
             Request::Status {} => reply.send(Answer::Status(Box::new(self.status()))),
+            Request::Leases {} => reply.send(Answer::Leases(self.list_leases())),
+            Request::Revoke { which } => reply.send(self.revoke(&which, by)),
+            Request::Extend { id, by_s } => {
+                reply.send(self.extend(LeaseId(id), Duration::from_secs(by_s), by));
+            }
             Request::Reload {} => {
                 tracing::info!(uid = by.uid, "told to read the configuration again");
                 self.start_reload(Some(reply));

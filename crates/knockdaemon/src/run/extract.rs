@@ -270,7 +270,7 @@ impl Intake for ToLoop {
     }
 
     fn notice(&mut self, notice: Notice) {
-        self.state.begin();
+        self.state.hear(&notice);
         // When the loop is gone nobody is left to tell.
         let _gone = self.send(Event::Notice(self.source.clone(), notice));
     }

@@ -12,6 +12,7 @@ mod event;
 mod extract;
 mod failures;
 mod lag;
+mod leases_asked;
 mod rate;
 mod reconcile;
 mod reread;
@@ -166,6 +167,7 @@ pub(crate) fn run(
         mode,
         config,
         started: clock.now().wall,
+        began: clock.uptime(),
         reloaded: None,
         control: settings.control,
         service: Service::new(Told::by_environment(), clock.now().uptime),
@@ -200,6 +202,7 @@ struct Daemon {
     mode: Mode,
     config: PathBuf,
     started: SystemTime,
+    began: Duration,
     /// When the configuration was read again.
     reloaded: Option<SystemTime>,
     control: ControlSettings,

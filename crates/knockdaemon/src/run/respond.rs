@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use knock_actions::{Gate, Host, Pool, Store};
+use knock_actions::{Gate, Host, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
@@ -179,6 +179,14 @@ impl Respond {
         match self {
             Self::DryRun => None,
             Self::Real(real) => real.durable.next_catch_up(),
+        }
+    }
+
+    /// Makes changes durable that something is to be done about; nothing is, if that fails.
+    pub(crate) fn make_durable(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        match self {
+            Self::DryRun => Ok(()),
+            Self::Real(real) => real.durable.append(changes),
         }
     }
 

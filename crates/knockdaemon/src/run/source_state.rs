@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use knock_sources::Notice;
+
 use super::rate::Rate;
 
 /// The state of one source. Counters go up only; times are uptimes.
@@ -17,6 +19,9 @@ pub(crate) struct SourceState {
     /// Milliseconds of uptime, and one more, of the last line or packet; 0 before the first.
     last: AtomicU64,
     rate: Mutex<Rate>,
+    is_waiting: AtomicBool,
+    /// What for.
+    waiting: Mutex<Option<String>>,
     trouble: Mutex<Option<Trouble>>,
 }
 
@@ -41,6 +46,8 @@ impl SourceState {
             hits: AtomicU64::new(0),
             last: AtomicU64::new(0),
             rate: Mutex::default(),
+            is_waiting: AtomicBool::new(false),
+            waiting: Mutex::default(),
             trouble: Mutex::new(None),
         }
     }
@@ -56,6 +63,33 @@ impl SourceState {
         *self.trouble() = None;
     }
 
+    /// The same, and what it told says whether there is anything to read.
+    pub(crate) fn hear(&self, notice: &Notice) {
+        self.begin();
+        match notice {
+            Notice::Waiting { .. }
+            | Notice::InterfaceAway { .. }
+            | Notice::CaptureTrouble { .. }
+            | Notice::Trouble { .. } => self.wait_for(Some(notice.to_string())),
+            Notice::Following { .. }
+            | Notice::Resumed { .. }
+            | Notice::NotResumed { .. }
+            | Notice::Started { .. }
+            | Notice::InterfaceBack { .. } => self.wait_for(None),
+            _ => {}
+        }
+    }
+
+    /// What it waits for before there is anything to read.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn wait_for(&self, what: Option<String>) {
+        self.is_waiting.store(what.is_some(), Ordering::Relaxed);
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
     /// Whether it has ever been at work.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Relaxed)
@@ -63,6 +97,9 @@ impl SourceState {
 
     /// So many lines or packets came, and were so many hits.
     pub(crate) fn count(&self, uptime: Duration, lines: u64, hits: usize) {
+        if self.is_waiting.load(Ordering::Relaxed) {
+            self.wait_for(None);
+        }
         self.lines.fetch_add(lines, Ordering::Relaxed);
         self.hits.fetch_add(hits as u64, Ordering::Relaxed);
         let millis = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);

@@ -29,7 +29,7 @@ impl Daemon {
             },
             config: self.config.display().to_string(),
             started: time(self.started),
-            uptime_s: uptime.as_secs(),
+            uptime_s: uptime.saturating_sub(self.began).as_secs(),
             reloaded: self.reloaded.map(time),
             sources: self.readers.states().map(|state| source(state, uptime)).collect(),
             queues: protocol::Queues {
@@ -49,6 +49,7 @@ impl Daemon {
                     .map(|(code, count)| ((*code).to_owned(), *count))
                     .collect(),
             },
+            leases: self.engine.leases().count(),
             agenda: self.agenda(now.wall),
             failed: self.failures.iter().map(|failure| failed(failure, now.uptime)).collect(),
             store: protocol::Store {
@@ -73,8 +74,9 @@ impl Daemon {
         };
         let (knocks, orders) =
             (self.engine.counters().accepted, self.engine.ledger().orders().count());
+        let leases = self.engine.leases().count();
         let store = self.respond.trouble().map_or("", |_| "; STORE FAILING");
-        format!("{sources}; {knocks} knocks; {orders} orders in the agenda{store}")
+        format!("{sources}; {knocks} knocks; {leases} leases; {orders} orders wait{store}")
     }
 
     /// Tells systemd that the loop turns, and how things are.
@@ -113,9 +115,10 @@ impl Daemon {
 }
 
 fn source(state: &SourceState, uptime: Duration) -> protocol::Source {
-    let trouble = state.trouble_now();
+    let (trouble, waiting) = (state.trouble_now(), state.waits_for());
     let now = match &trouble {
         Some(_) => protocol::SourceState::Failed,
+        None if waiting.is_some() => protocol::SourceState::Waiting,
         None if state.has_begun() => protocol::SourceState::Reading,
         None => protocol::SourceState::Starting,
     };
@@ -126,6 +129,7 @@ fn source(state: &SourceState, uptime: Duration) -> protocol::Source {
         hits: state.hits(),
         last_line_ago_s: state.last().map(|last| tenths(uptime.saturating_sub(last))),
         lines_per_s: (state.rate(uptime) * 10.0).round() / 10.0,
+        waiting: waiting.map(|what| cut(&what)),
         trouble: trouble.map(|trouble| protocol::Trouble {
             error: cut(&trouble.error),
             failures: trouble.failures,

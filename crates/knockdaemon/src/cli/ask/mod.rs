@@ -1,6 +1,7 @@
 //! The commands that speak to the running daemon: find its socket, ask, and show what it answers.
 //! What is true is the daemon's to say; nothing is worked out here.
 
+mod leases;
 mod status;
 mod table;
 
@@ -9,11 +10,11 @@ use std::path::{Path, PathBuf};
 use knock_config::{ControlSettings, SourceText, find_control};
 
 use crate::control::client;
-use crate::control::protocol::{Answer, Code, Refused, Request};
+use crate::control::protocol::{Answer, Code, Refused, Request, Which};
 use crate::exit::Exit;
 use crate::shown::escaped;
 
-use super::args::{Common, SocketArgs};
+use super::args::{Common, ExtendArgs, RevokeArgs, SocketArgs};
 use super::load;
 use super::output::{self, Printer};
 use super::paint::Paint;
@@ -25,7 +26,50 @@ pub(crate) fn status(common: &Common, args: &SocketArgs) -> Exit {
             status::show(status, Paint::of_stdout(), out);
             Shown::Yes
         }
-        Answer::Reloaded(_) | Answer::Refused(_) => Shown::No,
+        _ => Shown::No,
+    })
+}
+
+/// `leases`.
+pub(crate) fn leases(common: &Common, args: &SocketArgs) -> Exit {
+    asked(common, args, &Request::Leases {}, |answer, out| match answer {
+        Answer::Leases(leases) => {
+            leases::show(leases, Paint::of_stdout(), out);
+            Shown::Yes
+        }
+        _ => Shown::No,
+    })
+}
+
+/// `revoke`.
+pub(crate) fn revoke(common: &Common, args: &RevokeArgs) -> Exit {
+    let which = match (args.all, args.client) {
+        (true, _) => Which::All,
+        (false, Some(client)) => Which::Client(client),
+        (false, None) => Which::Ids(args.ids.clone()),
+    };
+    asked(common, &args.socket, &Request::Revoke { which }, |answer, out| match answer {
+        Answer::Revoked(revoked) => {
+            if !common.quiet {
+                leases::revoked(revoked, Paint::of_stdout(), out);
+            }
+            if revoked.unknown.is_empty() { Shown::Yes } else { Shown::InPart }
+        }
+        _ => Shown::No,
+    })
+}
+
+/// `extend`.
+pub(crate) fn extend(common: &Common, args: &ExtendArgs) -> Exit {
+    let request = Request::Extend { id: args.id, by_s: args.time.as_secs() };
+    asked(common, &args.socket, &request, |answer, out| match answer {
+        Answer::Extended(lease) => {
+            if !common.quiet {
+                leases::extended(lease, Paint::of_stdout(), out);
+            }
+            Shown::Yes
+        }
+        _ => Shown::No,
     })
 }
 
@@ -39,13 +83,15 @@ pub(crate) fn reload(common: &Common, args: &SocketArgs) -> Exit {
             }
             Shown::Yes
         }
-        Answer::Status(_) | Answer::Refused(_) => Shown::No,
+        _ => Shown::No,
     })
 }
 
 /// Whether an answer is one to the question.
 enum Shown {
     Yes,
+    /// Some of what was asked for is not there.
+    InPart,
     No,
 }
 
@@ -81,11 +127,18 @@ fn asked(
         let _written = out.finish();
         return exit_of(refused.code);
     }
-    if !args.json && matches!(show(&answer, &mut out), Shown::No) {
-        output::error("the daemon answered another question; is it of another version?");
-        return Exit::NoAnswer;
+    if args.json {
+        let in_part = matches!(&answer, Answer::Revoked(revoked) if !revoked.unknown.is_empty());
+        return out.finish().or(if in_part { Exit::Problems } else { Exit::Ok });
     }
-    out.finish()
+    match show(&answer, &mut out) {
+        Shown::Yes => out.finish(),
+        Shown::InPart => out.finish().or(Exit::Problems),
+        Shown::No => {
+            output::error("the daemon answered another question; is it of another version?");
+            Exit::NoAnswer
+        }
+    }
 }
 
 fn tell_refusal(refused: &Refused) {
@@ -98,7 +151,7 @@ fn exit_of(code: Code) -> Exit {
         Code::Permission => Exit::Permission,
         Code::Busy => Exit::NoAnswer,
         Code::Store => Exit::Input,
-        Code::Request | Code::Config => Exit::Problems,
+        Code::Request | Code::NotFound | Code::Lease | Code::Config => Exit::Problems,
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn show(status: &Status, paint: Paint, out: &mut Printer) {
     facts.push(vec![word("state"), store(status)]);
     facts.push(vec![word("queues"), word(queues(status))]);
     facts.push(vec![word("knocks"), word(status.hits.accepted.to_string())]);
+    facts.push(vec![word("leases"), word(status.leases.to_string())]);
     facts.push(vec![word("hits"), word(hits(status))]);
     if !status.hits.refused.is_empty() {
         facts.push(vec![word("refused"), word(refused(status))]);
@@ -88,6 +89,7 @@ fn sources(sources: &[Source], paint: Paint, out: &mut Printer) {
             let state = match source.state {
                 SourceState::Starting => word("starting"),
                 SourceState::Reading => word("reading").role(Role::Good),
+                SourceState::Waiting => word("waiting").role(Role::Notable),
                 SourceState::Failed => word("FAILED").role(Role::Bad),
             };
             let last = source.last_line_ago_s.map_or("never".to_owned(), |ago| span(ago) + " ago");
@@ -105,6 +107,9 @@ fn sources(sources: &[Source], paint: Paint, out: &mut Printer) {
     let heading = ["source", "state", "lines", "hits", "last line", "per second"];
     lines(&heading, &rows, 2, paint).iter().for_each(|line| out.line(line));
     for source in sources {
+        if let Some(waiting) = &source.waiting {
+            out.line(&format!("  {}", shown(waiting)));
+        }
         if let Some(trouble) = &source.trouble {
             let (name, error) = (shown(&source.name), shown(&trouble.error));
             let (times, next) = (trouble.failures, span(trouble.next_try_s));
