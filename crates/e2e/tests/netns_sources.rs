@@ -148,6 +148,9 @@ fn a_named_pipe_that_dmesg_writes_and_another_one_after_it() {
         }
         drop(dmesg);
     }
+    setup.daemon.signal(Signal::TERM).unwrap();
+    let read = setup.daemon.await_line("read so many lines").unwrap();
+    assert!(!read.contains("hits=0"), "{read}");
 }
 
 /// SYNs until the daemon says so.

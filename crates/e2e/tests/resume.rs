@@ -179,3 +179,20 @@ fn strangers_move_no_place_on_disk() {
     let store = |name: &str| fs::read(host.path("state").join(name)).unwrap();
     assert!(before == (store("knockdaemon.db"), store("knockdaemon.db-wal")));
 }
+
+#[test]
+fn a_reload_with_another_fileinterval_reads_on() {
+    let mut host = host();
+    let daemon = start(&host);
+    let (first, second) = halves(&mut host, 1, 0);
+    host.write(&first).unwrap();
+    await_queued(&daemon, first.len());
+    let config = fs::read_to_string(host.config()).unwrap();
+    fs::write(host.config(), format!("fileinterval = 7\n{config}")).unwrap();
+    daemon.signal(Signal::HUP).unwrap();
+    host.write(&second).unwrap();
+    check_next(&daemon, 1);
+    daemon.await_line("configuration reloaded").unwrap();
+    let lines = end(daemon, Signal::TERM);
+    assert_eq!(lines.iter().filter(|line| line.contains("following")).count(), 1);
+}

@@ -24,16 +24,13 @@ use self::{
     watch::Watch,
 };
 use crate::{
-    Cursor, Intake, Notice, PollReason, Source, SourceError, Start, Stop,
+    Cursor, Intake, Notice, Pace, PollReason, Source, SourceError, Start, Stop,
     wait::{Woken, wait},
 };
 
 /// Where events work, a look is taken so often all the same. Some things no event tells: a folder
 /// further up is renamed, a file system is mounted over it, a writer writes through a memory map.
 const SLOW: Duration = Duration::from_secs(30);
-
-/// The shortest pause between looks, whatever the config says: a pause of zero would be a spin.
-const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Follows a log file by its path: each line once, in order, however the file is rotated (renamed and
 /// made anew, copied and truncated, deleted, a symlink turned), also if it appears late or may not be
@@ -53,7 +50,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
-    interval: Duration,
+    pace: Pace,
     slow: Duration,
     start: Start,
     resume: Option<Cursor>,
@@ -61,13 +58,13 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Follows whatever stands at `path`. File events wake it; where they do not work, it looks every
-    /// `interval`.
+    /// Follows whatever stands at `path`. File events wake it; where they do not work, it looks at
+    /// this pace.
     #[must_use]
-    pub fn new(path: PathBuf, interval: Duration, start: Start) -> Self {
+    pub fn new(path: PathBuf, pace: impl Into<Pace>, start: Start) -> Self {
         Self {
             path,
-            interval: interval.max(SHORTEST),
+            pace: pace.into(),
             slow: SLOW,
             start,
             resume: None,
@@ -115,8 +112,9 @@ impl Source for FileSource {
                 events = keep(events, watch.aim(&path, &follower.apart()));
                 continue;
             }
-            let pause = if events.is_ok() { self.slow } else { self.interval };
-            let rest = follower.rest(now()?).map_or(pause, |rest| rest.max(SHORTEST).min(pause));
+            let pause = if events.is_ok() { self.slow } else { self.pace.interval() };
+            let rest =
+                follower.rest(now()?).map_or(pause, |rest| rest.max(Pace::SHORTEST).min(pause));
             match wait(watch.as_fd(), stop, Some(rest))? {
                 Woken::Stopped => return Ok(()),
                 Woken::Ready => {
@@ -132,7 +130,7 @@ impl Source for FileSource {
                     let is_unannounced = looked == (Looked { news: true, shifted: false });
                     // The event may be under way.
                     if is_unannounced
-                        && wait(watch.as_fd(), stop, Some(self.interval))? == Woken::TimedOut
+                        && wait(watch.as_fd(), stop, Some(self.pace.interval()))? == Woken::TimedOut
                     {
                         events = Err(PollReason::Unannounced);
                     } else {

@@ -35,13 +35,14 @@ pub(crate) fn replay(common: &Common, args: &ReplayArgs) -> Exit {
         Err(exit) => return exit,
     };
     let clock = Clock::new();
+    let began = clock.uptime();
     let mut replayer = Replayer::new(settings, args, clock.now().wall);
     for log in &args.logs {
         if let Err(error) = replayer.read(log) {
             return input::unreadable(log, &error);
         }
     }
-    replayer.summary(clock.now().uptime);
+    replayer.summary(clock.uptime().saturating_sub(began));
     replayer.out.finish()
 }
 

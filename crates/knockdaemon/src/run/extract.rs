@@ -124,6 +124,11 @@ impl ToLoop {
         }
     }
 
+    fn count_lines(&self, block: &[u8], hits: usize) {
+        let lines = memchr::memchr_iter(b'\n', block).count();
+        self.state.count(self.clock.uptime(), lines as u64, hits);
+    }
+
     fn refresh(&mut self) {
         let current = self.shared.current();
         if !Arc::ptr_eq(&current.formats, &self.in_use.formats) {
@@ -211,6 +216,7 @@ impl Intake for ToLoop {
         self.refresh();
         let mut hits = Vec::new();
         self.hits(block, &mut |_, hit| hits.push(Arrived::now(hit)));
+        self.count_lines(block, hits.len());
         self.send_hits(hits)
     }
 
@@ -224,8 +230,7 @@ impl Intake for ToLoop {
         if let Some((count, oldest)) = resuming.late {
             self.send(Event::TooOld(self.source.clone(), count, oldest))?;
         }
-        let lines = memchr::memchr_iter(b'\n', block).count();
-        self.state.count(self.clock.uptime(), lines as u64, hits.len());
+        self.count_lines(block, hits.len());
         self.send_hits(hits)
     }
 

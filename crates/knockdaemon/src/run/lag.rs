@@ -9,6 +9,9 @@ use knock_wire::LineTime;
 
 use crate::linetime::calendar;
 
+/// So far ahead of ours the clock may be that dated a line which stood in the log at the start.
+const AHEAD: Duration = Duration::from_secs(60);
+
 /// What `maxlag` says of a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lag {
@@ -30,6 +33,11 @@ pub(crate) fn lag(time: Option<LineTime>, age: Age, now: SystemTime, maxlag: Dur
     // In the hour that the change to winter time repeats, what comes now is new, and what stood there
     // is old.
     let moment = if is_live && meant.latest <= now { meant.latest } else { meant.earliest };
+    let ahead = moment.duration_since(now).unwrap_or_default();
+    if !is_live && ahead > AHEAD {
+        // The clock was wrong then, or the date is that of a year ago.
+        return Lag::Undated;
+    }
     match now.duration_since(moment).unwrap_or_default() {
         ago if ago > maxlag => Lag::TooOld(ago),
         // Lines that come now come in their order; their clock need not be ours.
@@ -66,7 +74,14 @@ mod tests {
         check(ago(61), Age::Live, Lag::TooOld(minute + second));
         check(None, Age::Live, Lag::Used(Duration::ZERO));
         // The writer's clock is ahead of ours.
-        let ahead = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + 100);
-        check(Some(LineTime::Wall(ahead)), Age::Backlog, Lag::Used(Duration::ZERO));
+        let ahead = |seconds| {
+            let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + seconds);
+            Some(LineTime::Wall(wall))
+        };
+        for age in [Age::Known, Age::Backlog] {
+            check(ahead(60), age, Lag::Used(Duration::ZERO));
+            check(ahead(61), age, Lag::Undated);
+        }
+        check(ahead(1000), Age::Live, Lag::Used(Duration::ZERO));
     }
 }

@@ -151,7 +151,7 @@ pub(crate) fn run(
         Mode::DryRun => (Respond::DryRun, Ledger::new()),
     };
     let control = asked::listen(&settings.control, mode, &to_inbox);
-    let mut readers = Readers::new(tests.clone(), to_inbox.clone(), clock);
+    let mut readers = Readers::new(settings.fileinterval, tests.clone(), to_inbox.clone(), clock);
     let rereading = Rereading::new(reread, to_inbox.clone());
     let signals = signals::listen(to_inbox.clone(), of_signal).map_err(RunError::System)?;
     clock_watch::start(to_inbox.clone());
@@ -357,6 +357,7 @@ impl Daemon {
             let _gone = inbox.send(Event::RulesCounted(Counted::now()));
         };
         if let Err(error) = std::thread::Builder::new().name("silence".to_owned()).spawn(ask) {
+            self.silence.not_asked();
             tracing::debug!("the firewall's counters are not asked for: {error}");
         }
     }
@@ -426,6 +427,7 @@ impl Daemon {
         if settings.statedir != self.statedir {
             tracing::warn!("a new statedir is taken at the next start only");
         }
+        self.readers.set_pace(settings.fileinterval);
         // Nothing says how much of a new source an old one has read.
         match self.readers.set(&Wanted::by(&settings), &|_| None) {
             Ok(()) => self.failure = None,

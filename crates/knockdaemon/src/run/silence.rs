@@ -116,6 +116,11 @@ impl Silence {
         !self.is_told && !is_asking
     }
 
+    /// Nobody could be sent to the firewall: the next look asks again.
+    pub(crate) fn not_asked(&mut self) {
+        self.is_asking = false;
+    }
+
     /// What the firewall counted; the warning, if there is to be one.
     pub(crate) fn answer(&mut self, uptime: Duration, lines: u64, now: Counted) -> Option<String> {
         self.is_asking = false;
@@ -193,6 +198,8 @@ mod tests {
         let mut asked = Silence::new(Some(HOUR), Duration::ZERO);
         assert!(asked.look(HOUR, 0, 0));
         assert!(!asked.look(HOUR * 2, 0, 0), "it has not answered yet");
+        asked.not_asked();
+        assert!(asked.look(HOUR * 3, 0, 0));
         let mut never = Silence::new(None, Duration::ZERO);
         assert!(!never.look(HOUR * 100, 0, 0));
         assert_eq!(never.next_due(), None);

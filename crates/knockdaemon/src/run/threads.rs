@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
 use knock_sources::{
-    CaptureSource, Cursor, FifoSource, FileSource, JournalSource, KmsgSource, NflogSource, Source,
-    SourceError, Start, StdinSource, Stop,
+    CaptureSource, Cursor, FifoSource, FileSource, JournalSource, KmsgSource, NflogSource, Pace,
+    Source, SourceError, Start, StdinSource, Stop,
 };
 
 use super::clock::Clock;
@@ -33,7 +33,7 @@ const MOST_FILES: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// Follow a log file.
-    File(PathBuf, Duration),
+    File(PathBuf),
     /// The kernel's own log.
     Kmsg,
     /// The kernel's lines in systemd's journal.
@@ -65,9 +65,9 @@ impl Wanted {
 
     fn of_mode(mode: RunMode, settings: &DaemonSettings) -> Vec<Self> {
         match mode {
-            RunMode::File => each_file_once(&settings.logfiles)
-                .map(|path| Self::File(path.clone(), settings.fileinterval))
-                .collect(),
+            RunMode::File => {
+                each_file_once(&settings.logfiles).map(|path| Self::File(path.clone())).collect()
+            }
             RunMode::Kmsg => vec![Self::Kmsg],
             RunMode::Journal => vec![Self::Journal],
             RunMode::Stdin => vec![Self::Stdin],
@@ -89,7 +89,7 @@ impl Wanted {
     /// The name under which the place in it is kept, if one can be.
     fn keeps_place(&self) -> Option<String> {
         match self {
-            Self::File(path, _) => Some(path.display().to_string()),
+            Self::File(path) => Some(path.display().to_string()),
             Self::Kmsg
             | Self::Journal
             | Self::Stdin
@@ -98,13 +98,13 @@ impl Wanted {
         }
     }
 
-    fn open(&self, cursor: Option<Cursor>) -> Box<dyn Source> {
+    fn open(&self, pace: &Pace, cursor: Option<Cursor>) -> Box<dyn Source> {
         match self {
-            Self::File(path, _) if FifoSource::stands_at(path) => {
+            Self::File(path) if FifoSource::stands_at(path) => {
                 Box::new(FifoSource::new(path.clone()))
             }
-            Self::File(path, interval) => {
-                let source = FileSource::new(path.clone(), *interval, Start::AtEnd);
+            Self::File(path) => {
+                let source = FileSource::new(path.clone(), pace.clone(), Start::AtEnd);
                 Box::new(source.resuming(cursor))
             }
             Self::Journal => Box::new(JournalSource::new()),
@@ -120,7 +120,8 @@ impl Wanted {
 
 /// What the settings ask for, opened, each from its end on; for who looks on beside the daemon.
 pub(crate) fn sources(settings: &DaemonSettings) -> Vec<Box<dyn Source>> {
-    Wanted::by(settings).iter().map(|wanted| wanted.open(None)).collect()
+    let pace = Pace::from(settings.fileinterval);
+    Wanted::by(settings).iter().map(|wanted| wanted.open(&pace, None)).collect()
 }
 
 /// Two names of one file would make two hits of each line, and no knock.
@@ -156,6 +157,8 @@ pub(crate) struct Readers {
     next_id: usize,
     /// Whether any source has ever been at work.
     begun: bool,
+    /// How often files are looked at.
+    pace: Pace,
     tests: SharedTests,
     inbox: SyncSender<Event>,
     clock: Clock,
@@ -163,8 +166,19 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// None yet; they will extract with `tests` and report to `inbox`.
-    pub(crate) fn new(tests: SharedTests, inbox: SyncSender<Event>, clock: Clock) -> Self {
-        Self { readers: Vec::new(), next_id: 0, begun: false, tests, inbox, clock }
+    pub(crate) fn new(
+        pace: Duration,
+        tests: SharedTests,
+        inbox: SyncSender<Event>,
+        clock: Clock,
+    ) -> Self {
+        let pace = Pace::from(pace);
+        Self { readers: Vec::new(), next_id: 0, begun: false, pace, tests, inbox, clock }
+    }
+
+    /// Files are looked at so often from now on. Nothing is read anew for that.
+    pub(crate) fn set_pace(&self, interval: Duration) {
+        self.pace.set(interval);
     }
 
     /// Makes the running sources the wanted ones. Those that stay are not touched, so that a reload
@@ -177,10 +191,14 @@ impl Readers {
         wanted: &[Wanted],
         kept: &dyn Fn(&str) -> Option<Cursor>,
     ) -> io::Result<()> {
+        let before = self.readers.len();
         for one in wanted {
             if !self.readers.iter().any(|reader| reader.wanted == *one) {
                 let cursor = one.keeps_place().and_then(|name| kept(&name));
-                self.start(one.clone(), cursor)?;
+                if let Err(error) = self.start(one.clone(), cursor) {
+                    stop_all(self.readers.split_off(before));
+                    return Err(error);
+                }
             }
         }
         let (keep, end) =
@@ -275,7 +293,8 @@ impl Readers {
         let stop = Stop::new()?;
         let (inbox, tests) = (self.inbox.clone(), self.tests.clone());
         let (its_stop, its_wish, clock) = (stop.clone(), wanted.clone(), self.clock);
-        let source = wanted.open(cursor);
+        let pace = self.pace.clone();
+        let source = wanted.open(&pace, cursor);
         let state = Arc::new(SourceState::new(source.name()));
         let trail = Trail::default();
         let (its_state, its_trail) = (Arc::clone(&state), trail.clone());
@@ -284,7 +303,7 @@ impl Readers {
                 || ToLoop::new(id, tests.clone(), inbox.clone(), &its_state, &its_trail, clock);
             let told = |event| inbox.send(event).is_ok();
             // The lines of before a failure are not read again.
-            let open = || its_wish.open(None);
+            let open = || its_wish.open(&pace, None);
             read_until_stopped(source, open, &its_stop, id, clock, intake, told);
         })?;
         self.readers.push(Reader { id, wanted, stop, state, trail, done: VecDeque::new() });

@@ -3,14 +3,14 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
 
 use knock_config::{DaemonSettings, RunMode};
-use knock_sources::{Intake, Notice, RawPacket, Source, SourceError, Stop};
+use knock_sources::{FifoSource, Intake, Notice, RawPacket, Source, SourceError, Stop};
 
 use crate::cli::args::ExplainArgs;
 use crate::cli::output;
@@ -46,7 +46,7 @@ pub(super) fn told(mut settings: DaemonSettings, args: &ExplainArgs) -> Result<S
         settings.runmodes = vec![if stdin { RunMode::Stdin } else { RunMode::File }];
         settings.logfiles.clone_from(&args.logs);
     }
-    if let Some(pipe) = settings.logfiles.iter().find(|log| is_pipe(log))
+    if let Some(pipe) = settings.logfiles.iter().find(|log| FifoSource::stands_at(log))
         && settings.runmodes.contains(&RunMode::File)
     {
         output::error(&format!(
@@ -64,10 +64,6 @@ pub(super) fn told(mut settings: DaemonSettings, args: &ExplainArgs) -> Result<S
     })?
 }
 
-fn is_pipe(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
-}
-
 fn start(
     story: Story,
     sources: Vec<Box<dyn Source>>,
@@ -83,7 +79,9 @@ fn start(
         let mut intake = ToStory { number, tests: tests.clone(), inbox: to_inbox.clone() };
         let reader = thread::Builder::new().name(format!("source {number}"));
         readers.push(reader.spawn(move || {
-            let result = source.run(&mut intake, &stop);
+            // Who waits for its end must hear of one that panics, too.
+            let result = catch_unwind(AssertUnwindSafe(|| source.run(&mut intake, &stop)));
+            let result = result.unwrap_or_else(|_| Err(panicked(source.name())));
             // Nobody is left to tell when the story has ended.
             let _gone = intake.inbox.send(Event::Ended(source.name(), result));
         })?);
@@ -100,6 +98,11 @@ fn start(
         let _panicked = reader.join();
     }
     Ok(ended.map(|()| live.story))
+}
+
+fn panicked(from: String) -> SourceError {
+    let error = io::Error::other("the reader panicked; this is a fault of the program");
+    SourceError::Read { from, error }
 }
 
 struct Live {
