@@ -335,7 +335,13 @@ fn works(kind: Kind, socket: &mut Socket, tools: &dyn Tools) -> Result<(), Firew
             needs("ipset", "ipset")?;
             needs("iptables", "iptables")
         }
-        Kind::Iptables => needs("iptables", "iptables"),
+        Kind::Iptables => {
+            // Whether one may is asked before whether there is nftables.
+            match nftables::probe(socket) {
+                Err(fault) if fault.is_forbidden() => Err(failed(fault)),
+                Ok(()) | Err(_) => needs("iptables", "iptables"),
+            }
+        }
     }
 }
 

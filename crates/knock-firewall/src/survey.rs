@@ -80,7 +80,7 @@ impl Survey {
                 Err(FirewallError::Tool { says, .. }) if says.contains("is incompatible") => {
                     survey.foreign.push(program);
                 }
-                // Without iptables, another way needs none.
+                // What iptables has made and nobody can read as its own is nftables' all the same.
                 Err(FirewallError::NoTool { .. }) if kind == Kind::Nftables => {
                     survey.foreign.push(program);
                 }
@@ -96,8 +96,8 @@ impl Survey {
         engines.map(|(program, listing)| (program, listing))
     }
 
-    /// The engines of iptables that have rules here; where a way needs iptables and a family has no
-    /// rules, what the host means by it.
+    /// The engines of iptables that have rules here; where each lease is a rule and a family has none,
+    /// what the host means by iptables.
     fn programs(&self, tools: &dyn Tools, kind: Kind) -> Vec<Program> {
         let mut programs = Vec::new();
         for (v4, tables) in LEGACY_TABLES {
@@ -111,7 +111,7 @@ impl Survey {
             if self.chains.iter().any(has_input) {
                 programs.push(Program::of_engine(tools, v4, "nft"));
             }
-            if programs.len() == before && kind != Kind::Nftables {
+            if programs.len() == before && kind == Kind::Iptables {
                 programs.push(Program::usual(v4));
             }
         }
@@ -143,7 +143,7 @@ impl Survey {
                 for (v4, there) in [true, false].into_iter().zip(self.sets) {
                     pieces.push((Piece::Set(v4), there));
                 }
-                for (program, listing) in &self.iptables {
+                for (program, listing) in self.closing_iptables() {
                     let rule = iptables::accepting_members(program.v4);
                     let there = listing.has(&rule);
                     pieces.push((Piece::InInput(program.clone(), rule), there));

@@ -61,12 +61,17 @@ impl From<Errno> for Fault {
 }
 
 /// A socket to netfilter.
-#[derive(Debug)]
 pub(crate) struct Socket {
     socket: OwnedFd,
     room: Vec<u8>,
     /// The number of the last question. What answers an older one is left over and of no interest.
     last: u32,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 impl Socket {

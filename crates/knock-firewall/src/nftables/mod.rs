@@ -21,10 +21,15 @@ pub(crate) const COMMENT: &str = "knockdaemon";
 /// Calico, Kubernetes, Tailscale and Docker count from below.
 pub(crate) const MARK: u32 = 0x4000_0000;
 
-/// Whether the kernel has nftables, and we may ask it.
+/// Whether the kernel has nftables, and we may change something in it.
 pub(crate) fn probe(socket: &mut Socket) -> Result<(), Fault> {
-    const GET_GENERATION: u8 = 16;
-    // Its tables may be listed by anybody; to change nothing in a batch is for those who may.
-    socket.ask(Question::new(SUBSYSTEM, GET_GENERATION, flags::ACK, 0))?;
-    socket.batch(Vec::new())
+    const DELETE_TABLE: u8 = 2;
+    const TABLE_NAME: u16 = 1;
+    // Anybody may list; to delete what is not there is only refused to those who may not delete.
+    let mut question = Question::new(SUBSYSTEM, DELETE_TABLE, flags::ACK, 1);
+    question.text(TABLE_NAME, "knockdaemon-has-no-such-table");
+    match socket.batch(vec![question]) {
+        Err(Fault::NOENT) => Ok(()),
+        other => other,
+    }
 }

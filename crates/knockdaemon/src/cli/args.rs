@@ -245,7 +245,7 @@ pub(crate) struct FormatsArgs {
 
 /// Options of `firewall`.
 #[derive(Args, Clone, Copy, Debug)]
-#[group(required = true, multiple = false, args = ["print", "apply", "remove"])]
+#[command(group(ArgGroup::new("what").required(true).args(["print", "apply", "remove"])))]
 pub(crate) struct FirewallArgs {
     /// Print it as a shell script, with remarks on this host's rules; changes nothing
     #[arg(long)]
