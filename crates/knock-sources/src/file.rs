@@ -1,6 +1,7 @@
 //! A log file, followed by its path through every kind of rotation.
 //! Joins the follower, which looks, with the file events, which tell when; decides nothing itself.
 
+mod again;
 mod family;
 mod follower;
 mod held;
@@ -40,13 +41,13 @@ const SLOW: Duration = Duration::from_secs(30);
 /// - lines that a rotation destroys before anybody could look: written between copy and truncation,
 ///   in a file that is deleted or compressed unread, or that is moved to another folder and its
 ///   successor too;
+/// - the copy of a file that came and was copied and truncated between two looks;
 /// - a truncation after which the file has, before the next look, grown to where it was with the same
-///   first 1024 bytes and the same 256 bytes before the place that was read to. With others it is
+///   first 1024 bytes and the same 1024 bytes before the place that was read to. With others it is
 ///   seen, whatever the size;
-/// - that a file is an edited copy of its predecessor, or was edited in place, if they share less
-///   than their first 1024 bytes: then it counts as new and its lines are read;
-/// - which lines of a file are new that was edited so that the place that was read to is not in it
-///   any more: then reading goes on at its end.
+/// - which lines of a file are new that was edited so that the last 1024 bytes read are not in it any
+///   more: then reading goes on at its end, or at its beginning if its first 1024 bytes are others;
+/// - whether a file that is emptied and written anew in small pieces gets old lines or new ones.
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,

@@ -52,8 +52,8 @@ pub enum Notice {
         /// The file.
         path: PathBuf,
     },
-    /// The file was written anew with the beginning that it had before, as an editor does. Its lines
-    /// have been seen, so reading goes on at its end.
+    /// The file was written anew with lines that it had before, as an editor does. Those
+    /// have been seen, so reading goes on behind them.
     Rewritten {
         /// The file.
         path: PathBuf,
@@ -293,11 +293,9 @@ impl fmt::Display for Notice {
             Self::Truncated { path } => {
                 write!(f, "{} was truncated; reading it from its beginning", path.display())
             }
-            Self::Rewritten { path } => write!(
-                f,
-                "{} was written anew with the same beginning; its old lines are not read again",
-                path.display()
-            ),
+            Self::Rewritten { path } => {
+                write!(f, "{} was written anew; its old lines are not read again", path.display())
+            }
             Self::Torn { path, bytes } => write!(
                 f,
                 "the file rotated away from {} ends in {bytes} bytes without newline; they are \

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -78,6 +78,16 @@ impl Family {
         opened.take(MOST_FILES).collect()
     }
 
+    /// A sibling that was read need not be read again, whether it was listed or not.
+    pub(super) fn learn(&mut self, file: &Held) {
+        let (id, born) = (file.id, file.born);
+        self.siblings.push(Sibling { id, born, path: PathBuf::new(), order: Vec::new() });
+    }
+
+    fn knows(&self, file: &Held) -> bool {
+        self.siblings.iter().any(|one| one.id == file.id && one.born == file.born)
+    }
+
     /// When a name in the folder last changed.
     pub(super) fn folder_changed(&self) -> Option<SystemTime> {
         fs::metadata(self.real.as_deref()?.parent()?).ok()?.modified().ok()
@@ -124,6 +134,7 @@ pub(super) fn newcomers(
         return Ok(Vec::new());
     }
     let (listed, known) = (&listed.siblings, &known.siblings);
+    let owner = held.last().unwrap_or(next).owner;
     let is_old = |sibling: &Sibling| {
         known.iter().any(|one| one.is(sibling)) || held.iter().any(|one| one.id == sibling.id)
     };
@@ -143,13 +154,16 @@ pub(super) fn newcomers(
     let mut found: Vec<(NumberedName, Held)> = opened
         .into_iter()
         // Who can write beside the log but not into it does not get in this way.
-        .filter(|(_, file)| file.owner == held.last().unwrap_or(next).owner)
+        .filter(|(_, file)| file.owner == owner)
         .map(|(one, file)| (one.order.clone(), file))
         .collect();
     // All that were there before are older than all that are new; which way the names count shows
     // from that. Only then ask the clock, whose ticks are longer than a fast rotation.
-    let least = found.iter().map(|(order, _)| order).min();
-    let most = found.iter().map(|(order, _)| order).max();
+    // A copy of what was emptied came before the emptied file got its name.
+    let emptied = held.last().filter(|last| last.is_emptied().unwrap_or(false));
+    let is_copy = |file: &Held| emptied.is_some_and(|last| file.keeps(last).unwrap_or(false));
+    let names = || found.iter().filter(|(_, file)| !is_copy(file)).map(|(order, _)| order);
+    let (least, most) = (names().min(), names().max());
     let counts_up =
         !old.is_empty() && old.iter().all(|one| least.is_some_and(|least| *one < least));
     let counts_down = !old.is_empty() && old.iter().all(|one| most.is_some_and(|most| *one > most));
@@ -160,6 +174,36 @@ pub(super) fn newcomers(
         found.sort_by_key(|(_, file)| (file.modified(), file.born));
     }
     Ok(found.into_iter().map(|(_, file)| file).collect())
+}
+
+/// Opens the copies of `file`, which was emptied, where their new lines begin: the first has what was
+/// written between the last look and the copying, the others nothing that it has not.
+pub(super) fn copies(
+    path: &Path,
+    file: &Held,
+    known: &Family,
+    others: &[Held],
+    room: &mut [u8],
+) -> io::Result<Vec<Held>> {
+    let mut copies = Vec::new();
+    if file.at() == 0 {
+        return Ok(copies);
+    }
+    for mut copy in Family::of(path).open() {
+        let is_other = copy.id != file.id && others.iter().all(|other| other.id != copy.id);
+        if is_other
+            && copy.owner == file.owner
+            && (file.has_telling_place() || !known.knows(&copy))
+            && copy.begin_as_kept(file, room)?
+        {
+            copies.push(copy);
+        }
+    }
+    copies.sort_by_key(|copy| std::cmp::Reverse(copy.size().unwrap_or_default()));
+    for copy in copies.iter_mut().skip(1) {
+        copy.begin_before(u64::MAX, room)?;
+    }
+    Ok(copies)
 }
 
 /// What rotation put into `name`, if it made it from `base`: `kern.log` → `kern.log.1`,

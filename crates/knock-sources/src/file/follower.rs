@@ -1,6 +1,8 @@
 //! Follows a path by looking at it: each `look` finds out what happened since the one before.
 //! Knows no events and no clock; something else decides when to look.
 
+mod telling;
+
 use std::{
     fs,
     io::{self, ErrorKind},
@@ -10,13 +12,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use self::telling::Telling;
 use super::{
     family::{Family, MOST_FILES, newcomers},
-    held::{Event, Held, Identity, ROOM, Taker, identity},
-    past::{Moment, Past},
+    held::{Held, Identity, ROOM, identity},
+    past::{CLOCK_TICK, Moment, Past},
     resume::{self, Search},
 };
-use crate::{Cursor, Intake, Notice, Origin, Start, Stop, WaitReason};
+use crate::{Cursor, Intake, Notice, Start, Stop, WaitReason};
 
 /// A file that was rotated away is watched for late lines until it has been quiet for so long while
 /// its successor is being written.
@@ -146,8 +149,9 @@ impl Follower {
         stop: &Stop,
     ) -> ControlFlow<(), Looked> {
         let before = self.what_is_held();
-        self.look_at_path(now, intake);
-        let news = self.read_all(now, intake, stop)?;
+        let last_lines = self.look_at_path(now, intake, stop)?;
+        let news = self.read_all(now, intake, stop)? || last_lines;
+        self.list_siblings(now);
         self.let_go(now, intake);
         ControlFlow::Continue(Looked { news, shifted: before != self.what_is_held() })
     }
@@ -176,13 +180,26 @@ impl Follower {
         self.held.split_last().into_iter().flat_map(|(_, late)| late)
     }
 
-    /// Finds out which file stands at the path, and takes it and its missed predecessors in.
-    fn look_at_path(&mut self, now: Moment, intake: &mut dyn Intake) {
+    /// Finds out which file stands at the path, and takes it and its missed predecessors in. Tells
+    /// whether lines had to be read for that.
+    fn look_at_path(
+        &mut self,
+        now: Moment,
+        intake: &mut dyn Intake,
+        stop: &Stop,
+    ) -> ControlFlow<(), bool> {
+        let nothing = ControlFlow::Continue(false);
         for attempt in 1..=TRIES {
             let there = match fs::metadata(&self.path) {
                 Ok(meta) if meta.is_file() => identity(&meta),
-                Ok(_) => return self.wait(WaitReason::NotAFile, now, intake),
-                Err(error) => return self.absent(error, now, intake),
+                Ok(_) => {
+                    self.wait(WaitReason::NotAFile, now, intake);
+                    return nothing;
+                }
+                Err(error) => {
+                    self.absent(error, now, intake);
+                    return nothing;
+                }
             };
             if let Some(place) = self.held.iter().position(|file| file.id == there) {
                 if place + 1 < self.held.len() {
@@ -193,14 +210,19 @@ impl Follower {
                     self.listed = None;
                 }
                 self.present();
-                self.list_siblings();
-                return;
+                return nothing;
             }
             let next = match Held::open(&self.path) {
                 Ok(Some(file)) => file,
-                Ok(None) => return self.wait(WaitReason::NotAFile, now, intake),
+                Ok(None) => {
+                    self.wait(WaitReason::NotAFile, now, intake);
+                    return nothing;
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return self.absent(error, now, intake),
+                Err(error) => {
+                    self.absent(error, now, intake);
+                    return nothing;
+                }
             };
             let family = Family::of(&self.path);
             let between = newcomers(&family, &self.family, &self.held, &next);
@@ -209,8 +231,13 @@ impl Follower {
                 continue;
             }
             (self.family, self.listed) = (family, None);
-            return self.take_in(between.unwrap_or_default(), next, now, intake);
+            // What comes may be a copy of it, so it must be known where its last line is.
+            let is_copied = self.held.last().is_some_and(Held::is_deleted);
+            let any = is_copied && self.read_all(now, intake, stop)?;
+            self.take_in(between.unwrap_or_default(), next, now, intake);
+            return ControlFlow::Continue(any);
         }
+        nothing
     }
 
     fn take_in(
@@ -232,28 +259,45 @@ impl Follower {
             };
         }
         between.retain(|file| self.past.known_bytes(file, now) == 0);
-        for file in &mut between {
-            // Copied and deleted is one more way to rotate; most of the copy's lines have been read.
-            // Of a copy that was copied again, the last one is where reading stood.
-            if let Some(original) = self.held.iter().rev().find(|held| file.is_copy_of(held))
-                && let Err(error) = file.begin_as_copy_of(original, &mut self.room)
-            {
-                return self.trouble(error, intake);
+        let mut kept = Vec::new();
+        let Self { held, room, .. } = self;
+        // Copied and truncated, and then rotated.
+        if let Some(last) = held.last().filter(|last| last.is_emptied().unwrap_or(false)) {
+            for mut file in std::mem::take(&mut between) {
+                let is_kept = file.begin_as_kept(last, room).unwrap_or(false);
+                let to = if is_kept { &mut kept } else { &mut between };
+                to.push(file);
             }
         }
-        let known = self.past.known_bytes(&next, now);
-        let copied = self.held.last().filter(|last| known == 0 && next.is_copy_of(last));
-        let begun = match copied {
-            Some(last) => next.begin_as_copy_of(last, &mut self.room),
-            None => next.begin_before(known, &mut self.room),
+        let begin = |file: &mut Held, known, room: &mut [u8]| -> io::Result<bool> {
+            // Of a copy that was copied again, the last one is where reading stood.
+            for original in held.iter().rev().filter(|_| known == 0) {
+                if file.begin_as_copy_of(original, room)? {
+                    return Ok(true);
+                }
+            }
+            file.begin_before(known, room)?;
+            Ok(false)
         };
-        if let Err(error) = begun {
-            return self.trouble(error, intake);
-        }
+        // Copied and deleted is one more way to rotate; most of the copy's lines have been read.
+        // Somebody may write to it all the same.
+        let between_begun = between.iter_mut().try_for_each(|file| {
+            for original in held.iter() {
+                if let Some(at) = file.copied_from(original)? {
+                    return file.begin_before(at, room);
+                }
+            }
+            begin(file, 0, room).map(drop)
+        });
+        let known = self.past.known_bytes(&next, now);
+        let is_copied = match between_begun.and_then(|()| begin(&mut next, known, room)) {
+            Ok(is_copied) => is_copied,
+            Err(error) => return self.trouble(error, intake),
+        };
         let path = self.path.clone();
         let from = next.at();
         // After trouble it was opened again only to read on.
-        if copied.is_some() {
+        if is_copied {
             intake.notice(Notice::Rewritten { path });
         } else if self.held.is_empty() || self.said.is_some() {
             intake.begins_at(next.place());
@@ -263,6 +307,10 @@ impl Follower {
             }
         } else {
             intake.notice(Notice::Rotated { path, between: between.len() });
+        }
+        if let Some(last) = self.held.pop() {
+            self.held.append(&mut kept);
+            self.held.push(last);
         }
         between.push(next);
         self.make_room(&mut between, intake);
@@ -309,20 +357,31 @@ impl Follower {
             is_overtaken |= file.has_been_read();
         }
         let (mut news, mut failed) = (false, None);
-        for (place, file) in self.held.iter_mut().enumerate() {
+        let (count, mut copies) = (self.held.len(), Vec::new());
+        for place in 0..count {
             let end = ends.pop().unwrap_or(u64::MAX);
-            let mut taker = Telling { path: &self.path, intake, stop };
-            match file.read(end, &mut self.room, &mut taker) {
-                Ok(ControlFlow::Continue(any)) => {
-                    news |= any;
-                    if any {
-                        file.quiet_since = now.uptime;
-                    }
-                }
+            let mut file = self.held.remove(place);
+            let mut taker = Telling {
+                path: &self.path,
+                others: &self.held,
+                family: &self.family,
+                copies: &mut copies,
+                intake,
+                stop,
+            };
+            let read = file.read(end, &mut self.room, &mut taker);
+            if let Ok(ControlFlow::Continue(true)) = read {
+                news = true;
+                file.quiet_since = now.uptime;
+            }
+            self.held.insert(place, file);
+            match read {
+                Ok(ControlFlow::Continue(_)) => {}
                 Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
                 Err(error) => failed = Some((place, error)),
             }
         }
+        copies.iter().for_each(|copy| self.family.learn(copy));
         match failed {
             // Closed and opened again at the same byte: what a stale NFS handle needs.
             Some((place, error)) => {
@@ -360,16 +419,19 @@ impl Follower {
 
     /// Learns of copies that somebody makes beside the log, so that the next rotation does not take
     /// them for files that came and went.
-    fn list_siblings(&mut self) {
-        let Some(file) = self.held.last() else { return };
+    fn list_siblings(&mut self, now: Moment) {
+        let Some(file) = self.held.last().filter(|_| self.gone_since.is_none()) else { return };
         let changed = self.family.folder_changed();
         if changed.is_some() && changed == self.listed {
             return;
         }
         let family = Family::of(&self.path);
-        // Only if no rotation came between: else one of them may be a file that we must still read.
-        if stands_at(&self.path) == Some(file.id) {
-            (self.family, self.listed) = (family, changed);
+        // Only if no rotation came between: else one of them may be a file that we must still read,
+        // or have lines that we have not.
+        if stands_at(&self.path) == Some(file.id) && file.is_as_read() {
+            // The folder's time ticks: what came since may have the same.
+            let is_settled = changed.is_some_and(|time| time + CLOCK_TICK < now.wall);
+            (self.family, self.listed) = (family, changed.filter(|_| is_settled));
         }
     }
 
@@ -411,31 +473,6 @@ impl Follower {
 
 fn stands_at(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|meta| identity(&meta))
-}
-
-/// Puts the path into what a file tells.
-struct Telling<'a> {
-    path: &'a Path,
-    intake: &'a mut dyn Intake,
-    stop: &'a Stop,
-}
-
-impl Taker for Telling<'_> {
-    fn lines(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()> {
-        self.intake.lines_at(block, at)?;
-        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    fn event(&mut self, event: Event) {
-        let path = self.path.to_owned();
-        self.intake.notice(match event {
-            Event::Truncated => Notice::Truncated { path },
-            Event::Rewritten => Notice::Rewritten { path },
-            Event::LineTooLong(bytes) => {
-                Notice::LineTooLong { from: path.display().to_string(), bytes }
-            }
-        });
-    }
 }
 
 #[cfg(test)]

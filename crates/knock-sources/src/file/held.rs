@@ -13,9 +13,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use memchr::{memmem, memrchr};
+use memchr::memrchr;
 use rustix::fs::OFlags;
 
+use super::again::Remains;
 use crate::{
     Origin, Place,
     lines::{Cutter, WINDOW},
@@ -27,13 +28,11 @@ use crate::{
 pub(super) const HEAD: usize = 1024;
 
 /// Bytes before the place that reading has come to, by which it is seen that they are still there.
-const TAIL: usize = 256;
+/// Some lines, so that one of them is found again when an editor took another one out.
+const TAIL: usize = 1024;
 
 /// What is read at once: what is compared, and what is new.
 pub(super) const ROOM: usize = TAIL + WINDOW;
-
-/// Bytes at a file's end that are searched for a place that has moved.
-const SEARCHED: u64 = 64 << 20;
 
 /// Device and inode: no two files that are open or have a name share it.
 pub(super) type Identity = (u64, u64);
@@ -54,6 +53,8 @@ pub(super) struct Held {
     at: u64,
     /// Where it was when reading began.
     begun: u64,
+    /// How long it was when it was last read.
+    seen: u64,
     cutter: Cutter,
     /// Its first bytes as they were seen, at most [`HEAD`].
     head: Vec<u8>,
@@ -67,6 +68,8 @@ pub(super) struct Held {
     pub(super) is_overtaken: bool,
     /// A hole may stand before its first line; see `emptied`.
     after_hole: bool,
+    /// What was read last before it was emptied: who emptied it may write that anew.
+    former: Remains,
     /// Since when (uptime) it has brought nothing and been out of its place.
     pub(super) quiet_since: Duration,
 }
@@ -76,7 +79,7 @@ pub(super) struct Held {
 pub(super) enum Event {
     /// It was emptied and is read from its beginning.
     Truncated,
-    /// It was cut or written anew, with old lines in it; reading goes on at its end.
+    /// It was cut or written anew, with old lines in it; reading goes on behind them.
     Rewritten,
     /// A line of so many bytes was skipped.
     LineTooLong(u64),
@@ -86,6 +89,8 @@ pub(super) enum Event {
 pub(super) trait Taker {
     fn lines(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()>;
     fn event(&mut self, event: Event);
+    /// This file has been emptied: what it had behind its place may be in a copy.
+    fn emptied(&mut self, file: &Held, room: &mut [u8]) -> io::Result<ControlFlow<()>>;
 }
 
 impl Held {
@@ -105,6 +110,7 @@ impl Held {
             owner: meta.uid(),
             at: 0,
             begun: 0,
+            seen: 0,
             cutter: Cutter::default(),
             head: Vec::new(),
             tail: Vec::new(),
@@ -112,6 +118,7 @@ impl Held {
             backlog_to: 0,
             is_overtaken: false,
             after_hole: false,
+            former: Remains::default(),
             quiet_since: Duration::ZERO,
         };
         held.changed(&[])?;
@@ -198,46 +205,84 @@ impl Held {
         Ok(())
     }
 
-    /// Whether it is a copy that outlived `other`: it begins with the same bytes, enough to tell, and
-    /// `other` has no name any more. After a renaming it has one, and then equal bytes are only lines
-    /// that are alike.
-    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
-        self.head.len() == HEAD
-            && self.head == other.head
-            && other.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
+    /// Whether it has no name any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
-    /// Begins reading where `other`, the file that this one is a rewritten copy of, was read to; at
-    /// the end if that place cannot be found again.
-    pub(super) fn begin_as_copy_of(&mut self, other: &Self, room: &mut [u8]) -> io::Result<()> {
-        let (at, tail) = (other.at, other.tail.clone());
-        self.begin_behind(at, &tail, room)
+    /// Whether it is as long as it was when it was read.
+    pub(super) fn is_as_read(&self) -> bool {
+        self.size().is_ok_and(|size| size == self.seen)
     }
 
-    /// Begins reading behind these bytes, which once ended at byte `at`; at the end if they are not
-    /// to be found. The last of several places counts: what is read must not be read again.
-    fn begin_behind(&mut self, at: u64, tail: &[u8], room: &mut [u8]) -> io::Result<()> {
-        let size = self.size()?;
+    /// Whether it has lost what was read of it.
+    pub(super) fn is_emptied(&self) -> io::Result<bool> {
+        Ok(!self.keeps(self)?)
+    }
+
+    /// Whether its first bytes are enough to tell it from any other log.
+    pub(super) fn has_telling_head(&self) -> bool {
+        // A hole of NULs is like every other.
+        self.head.len() == HEAD && self.head.iter().any(|byte| *byte != 0)
+    }
+
+    /// Begins reading where `other` was read to, if this is a copy that outlived it: `other` has no
+    /// name any more, and its last lines are in this one, or the same first bytes, and then reading
+    /// begins at the end. As long as `other` has a name, equal bytes are only lines that are alike.
+    pub(super) fn begin_as_copy_of(&mut self, other: &Self, room: &mut [u8]) -> io::Result<bool> {
+        let is_alike = self.has_telling_head() && self.head == other.head;
+        if !other.is_deleted() {
+            return Ok(false);
+        }
+        let at = match self.find_again(other.at, &other.tail, room)? {
+            Some(at) => at,
+            None if is_alike && other.at == 0 => 0,
+            None if is_alike => self.size()?,
+            None => return Ok(false),
+        };
+        self.begin_before(at, room)?;
+        Ok(true)
+    }
+
+    /// How long it is, if all that it has stands at the beginning of `other`, too.
+    pub(super) fn copied_from(&self, other: &Self) -> io::Result<Option<u64>> {
+        let at = self.size()?;
+        let from = at.saturating_sub(TAIL as u64);
+        let mut before = vec![0; usize::try_from(at - from).unwrap_or(TAIL)];
+        let got = fill(&self.file, from, &mut before)?;
+        before.truncate(got);
+        let place = Place { file: other.file_id(), offset: at, before };
+        let is_same = other.head.starts_with(&self.head) && other.has(&place)?;
+        Ok((is_same && Remains::new(place.before, at).is_telling()).then_some(at))
+    }
+
+    /// Where these bytes end here, which once ended at byte `at`.
+    fn find_again(&self, at: u64, tail: &[u8], room: &mut [u8]) -> io::Result<Option<u64>> {
         let place = Place { file: self.file_id(), offset: at, before: tail.to_vec() };
-        if self.has(&place)? {
-            return self.begin_before(at, room);
+        if at > 0 && self.head.len() == HEAD && self.has(&place)? {
+            return Ok(Some(at));
         }
-        let mut end = size;
-        while tail.len() >= TELLING && size - end < SEARCHED && end >= tail.len() as u64 {
-            let from = end.saturating_sub(room.len() as u64);
-            let length = usize::try_from(end - from).unwrap_or(room.len());
-            let got = fill(&self.file, from, room.get_mut(..length).unwrap_or_default())?;
-            let seen = room.get(..got).unwrap_or_default();
-            if let Some(found) = memmem::rfind(seen, tail) {
-                return self.begin_before(from + (found + tail.len()) as u64, room);
-            }
-            if from == 0 {
-                break;
-            }
-            // It may lie across the border.
-            end = from + tail.len() as u64 - 1;
+        Remains::new(place.before, at).find(&self.file, self.size()?, room)
+    }
+
+    /// Whether it has what `original` had before the place that was read to.
+    pub(super) fn keeps(&self, original: &Self) -> io::Result<bool> {
+        let before = original.tail.clone();
+        self.has(&Place { file: self.file_id(), offset: original.at, before })
+    }
+
+    /// Begins reading where a copy of `original` has what that was read to; `false` if it has not.
+    pub(super) fn begin_as_kept(&mut self, original: &Self, room: &mut [u8]) -> io::Result<bool> {
+        let keeps = self.keeps(original)?;
+        if keeps {
+            self.begin_before(original.at, room)?;
         }
-        self.begin_before(size, room)
+        Ok(keeps)
+    }
+
+    /// Whether enough was read of it to know its place in another file.
+    pub(super) fn has_telling_place(&self) -> bool {
+        self.tail.len() >= TELLING
     }
 
     /// Hands over the whole lines up to byte `end`. What is written behind it meanwhile is left for
@@ -249,6 +294,7 @@ impl Held {
         taker: &mut dyn Taker,
     ) -> io::Result<ControlFlow<(), bool>> {
         let mut any = false;
+        self.seen = end;
         loop {
             let want = usize::try_from(end.saturating_sub(self.at)).unwrap_or(WINDOW).min(WINDOW);
             let tail = self.tail.len();
@@ -256,16 +302,18 @@ impl Held {
             let got = fill(&self.file, from, room.get_mut(..tail + want).unwrap_or_default())?;
             let seen = room.get(..got).unwrap_or_default();
             // Asked only now: if it is still the same, then what was just read belongs to it.
-            if let Some(event) = self.changed(seen.get(..tail).unwrap_or(seen))? {
-                match event {
-                    Event::Rewritten => {
-                        let (at, tail) = (self.at, std::mem::take(&mut self.tail));
-                        self.begin_behind(at, &tail, room)?;
+            if let Some(is_same_log) = self.changed(seen.get(..tail).unwrap_or(seen))? {
+                if self.rewritten(is_same_log, room)? {
+                    taker.event(Event::Rewritten);
+                } else {
+                    if taker.emptied(self, room)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
                     }
-                    _ => self.emptied(),
+                    self.emptied();
+                    taker.event(Event::Truncated);
                 }
                 end = self.size()?;
-                taker.event(event);
+                self.seen = end;
                 any = true;
                 continue;
             }
@@ -278,6 +326,14 @@ impl Held {
                     self.tail = last(seen, tail + nuls);
                     continue;
                 }
+            }
+            if !window.is_empty() && !self.former.is_empty() {
+                let former = std::mem::take(&mut self.former);
+                if let Some(at) = former.find(&self.file, end, room)? {
+                    self.begin_before(at, room)?;
+                    taker.event(Event::Rewritten);
+                }
+                continue;
             }
             let cut = self.cutter.cut(window);
             if let Some(bytes) = cut.too_long {
@@ -304,35 +360,53 @@ impl Held {
         }
     }
 
+    /// Goes on behind what was read, if that is still in it, or if it is the same log without it.
+    fn rewritten(&mut self, is_same_log: bool, room: &mut [u8]) -> io::Result<bool> {
+        let before = self.at;
+        let at = match self.find_again(before, &self.tail, room)? {
+            Some(at) => at,
+            None if is_same_log && before > 0 => self.size()?,
+            None => return Ok(false),
+        };
+        self.head.clear();
+        self.cutter = Cutter::default();
+        self.begin_before(at, room)?;
+        // Whatever was behind the place is there as before.
+        for old_to in [&mut self.known_to, &mut self.backlog_to] {
+            *old_to = self.at + old_to.saturating_sub(before);
+        }
+        Ok(true)
+    }
+
     /// A writer that does not append (a shell's `>`) goes on at its old offset after a truncation;
     /// then a hole of NULs stands before its next line and is no part of it.
     fn emptied(&mut self) {
+        if self.at > 0 {
+            self.former = Remains::new(std::mem::take(&mut self.tail), self.at);
+        }
         (self.at, self.begun) = (0, 0);
         (self.known_to, self.backlog_to) = (0, 0);
-        self.tail.clear();
         self.cutter = Cutter::default();
         self.head.clear();
         self.after_hole = true;
     }
 
     /// Whether it is no longer what was read, as far as length, first bytes and those before `at`
-    /// tell; `seen` are the last ones as they stand there now.
-    fn changed(&mut self, seen: &[u8]) -> io::Result<Option<Event>> {
+    /// tell; `seen` are the last ones as they stand there now. Then, whether the first bytes say that
+    /// it is the same log all the same.
+    fn changed(&mut self, seen: &[u8]) -> io::Result<Option<bool>> {
         let size = self.size()?;
         let mut now = [0; HEAD];
         let got = fill(&self.file, 0, &mut now)?;
         let now = &now[..got];
         if !now.starts_with(&self.head) {
-            return Ok(Some(Event::Truncated));
+            return Ok(Some(false));
         }
         if now.len() > self.head.len() {
             self.head = now.to_vec();
         }
-        Ok(match size < self.at || seen != self.tail {
-            true if self.head.len() == HEAD => Some(Event::Rewritten),
-            true => Some(Event::Truncated),
-            false => None,
-        })
+        let is_changed = size < self.at || seen != self.tail;
+        Ok(is_changed.then(|| self.has_telling_head()))
     }
 }
 
@@ -342,7 +416,7 @@ fn last(seen: &[u8], end: usize) -> Vec<u8> {
 }
 
 /// Reads until `room` is full or the file ends.
-fn fill(file: &File, at: u64, room: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(file: &File, at: u64, room: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, at + filled as u64) {

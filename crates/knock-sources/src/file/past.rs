@@ -15,7 +15,7 @@ use crate::Start;
 const MOST: usize = 4096;
 
 /// Clocks that differ by less were not set; the one that stamps files ticks 100 times a second or more.
-const CLOCK_TICK: Duration = Duration::from_secs(1);
+pub(super) const CLOCK_TICK: Duration = Duration::from_secs(1);
 
 /// A point in time, by both clocks.
 #[derive(Debug, Clone, Copy)]

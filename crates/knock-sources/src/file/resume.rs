@@ -3,10 +3,7 @@
 
 use std::{io, path::Path};
 
-use super::{
-    family::Family,
-    held::{HEAD, Held},
-};
+use super::{family::Family, held::Held};
 use crate::{Cursor, FileId, Place, place::TELLING};
 
 /// What came of the search.
@@ -60,7 +57,7 @@ fn is_younger(file: &Held, first: &Held) -> bool {
 }
 
 fn is_copy(file: &Held, first: &Held) -> bool {
-    file.head().len() == HEAD && file.head() == first.head()
+    file.has_telling_head() && file.head() == first.head()
 }
 
 fn begin(cursor: &Cursor, mut files: Vec<Held>, room: &mut [u8]) -> io::Result<Search> {

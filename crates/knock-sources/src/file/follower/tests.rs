@@ -11,6 +11,7 @@ use super::*;
 use crate::{Age, testing::Collected};
 
 mod model;
+mod rewritten;
 
 /// A folder with a log in it, its follower, and a time that is advanced by hand.
 struct World {
@@ -250,53 +251,6 @@ fn more_rotations_than_can_be_held_are_told() {
 }
 
 #[test]
-fn copied_and_truncated() {
-    check("x.log+a/ start x.log+b/ : x.log~x.log.1 0x.log x.log+c/", "b c", &["was truncated"]);
-    check("x.log+a/ start 0x.log : x.log+b/", "b", &["was truncated"]);
-    // Grown beyond the old place before we looked: the first bytes differ.
-    check("x.log+aa/ start : 0x.log x.log+b/c/d/e/f/", "b c d e f", &["was truncated"]);
-    check("x.log+aa/ start : 0x.log x.log+bb/", "bb", &["was truncated"]);
-}
-
-#[test]
-fn a_writer_that_does_not_append_leaves_a_hole() {
-    let mut world = World::new();
-    let mut writer = File::create(world.path("x.log")).unwrap();
-    world.start(Start::AtEnd);
-    writer.write_all("old\n".repeat(50_000).as_bytes()).unwrap();
-    world.look();
-    world.does("0x.log");
-    writer.write_all(b"new\n").unwrap();
-    world.look();
-    assert_eq!(world.got.lines()[50_000..], ["new"]);
-}
-
-#[test]
-fn truncated_and_grown_beyond_its_old_place_between_two_looks() {
-    // Its first bytes are the same; those before the place that was read to are not.
-    let old = "0123456789/".repeat(300);
-    let new = format!("{}x/y/", &old[..3300 - 11]);
-    check(
-        &format!("x.log+{old} start x.log+mark/ : 0x.log x.log+{new}{old}"),
-        "mark",
-        &["written anew"],
-    );
-    // Cut in the middle and written on: what was read to is found again where it is now.
-    let lines: String = (1000..1400).map(|n| format!("line-{n}/")).collect();
-    let cut = lines.replace("line-1200/line-1201/", "");
-    check(&format!("x.log+{lines} start : 0x.log x.log+{cut}a/b/"), "a b", &["written anew"]);
-    check(
-        &format!(
-            "x.log+{lines} start : 0x.log x.log+{}more-{}a/b/",
-            &lines[..2000],
-            &lines[2000..]
-        ),
-        "a b",
-        &["written anew"],
-    );
-}
-
-#[test]
 fn after_a_restart_it_goes_on_where_it_stopped() {
     let resumed = "from where the last run stopped";
     check("x.log+old/ start x.log+a/ : stop x.log+b/ resume", "a b", &[resumed]);
@@ -456,46 +410,6 @@ fn a_symlink_that_is_turned() {
         &["was rotated", "was rotated"],
     );
     check("a+ x.log@a start a+1/ x.log@none : :11 : none+2/", "1 2", &["is gone", "following"]);
-}
-
-#[test]
-fn false_alarms_bring_no_old_lines() {
-    check("x.log+a/ start : ?x.log : x.log>y : y>x.log : x.log+b/", "b", &[]);
-    check("x.log+a/ start x.log+b/ : x.log>x.log.1 : :61 : x.log.1>x.log", "b", &["is gone"]);
-    let old = "0123456789/".repeat(300);
-    // Written anew by an editor that keeps what is there: another file, or the same.
-    check(&format!("x.log+{old} start : x.log~y y>x.log : x.log+b/"), "b", &["written anew"]);
-    check(
-        &format!("x.log+{old} start : x.log~y 0y y+{old}b/ y>x.log : x.log+c/"),
-        "b c",
-        &["written anew"],
-    );
-    check(
-        &format!("x.log+{old} start : 0x.log x.log+{} : x.log+c/", &old[..2200]),
-        "c",
-        &["written anew"],
-    );
-    // Rotated by copying and deleting.
-    check(&format!("x.log+{old} start : x.log~x.log.5 -x.log x.log+b/"), "b", &["was rotated"]);
-}
-
-#[test]
-fn lines_that_are_all_alike_are_still_many() {
-    let lines = "the same again\n".repeat(200);
-    for script in
-        ["x.log>x.log.1", "x.log>x.log.1 x.log+LINES x.log>x.log.2", "x.log~x.log.1 : 0x.log :"]
-    {
-        let script = format!("x.log+ start x.log+LINES : {script} x.log+LINES");
-        let mut world = World::new();
-        for word in script.split(' ') {
-            match word.strip_suffix("LINES") {
-                Some(_) => append(&world.path("x.log"), &lines),
-                None => world.does(word),
-            }
-        }
-        world.look();
-        assert_eq!(world.got.lines().len(), script.matches("LINES").count() * 200, "{script}");
-    }
 }
 
 #[test]

@@ -29,15 +29,24 @@ enum Happens {
     /// So many times, with a line in each, faster than anybody looks.
     RotatedOften(usize),
     Reopened,
-    CopiedAndTruncated,
+    /// With so many lines since somebody looked.
+    CopiedAndTruncated {
+        unread: usize,
+    },
     /// Emptied without a copy.
     Truncated,
     Deleted {
         made: bool,
     },
-    /// A line is taken out of the middle, in place or by another file.
+    /// A line is taken out, or all before it, in place or by another file. Lines may come since
+    /// somebody looked, and somebody may look while the file is empty.
     Edited {
         in_place: bool,
+        is_trimmed: bool,
+        /// Of a thousand, how far down.
+        place: usize,
+        unread: usize,
+        seen_empty: bool,
     },
     LinkTurned,
     FolderMoved,
@@ -64,18 +73,19 @@ fn happenings(alone: bool) -> impl Strategy<Value = Vec<Happens>> {
         3 => any::<bool>().prop_map(|made| Happens::Rotated { made }),
         1 => (2..9usize).prop_map(Happens::RotatedOften),
         4 => Just(Happens::Reopened),
-        2 => Just(Happens::CopiedAndTruncated),
+        2 => (0..4usize).prop_map(|unread| Happens::CopiedAndTruncated { unread }),
         1 => Just(Happens::Truncated),
         1 => any::<bool>().prop_map(|made| Happens::Deleted { made }),
         2 => Just(Happens::Touched),
         5 => Just(Happens::Look),
+        1 => edited(Just(false).boxed()),
     ];
     // These need a look at a certain moment, which a source in its own thread takes when it likes.
     let step_by_step = prop_oneof![
         1 => Just(Happens::LinkTurned),
         1 => Just(Happens::FolderMoved),
         1 => Just(Happens::Unreadable),
-        1 => any::<bool>().prop_map(|in_place| Happens::Edited { in_place }),
+        1 => edited(any::<bool>().boxed()),
         1 => any::<bool>().prop_map(|looked| Happens::FalseAlarm { looked }),
         2 => Just(Happens::Stop),
         1 => (0..100u64).prop_map(Happens::TimePasses),
@@ -83,6 +93,17 @@ fn happenings(alone: bool) -> impl Strategy<Value = Vec<Happens>> {
     let weight = if alone { 7 } else { 0 };
     let one = prop_oneof![30 => any_time, weight => step_by_step];
     prop::collection::vec(one, 1..40)
+}
+
+fn edited(in_place: BoxedStrategy<bool>) -> impl Strategy<Value = Happens> {
+    let all = (in_place, any::<bool>(), 0..1000usize, 0..4usize, any::<bool>());
+    all.prop_map(|(in_place, is_trimmed, place, unread, seen_empty)| Happens::Edited {
+        in_place,
+        is_trimmed,
+        place,
+        unread,
+        seen_empty,
+    })
 }
 
 /// Who reads.
@@ -197,7 +218,13 @@ impl Model {
 
     fn line(&mut self, filling: usize) {
         self.count += 1;
-        self.write(format!("line {} {}", self.count, "x".repeat(filling)).as_bytes());
+        let mut line = format!("{} line {} ", time(self.count), self.count);
+        let full = line.len() + filling;
+        while line.len() < full {
+            line += &time(self.count);
+        }
+        line.truncate(full);
+        self.write(line.as_bytes());
     }
 
     fn complete(&mut self) {
@@ -222,21 +249,20 @@ impl Model {
             Happens::LongLine => self.line(60_000),
             Happens::OddLines => {
                 self.count += 1;
-                let odd = [b"odd \0\xff\xfe\r\x1b[0m ", self.count.to_string().as_bytes()].concat();
+                let time = time(self.count);
+                let odd = [time.as_bytes(), b" odd \0\xff\xfe\r\x1b[0m"].concat();
                 self.write(&odd);
                 self.write(b"");
             }
             Happens::TooLongLine => {
                 self.complete();
                 self.count += 1;
-                self.writer.write_all(format!("long {} ", self.count).as_bytes()).unwrap();
-                self.writer.write_all(&[b'y'; 70_000]).unwrap();
-                self.writer.write_all(b"\n").unwrap();
+                self.writer.write_all((time(self.count).repeat(4000) + "\n").as_bytes()).unwrap();
             }
             Happens::Torn => {
                 self.complete();
                 self.count += 1;
-                let torn = format!("torn {}", self.count);
+                let torn = format!("{} torn {}", time(self.count), self.count);
                 self.writer.write_all(torn.as_bytes()).unwrap();
                 self.written.push(format!("{torn} whole").into_bytes());
                 self.torn = true;
@@ -257,14 +283,15 @@ impl Model {
                 }
             }
             Happens::Reopened => self.reopen(),
-            Happens::CopiedAndTruncated => {
+            Happens::CopiedAndTruncated { unread } => {
                 self.reopen();
-                // Both looks are the truth about copytruncate: a line written between copy and
-                // truncation is lost to everybody.
-                self.see();
-                self.count += 1;
-                self.world.does(&format!("{}~{}.copy.{}", self.name, self.name, self.count));
+                // Of a file that came and was emptied between two looks nobody knows a copy.
+                self.line(30);
                 self.look();
+                (0..*unread).for_each(|_| self.line(10));
+                // A line that comes between copy and truncation is lost to everybody.
+                let to = self.rotated();
+                self.world.does(&format!("{}~{to}", self.name));
                 self.world.does(&format!("0{}", self.name));
             }
             Happens::Truncated => {
@@ -281,7 +308,7 @@ impl Model {
                     self.make();
                 }
             }
-            Happens::Edited { in_place } => self.edit(*in_place),
+            Happens::Edited { .. } => self.edit(what),
             Happens::LinkTurned if self.name != PATH => {
                 self.reopen();
                 self.look();
@@ -339,7 +366,9 @@ impl Model {
             Happens::Look => self.look(),
             Happens::Stop => {
                 self.reopen();
-                // So that the place is in a file that has a name; else nobody can find it again.
+                // So that the place is in a file that has a name; else nobody can find it again. And
+                // what was rotated before is older by the clock, too.
+                self.world.tick();
                 self.line(30);
                 self.look();
                 self.world.stop();
@@ -365,31 +394,61 @@ impl Model {
             // Nobody saw the files come: their times are all that tells their order.
             self.world.tick();
         }
-        if self.shifting {
-            let exists = |n: usize| self.world.path(&format!("{}.{n}", self.name)).exists();
-            let last = (1..).find(|n| !exists(*n)).unwrap();
-            for n in (1..last).rev() {
-                self.world.does(&format!("{0}.{n}>{0}.{1}", self.name, n + 1));
-            }
-            self.world.does(&format!("{0}>{0}.1", self.name));
-        } else {
-            self.count += 1;
-            self.world.does(&format!("{0}>{0}.{1}", self.name, self.count));
-        }
+        let to = self.rotated();
+        self.world.does(&format!("{}>{to}", self.name));
     }
 
-    fn edit(&mut self, in_place: bool) {
+    /// Makes room for one more rotated file, and says what it is called.
+    fn rotated(&mut self) -> String {
+        if !self.shifting {
+            self.count += 1;
+            return format!("{}.{}", self.name, self.count);
+        }
+        let exists = |n: usize| self.world.path(&format!("{}.{n}", self.name)).exists();
+        let last = (1..).find(|n| !exists(*n)).unwrap();
+        for n in (1..last).rev() {
+            self.world.does(&format!("{0}.{n}>{0}.{1}", self.name, n + 1));
+        }
+        format!("{}.1", self.name)
+    }
+
+    fn edit(&mut self, what: &Happens) {
+        let Happens::Edited { in_place, is_trimmed, place, unread, seen_empty } = *what else {
+            return;
+        };
         self.reopen();
+        // Two lines to know the place by; one of them stays.
+        self.line(5);
+        self.line(15);
         self.look();
         let path = self.world.path(&self.name);
+        let read = fs::read(&path).unwrap().len();
+        (0..unread).for_each(|_| self.line(25));
         let text = fs::read(&path).unwrap();
-        let ends: Vec<usize> = memchr::memchr_iter(b'\n', &text).map(|end| end + 1).collect();
-        // Where a log's first 1024 bytes and its last lines stay.
-        let line = ends.windows(2).find(|line| line[0] > 1024 && line[1] + 300 < text.len());
-        let Some(line) = line else { return };
-        let rest = [&text[..line[0]], &text[line[1]..]].concat();
+        let begins = memchr::memchr_iter(b'\n', &text).map(|end| end + 1);
+        let begins: Vec<usize> = std::iter::once(0).chain(begins).collect();
+        // In place, a line that nobody has read is lost to everybody.
+        let may_go = begins.windows(2).filter(|line| !in_place || line[1] <= read);
+        let may_go: Vec<&[usize]> = may_go.collect();
+        let (mut begin, end) = {
+            let line = may_go[may_go.len() * place / 1000];
+            (line[0], line[1])
+        };
+        if is_trimmed {
+            // One of those that were read last stays.
+            let last = begins.iter().rev().find(|begin| **begin < read);
+            if last.is_some_and(|last| end <= *last) {
+                begin = 0;
+            }
+        }
+        let rest = [&text[..begin], &text[end..]].concat();
         if in_place {
-            fs::write(&path, rest).unwrap();
+            let mut file = File::create(&path).unwrap();
+            if seen_empty {
+                // What comes after it is not told from what stood there, but by what was read.
+                self.look_at_steps();
+            }
+            file.write_all(&rest).unwrap();
         } else {
             fs::write(self.world.path("edited"), rest).unwrap();
             self.world.does(&format!("edited>{}", self.name));
@@ -408,6 +467,11 @@ impl Model {
         }
         (std::mem::take(&mut self.written), self.world.got.raw_lines())
     }
+}
+
+/// Twenty-four bytes that no other line has.
+fn time(count: usize) -> String {
+    format!("2026-01-01T10:{count:09}Z")
 }
 
 /// Looks only when woken.
@@ -434,7 +498,7 @@ fn check(cases: u32, alone: bool, model: impl Fn(bool, bool) -> Model + Send + '
             let mut model = model(shifting, linked);
             all.iter().for_each(|one| model.happens(one));
             let (written, read) = model.end();
-            prop_assert_eq!(shown(&read), shown(&written));
+            compare(&read, &written)?;
             Ok(())
         })
     };
@@ -443,9 +507,13 @@ fn check(cases: u32, alone: bool, model: impl Fn(bool, bool) -> Model + Send + '
     }
 }
 
-fn shown(lines: &[Vec<u8>]) -> Vec<String> {
-    let cut = |line: &Vec<u8>| String::from_utf8_lossy(&line[..line.len().min(40)]).into_owned();
-    lines.iter().map(cut).collect()
+/// Shows where they begin to differ.
+fn compare(read: &[Vec<u8>], written: &[Vec<u8>]) -> Result<(), TestCaseError> {
+    let from = read.iter().zip(written).take_while(|(read, written)| read == written).count();
+    let cut = |line: &Vec<u8>| String::from_utf8_lossy(&line[..line.len().min(45)]).into_owned();
+    let some = |lines: &[Vec<u8>]| lines[from..].iter().take(5).map(cut).collect::<Vec<_>>();
+    prop_assert_eq!(some(read), some(written), "behind {} lines", from);
+    Ok(())
 }
 
 #[test]
@@ -467,10 +535,16 @@ fn every_line_once_and_in_order_without_events() {
 #[test]
 fn edited_twice_and_rotated() {
     let mut model = Model::step_by_step(false, false);
-    let edited = || Happens::Edited { in_place: false };
+    let edited = || Happens::Edited {
+        in_place: false,
+        is_trimmed: false,
+        place: 500,
+        unread: 0,
+        seen_empty: false,
+    };
     let first = [Happens::Lines(34), Happens::Lines(8), Happens::Lines(21), edited()];
     let then = [Happens::Lines(1), edited(), Happens::Rotated { made: false }];
     first.iter().chain(&then).for_each(|one| model.happens(one));
     let (written, read) = model.end();
-    assert_eq!(shown(&read), shown(&written));
+    compare(&read, &written).unwrap();
 }
