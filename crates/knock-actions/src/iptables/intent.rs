@@ -6,8 +6,10 @@
 pub(super) enum Intent {
     /// `-A`, `-I`: a rule, wanted once.
     PutIn,
-    /// `-D` with a rule, `-X` with a chain: wanted gone.
+    /// `-D` with a rule: wanted gone, every one of it.
     TakeOut,
+    /// `-X` with a chain: wanted gone.
+    TakeChain,
     /// `-N`: a chain, wanted once.
     MakeChain,
     /// Anything else; also `-D CHAIN 3`, which takes out another rule the second time.
@@ -21,7 +23,7 @@ impl Intent {
             Some(verb @ Verb { kind: Kind::Delete, .. }) if verb.number(args).is_none() => {
                 Self::TakeOut
             }
-            Some(Verb { kind: Kind::DeleteChain, .. }) => Self::TakeOut,
+            Some(Verb { kind: Kind::DeleteChain, .. }) => Self::TakeChain,
             Some(Verb { kind: Kind::NewChain, .. }) => Self::MakeChain,
             Some(Verb { kind: Kind::Delete, .. }) | None => Self::Other,
         }
@@ -31,17 +33,24 @@ impl Intent {
 /// The call that asks whether the rule of a `-A` or `-I` is there; `None` for all others.
 pub(super) fn check(args: &[String]) -> Option<Vec<String>> {
     let verb = Verb::find(args)?;
-    let position = match verb.kind {
-        Kind::Append => None,
-        Kind::Insert => verb.number(args),
-        Kind::Delete | Kind::NewChain | Kind::DeleteChain => return None,
+    match verb.kind {
+        Kind::Append | Kind::Insert => Some(verb.turned(args, "-C", "--check")),
+        Kind::Delete | Kind::NewChain | Kind::DeleteChain => None,
+    }
+}
+
+/// The calls that take out the first of two equal rules and ask for the other, where the rule of an
+/// `-I` goes to the top of a chain of the usual table; `None` for all others.
+pub(super) fn first_of_two(args: &[String]) -> Option<[Vec<String>; 2]> {
+    let verb = Verb::find(args)?;
+    let at_top = matches!(verb.kind, Kind::Insert) && verb.number(args).is_none();
+    let elsewhere = |word: &String| {
+        word.starts_with("--table") || (word.starts_with("-t") && !word.starts_with("--"))
     };
-    let check = match verb.spelling {
-        Spelling::Short => format!("-C{}", verb.attached),
-        Spelling::Long => format!("--check{}", verb.attached),
-    };
-    let words = args.iter().enumerate().filter(|(at, _)| Some(*at) != position);
-    Some(words.map(|(at, word)| if at == verb.at { check.clone() } else { word.clone() }).collect())
+    if !at_top || names_a_wait(args) || args.iter().any(elsewhere) {
+        return None;
+    }
+    Some([verb.turned(args, "-D", "--delete"), verb.turned(args, "-C", "--check")])
 }
 
 /// Whether the words say themselves how long to wait for the lock.
@@ -99,6 +108,18 @@ impl<'a> Verb<'a> {
         })
     }
 
+    /// The words with another verb, and without the place in the chain.
+    fn turned(&self, args: &[String], short: &str, long: &str) -> Vec<String> {
+        let position = self.number(args);
+        let verb = match self.spelling {
+            Spelling::Short => short,
+            Spelling::Long => long,
+        };
+        let verb = format!("{verb}{}", self.attached);
+        let words = args.iter().enumerate().filter(|(at, _)| Some(*at) != position);
+        words.map(|(at, word)| if at == self.at { verb.clone() } else { word.clone() }).collect()
+    }
+
     /// Where the rule's number behind the chain stands, if there is one.
     fn number(&self, args: &[String]) -> Option<usize> {
         let at = if self.attached.is_empty() { self.at + 2 } else { self.at + 1 };
@@ -135,8 +156,8 @@ mod tests {
         judge("-D INPUT -s 192.0.2.7 -j ACCEPT", Intent::TakeOut, None);
         judge("--delete INPUT -j ACCEPT", Intent::TakeOut, None);
         judge("-D INPUT 3", Intent::Other, None);
-        judge("-X knocked", Intent::TakeOut, None);
-        judge("--delete-chain knocked", Intent::TakeOut, None);
+        judge("-X knocked", Intent::TakeChain, None);
+        judge("--delete-chain knocked", Intent::TakeChain, None);
         judge("-N knocked", Intent::MakeChain, None);
         judge("-F INPUT", Intent::Other, None);
         judge("-P INPUT DROP", Intent::Other, None);

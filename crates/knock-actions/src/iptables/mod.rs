@@ -10,6 +10,7 @@ mod intent;
 mod lane;
 mod quote;
 mod script;
+mod surplus;
 mod watched;
 
 use std::fmt;
@@ -25,7 +26,8 @@ use self::answer::Answer;
 use self::intent::Intent;
 use self::lane::LANE;
 use self::quote::{Unpassable, quoted};
-use self::watched::watched;
+use self::surplus::Surplus;
+use self::watched::{GoOn, watched};
 use crate::deadline::Deadline;
 use crate::process::{self, Ending, Trouble};
 
@@ -55,6 +57,11 @@ const HAS_CHECK: Version = Version(1, 4, 11);
 const HAS_WAIT: Version = Version(1, 4, 20);
 /// The first version whose `-w` takes a number of seconds.
 const HAS_WAIT_SECONDS: Version = Version(1, 6, 0);
+/// The first version whose iptables-restore has `-w` too.
+const HAS_WAITING_RESTORE: Version = Version(1, 6, 2);
+/// Most equal rules that are taken out for one. One is expected; a stand-in for iptables that always
+/// succeeds must not keep the lane for ever.
+const MOST: u32 = 100;
 
 /// Both programs, as far as they have been needed.
 #[derive(Debug, Default)]
@@ -137,6 +144,12 @@ impl Program {
         Ok(Self { path, version })
     }
 
+    /// The program beside it that carries out several calls in one step, if it can be used.
+    fn restore(self) -> Option<String> {
+        let path = format!("{}-restore", self.path);
+        (self.version >= HAS_WAITING_RESTORE && Path::new(&path).exists()).then_some(path)
+    }
+
     fn takes_wait_seconds(self) -> bool {
         self.version >= HAS_WAIT_SECONDS
     }
@@ -177,8 +190,10 @@ impl fmt::Display for Version {
 /// What to run for one order, as the crate takes it, still without a limit on the wait for the lock.
 #[derive(Debug)]
 struct Steps {
-    /// Whether the rule is there, where that decides.
+    /// Whether the rule is there, where that is to be known before.
     check: Option<String>,
+    /// Program and text that take the rule out again where there was one, if that can be done after.
+    surplus: Option<(String, Surplus)>,
     act: String,
     intent: Intent,
     /// Whether that limit is ours to set.
@@ -189,8 +204,10 @@ fn steps(program: Program, args: &[String]) -> Result<Steps, Outcome> {
     let refused =
         |unpassable: Unpassable| Outcome::Failed { why: unpassable.to_string(), again: false };
     let check = intent::check(args).map(|args| quoted(&args)).transpose().map_err(refused)?;
+    let surplus = program.restore().zip(Surplus::of(args));
     Ok(Steps {
-        check,
+        check: check.filter(|_| surplus.is_none()),
+        surplus,
         act: quoted(args).map_err(refused)?,
         intent: Intent::of(args),
         limits_wait: program.takes_wait_seconds() && !intent::names_a_wait(args),
@@ -234,17 +251,60 @@ fn carry_out(program: Program, steps: Steps, deadline: Deadline) -> Outcome {
             return deadline.missed();
         }
         match (execute(&steps.act), steps.intent) {
+            (Answer::Yes, Intent::PutIn) => match &steps.surplus {
+                Some((restore, surplus)) => once(restore, surplus, go_on, deadline),
+                None => Outcome::Done,
+            },
+            // Another may have been put in by whoever was ended half-way, and would stay.
+            (Answer::Yes, Intent::TakeOut) => {
+                out_altogether(|| execute(&steps.act), go_on, deadline)
+            }
             (Answer::Yes, _) => Outcome::Done,
-            (Answer::NotThere(_), Intent::TakeOut) => Outcome::AlreadySo,
+            (Answer::NotThere(_), Intent::TakeOut | Intent::TakeChain) => Outcome::AlreadySo,
             (Answer::ThereAlready(_), Intent::MakeChain) => Outcome::AlreadySo,
             (
                 Answer::NotThere(complaint)
                 | Answer::ThereAlready(complaint)
                 | Answer::Failed(complaint),
-                Intent::PutIn | Intent::TakeOut | Intent::MakeChain | Intent::Other,
+                Intent::PutIn
+                | Intent::TakeOut
+                | Intent::TakeChain
+                | Intent::MakeChain
+                | Intent::Other,
             ) => complaint.into(),
         }
     })
+}
+
+/// The rule is in; sees to it that it is in once. What is ended here is done again as a whole.
+fn once(restore: &str, surplus: &Surplus, go_on: &GoOn, deadline: Deadline) -> Outcome {
+    for taken_out in 0..MOST {
+        if !go_on.is_wanted() {
+            return deadline.missed();
+        }
+        match surplus.take_out(restore, deadline) {
+            surplus::Answer::TakenOut => {}
+            surplus::Answer::Alone if taken_out == 0 => return Outcome::Done,
+            surplus::Answer::Alone => break,
+            surplus::Answer::Failed(complaint) => return complaint.into(),
+        }
+    }
+    Outcome::AlreadySo
+}
+
+/// One is out; takes out the others.
+fn out_altogether(take_out: impl Fn() -> Answer, go_on: &GoOn, deadline: Deadline) -> Outcome {
+    for _ in 0..MOST {
+        if !go_on.is_wanted() {
+            return deadline.missed();
+        }
+        match take_out() {
+            Answer::Yes => {}
+            Answer::NotThere(_) => break,
+            Answer::ThereAlready(complaint) | Answer::Failed(complaint) => return complaint.into(),
+        }
+    }
+    Outcome::Done
 }
 
 #[cfg(test)]

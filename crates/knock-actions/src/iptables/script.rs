@@ -23,7 +23,7 @@ impl Program {
         let act = call(args);
         match (Intent::of(args), intent::check(args)) {
             (_, Some(check)) => format!("{{ {} 2>/dev/null || {act}; }}", call(&check)),
-            (Intent::TakeOut, None) => {
+            (Intent::TakeOut | Intent::TakeChain, None) => {
                 let [rule, chain] = NOT_THERE;
                 format!(
                     "{{ n=0 gone=\n\

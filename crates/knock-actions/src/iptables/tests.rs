@@ -86,6 +86,38 @@ fn a_rule_is_there_once_and_then_gone() {
     assert_eq!(rules("ip6tables", "-S INPUT").len(), 0);
 }
 
+/// Put in first and looked at afterwards, or the other way round: whatever somebody left behind, and
+/// both kinds of iptables.
+#[test]
+fn what_is_there_more_than_once_becomes_one_and_goes_altogether() {
+    let name = "iptables::tests::what_is_there_more_than_once_becomes_one_and_goes_altogether";
+    if !is_inside(name, "-Urnm") {
+        return;
+    }
+    // Where iptables-legacy has its lock.
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]).status().unwrap();
+    assert!(mounted.success());
+    for program in ["/usr/sbin/iptables-nft", "/usr/sbin/iptables-legacy", "iptables-legacy"] {
+        let mut firewall = firewall(program);
+        let restores = Program { path: program, version: MODERN }.restore();
+        assert_eq!(restores.is_some(), program.starts_with('/'), "{program}");
+        let rule = "INPUT -p tcp -s 192.0.2.7/32 --dport 22 --syn -j ACCEPT";
+        let other = "-A INPUT -s 192.0.2.8/32 -j ACCEPT";
+        for line in [other.to_owned(), format!("-A {rule}"), format!("-A {rule}")] {
+            assert!(Command::new(program).args(words(&line)).status().unwrap().success());
+        }
+        assert_eq!(apply(&mut firewall, Family::V4, &format!("-I {rule}")), "already so");
+        let left = rules(program, "-S INPUT");
+        assert_eq!(left.first().map(String::as_str), Some(other), "{program}: the old place stays");
+        assert_eq!(apply(&mut firewall, Family::V4, &format!("-D {rule}")), "done");
+        assert_eq!(rules(program, "-S INPUT"), [other], "{program}");
+        assert_eq!(apply(&mut firewall, Family::V4, &format!("-I {rule}")), "done");
+        assert_eq!(apply(&mut firewall, Family::V4, &format!("-I {rule}")), "already so");
+        assert_eq!(rules(program, "-S INPUT").len(), 2, "{program}");
+        assert!(Command::new(program).args(words("-F INPUT")).status().unwrap().success());
+    }
+}
+
 #[test]
 fn words_with_blanks_reach_the_rule() {
     if !is_inside("iptables::tests::words_with_blanks_reach_the_rule", "-Urn") {
