@@ -16,6 +16,7 @@ pub mod private;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod storm;
 pub mod written;
 
 use std::fmt;

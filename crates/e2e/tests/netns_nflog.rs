@@ -5,15 +5,15 @@
 
 mod common;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use common::{ACTIONS, Setup};
-use etherparse::PacketBuilder;
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::{Host, Lab};
 use knock_e2e::process::{PATIENCE, await_until};
+use knock_e2e::storm::{Storm, Weather};
 use knock_e2e::{probe, programs};
 use rustix::process::Signal;
 
@@ -178,40 +178,9 @@ fn a_syn_that_the_kernel_sends_again_counts_once_and_answers_do_not_count() {
     setup.await_open(client);
 }
 
-/// SYNs from ever new addresses, as fast as one thread makes them; ends when it is told, or after
-/// `most`. Returns how many were sent.
-fn flood(lab: &Lab, most: u32, over: &AtomicBool) -> u32 {
-    let mac = |host| -> [u8; 6] {
-        let path = format!("cat /sys/class/net/{}/address", lab.interface(host));
-        let text = lab.on(host, &path).unwrap();
-        let bytes: Vec<u8> =
-            text.trim().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
-        bytes.try_into().unwrap()
-    };
-    let (from, to) = (mac(Host::Client), mac(Host::Server));
-    let IpAddr::V4(server) = lab.server() else { panic!("the lab's addresses are IPv4") };
-    let interface = lab.interface(Host::Client);
-    lab.within(Host::Client, || {
-        let mut wire = pcap::Capture::from_device(interface.as_str()).unwrap().open().unwrap();
-        let mut bytes = Vec::new();
-        for number in 0..most {
-            if over.load(Ordering::Relaxed) {
-                return number;
-            }
-            bytes.clear();
-            let source = Ipv4Addr::from(0x0b00_0000 + number);
-            let port = 745 + u16::try_from(number % 256).unwrap();
-            PacketBuilder::ethernet2(from, to)
-                .ipv4(source.octets(), server.octets(), 64)
-                .tcp(40_000, port, number, 64_240)
-                .syn()
-                .write(&mut bytes, &[])
-                .unwrap();
-            wire.sendpacket(bytes.as_slice()).unwrap();
-        }
-        most
-    })
-    .unwrap()
+/// SYNs from ever new addresses, as fast as one thread makes them.
+fn flood() -> Storm {
+    Storm { rate: None, sources: 1 << 24, ports: (745..=1000).collect() }
 }
 
 /// How many packets the rule has sent to the group.
@@ -235,19 +204,20 @@ fn knocks_come_through_a_flood_at_full_speed() {
     let mut setup = classic();
     without_debug(&mut setup);
     let client = setup.lab.client();
-    let over = AtomicBool::new(false);
-    let sent = std::thread::scope(|scope| {
-        let flood = scope.spawn(|| flood(&setup.lab, 1 << 24, &over));
+    let weather = Weather::default();
+    std::thread::scope(|scope| {
+        let flood = scope.spawn(|| flood().blow(&setup.lab, u64::MAX, &weather));
         for round in 1..=20 {
             let time = if round % 2 == 1 { "0" } else { "255" };
             setup.knock(&["-port", "22", "-time", time]);
             setup.daemon.await_lines("knock accepted", round).unwrap();
         }
-        over.store(true, Ordering::Relaxed);
-        flood.join().unwrap()
+        weather.over.store(true, Ordering::Relaxed);
+        flood.join().unwrap().unwrap();
     });
+    let sent = weather.sent.load(Ordering::Relaxed);
     assert!(sent > 20_000, "no flood: {sent}");
-    assert!(counted(&setup.lab) > u64::from(sent), "the flood did not come to the rule");
+    assert!(counted(&setup.lab) > sent, "the flood did not come to the rule");
     assert_eq!(said(&setup, "knock accepted"), 20, "{:#?}", setup.daemon.lines());
     assert!(await_until(PATIENCE, || setup.rules_for(client) == 0));
 }
@@ -258,9 +228,9 @@ fn what_there_was_no_room_for_is_counted_aloud() {
     let mut setup = classic();
     without_debug(&mut setup);
     setup.daemon.signal(Signal::STOP).unwrap();
-    let sent = flood(&setup.lab, 200_000, &AtomicBool::new(false));
+    flood().blow(&setup.lab, 200_000, &Weather::default()).unwrap();
     setup.daemon.signal(Signal::CONT).unwrap();
     let told = setup.daemon.await_line("packets of the rule because they came faster").unwrap();
-    assert!(sent == 200_000 && told.contains("the kernel dropped"), "{told}");
+    assert!(told.contains("the kernel dropped"), "{told}");
     opens_and_closes(&setup, setup.lab.client());
 }

@@ -1,9 +1,8 @@
 //! What the benchmarks of latency and flood share: the ways from a packet to an open port, a client
-//! that knocks and tries, a flood, and what is said of many timings. Asserts nothing.
+//! that knocks and tries, and what is said of many timings. Asserts nothing.
 
 pub mod action;
 pub mod shot;
-pub mod storm;
 pub mod way;
 
 use std::fmt;

@@ -14,11 +14,11 @@ use std::thread;
 use std::time::Duration;
 
 use knock_e2e::bench::shot::{Gun, Marksman};
-use knock_e2e::bench::storm::{Storm, Weather};
 use knock_e2e::bench::way::{Rig, Way};
 use knock_e2e::lab::Host;
 use knock_e2e::loggen::Random;
 use knock_e2e::process::{await_until, interrupted};
+use knock_e2e::storm::{Storm, Weather};
 use knock_e2e::{LabError, Result};
 
 const WAYS: [Way; 4] = [Way::File, Way::Kmsg, Way::Nflog, Way::Knockd];
