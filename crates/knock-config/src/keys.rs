@@ -147,6 +147,18 @@ pub enum Kind {
     Byte,
     /// A number from 0 to 65535.
     Group,
+    /// A port, or an expression over the fields of a knock.
+    PortNumber,
+    /// How long a lease lasts: as a delay, or without an end.
+    Lease,
+    /// The longest of all leases.
+    MaxLease,
+    /// Whether a user has leases at one address only, and who a user is.
+    OneLease,
+    /// The length of a prefix of an IPv4 address.
+    Prefix4,
+    /// The length of a prefix of an IPv6 address.
+    Prefix6,
     /// A host name or an address.
     Host,
     /// An address.
@@ -210,6 +222,14 @@ impl fmt::Display for Kind {
             Self::Port => "a port, 1-65535",
             Self::Byte => "a number, 0-255",
             Self::Group => "a number, 0-65535",
+            Self::PortNumber => "a port, 1-65535, or an expression such as PORT",
+            Self::Lease => {
+                "minutes, a time such as 90s or 2h, an expression such as TIME, or unlimited"
+            }
+            Self::MaxLease => "a time such as 30m, 12h or 2d, or unlimited",
+            Self::OneLease => "'yes', 'no' or a field of the knock",
+            Self::Prefix4 => "a prefix length, 16-32",
+            Self::Prefix6 => "a prefix length, 32-128",
             Self::Host => "a host name or an address",
             Self::Address => "an address",
             Self::MacLength => "0, or a number from 4 to 32",

@@ -97,10 +97,7 @@ fn what_is_opened_is_held_renewed_and_closed() {
                     None => assert_eq!(found, None, "{kind}"),
                     Some(left) => {
                         let found = found.unwrap();
-                        assert!(
-                            found > left / 2 && found <= left + HOUR / 60,
-                            "{kind}: {found:?}"
-                        );
+                        assert!(found > left / 2 && found <= left + HOUR / 60, "{kind}: {found:?}");
                     }
                 }
             }

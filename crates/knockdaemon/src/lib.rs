@@ -7,6 +7,7 @@
 pub mod cli;
 mod control;
 mod exit;
+mod lease_words;
 mod linetime;
 mod logging;
 mod run;

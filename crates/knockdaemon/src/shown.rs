@@ -121,6 +121,12 @@ pub(crate) fn faults_json(accepted: &Accepted) -> Value {
     accepted.faults.iter().map(fault).collect()
 }
 
+/// Whether nothing came of a knock, for want of an action.
+pub(crate) fn nothing_done(accepted: &Accepted) -> bool {
+    let Accepted { orders, leases, faults, .. } = accepted;
+    orders.is_empty() && leases.is_empty() && faults.is_empty()
+}
+
 /// When something with this delay is run.
 pub(crate) fn delay_text(delay: Duration) -> String {
     match delay.as_secs() {

@@ -167,6 +167,11 @@ fn scalar(text: &str, kind: Option<Kind>) -> String {
                 | Kind::Ports
                 | Kind::Byte
                 | Kind::Group
+                | Kind::Lease
+                | Kind::MaxLease
+                | Kind::PortNumber
+                | Kind::Prefix4
+                | Kind::Prefix6
                 | Kind::Address
                 | Kind::PacketNumber
         )

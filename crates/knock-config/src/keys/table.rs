@@ -4,10 +4,12 @@
 
 mod control;
 mod hits;
+mod leases;
 mod sources;
 
 use control::CONTROL;
 use hits::HITS;
+use leases::LEASES;
 use sources::SOURCES;
 
 pub use sources::RUNMODES;
@@ -59,9 +61,10 @@ pub const CIPHERS: &[&str] = &[
 
 /// Every key there is, part by part, in the order of the reference.
 pub const KEYS: &[Key] = &{
-    const PARTS: [&[Key]; 4] = [SOURCES, SETTINGS, CONTROL, HITS];
+    const PARTS: [&[Key]; 5] = [SOURCES, SETTINGS, LEASES, CONTROL, HITS];
     // Each place is written over below.
-    let mut all = [SETTINGS[0]; SOURCES.len() + SETTINGS.len() + CONTROL.len() + HITS.len()];
+    const OTHERS: usize = SOURCES.len() + LEASES.len() + CONTROL.len() + HITS.len();
+    let mut all = [SETTINGS[0]; SETTINGS.len() + OTHERS];
     let (mut part, mut at) = (0, 0);
     while part < PARTS.len() {
         let mut row = 0;

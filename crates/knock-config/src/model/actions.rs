@@ -8,6 +8,7 @@ use knock_engine::{Action, Scheduler};
 use knock_rules::{Condition, Delay, Names, RuleError, StateUpdate};
 
 use crate::keys::Within;
+use crate::model::leases::Policy;
 use crate::model::section::{Reader, Section};
 use crate::model::templates::{self, Templates};
 use crate::place::Place;
@@ -15,13 +16,15 @@ use crate::problem::Problem;
 use crate::syntax::Syntax;
 use crate::tree::{Node, Scalar, Table};
 
-/// Reads all actions; those in use are returned, in the order of the file.
+/// Reads all actions; those in use are returned, in the order of the file, and what `check` tells of
+/// their leases.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     top: &Section<'_>,
     names: &Names,
     scheduler: Scheduler,
-) -> Vec<Action> {
+    policy: &Policy,
+) -> (Vec<Action>, Vec<String>) {
     let mut plain = Vec::new();
     let mut holders = Vec::new();
     top.key("actions");
@@ -70,8 +73,9 @@ pub(super) fn read(
             Problem::warning(top.table.place(), "no action is defined, so knocks do nothing");
         reader.add_if_whole(problem);
     }
-    templates.lint(reader);
-    actions.into_iter().flatten().collect()
+    templates.lint(reader, policy);
+    let notes = templates.lease_notes(&policy.policy);
+    (actions.into_iter().flatten().collect(), notes)
 }
 
 fn read_action(
@@ -115,14 +119,24 @@ fn read_action(
     if let Some(template) = template {
         state.extend(template.state.iter().cloned());
     }
+    let cooldown = reader.duration(&section, "cooldown").map(|given| given.value);
+    let is_lease = template.is_some_and(|template| template.lease().is_some());
+    if is_lease && delay.as_ref().is_some_and(|delay| delay.fixed() != Some(Duration::ZERO)) {
+        let problem = Problem::error(
+            table.get("delay").map_or_else(|| at.clone(), |entry| entry.key_at()),
+            "a lease is opened and closed at once",
+        );
+        let help = "how long it stays open is the template's 'lease', and then it closes by itself";
+        reader.add(problem.with_help(help));
+    }
     let action = Action {
         name,
         template: template.map_or_else(String::new, |template| template.name.clone()),
         condition: condition?,
         delay,
         command: template.and_then(|template| template.command().cloned()),
-        lease: None,
-        cooldown: None,
+        lease: template.and_then(|template| template.lease().cloned()),
+        cooldown: cooldown.filter(|cooldown| !cooldown.is_zero()),
         state,
         timeout: template.map_or(templates::TIMEOUT, |template| template.timeout),
         user: template.and_then(|template| template.user.clone()),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use knock_engine::{LeasePolicy, Plan, QueuePolicy, Scheduler};
+use knock_engine::{Plan, QueuePolicy, Scheduler};
 use knock_formats::packet::EthFilters;
 use knock_formats::{FormatSpec, Formats};
 use knock_rules::Names;
@@ -14,7 +14,8 @@ use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
 use crate::model::{
     CaptureSettings, ControlSettings, FirewallChoice, IvChoice, NflogSettings, ReadOptions,
-    RunMode, Setting, WireSettings, actions, control, ethfilters, firewall, formats, sources, wire,
+    RunMode, Setting, WireSettings, actions, control, ethfilters, firewall, formats, leases,
+    sources, wire,
 };
 use crate::place::SourceText;
 use crate::problem::{Problem, Reading};
@@ -92,7 +93,8 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     let shape = shape.as_ref().filter(|_| told);
     let names = Names::from_fields(shape.map_or(&Field::ALL, |shape| shape.fields()));
     let scheduler = scheduler(&mut reader, &top);
-    let actions = actions::read(&mut reader, &top, &names, scheduler);
+    let leases = leases::policy(&mut reader, &top, shape);
+    let (actions, lease_notes) = actions::read(&mut reader, &top, &names, scheduler, &leases);
     let queue = queue(&mut reader, &top);
     let statedir = statedir(&mut reader, &top);
     let statefile = statefile(&mut reader, &top, &lines.logfiles, &statedir);
@@ -106,7 +108,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
     }
     let codec = reader.take(codec);
     let settings = codec.map(|codec| {
-        let plan = Plan { codec, actions, queue, scheduler, leases: LeasePolicy::default() };
+        let plan = Plan { codec, actions, queue, scheduler, leases: leases.policy };
         let captured = lines.capture.as_ref();
         let captured =
             captured.map(|capture| ethfilters::notes(capture, &ethfilters.captured, &plan));
@@ -125,7 +127,7 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
             statefile,
             firewall,
             control,
-            notes: notes(&plan, &wire).into_iter().chain(packets).collect(),
+            notes: notes(&plan, &wire).into_iter().chain(lease_notes).chain(packets).collect(),
             capture: lines.capture,
             ethfilters: Arc::new(ethfilters.captured),
             nflog: lines.nflog,

@@ -10,6 +10,7 @@ mod daemon;
 mod ethfilters;
 mod firewall;
 mod formats;
+mod leases;
 mod machine;
 mod meaning;
 mod section;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use knock_engine::Fallback;
+use knock_engine::{Fallback, LeasePolicy, LeaseRule};
 use knock_rules::{
     Names, StateUpdate, Template, TemplateKind, Word, deletes_rule, split_words, unfilled,
     unset_variables,
@@ -14,6 +14,7 @@ use knock_rules::{
 
 use crate::keys::Within;
 use crate::model::actions::{checked, report, state};
+use crate::model::leases::{self, Leased, Policy};
 use crate::model::section::{Reader, Section};
 use crate::place::Place;
 use crate::problem::Problem;
@@ -89,6 +90,11 @@ impl Templates {
                 let help = "that is done when a knock comes, not after a failure; name a template without 'state'";
                 reader.add(Problem::error(text.place(), message).with_help(help));
             }
+            if template.lease.is_some() {
+                let message = format!("template '{fallback}' is about a lease");
+                let help = "that is decided when a knock comes, not after a failure; name a template that runs a command";
+                reader.add(Problem::error(text.place(), message).with_help(help));
+            }
             self.check_chain(reader, &name, &text);
         }
     }
@@ -134,10 +140,24 @@ impl Templates {
     }
 
     /// What runs, but hardly does what was meant.
-    pub(super) fn lint(&self, reader: &mut Reader<'_>) {
+    pub(super) fn lint(&self, reader: &mut Reader<'_>, policy: &Policy) {
         for template in &self.all {
             template.lint(reader);
+            if let Some(lease) = &template.lease {
+                lease.lint(reader, policy);
+            }
         }
+    }
+
+    /// What `check` tells of the leases that actions grant.
+    pub(super) fn lease_notes(&self, policy: &LeasePolicy) -> Vec<String> {
+        let used = self.all.iter().filter(|template| !template.used_by.is_empty());
+        let own = used.filter_map(|template| template.lease.as_ref()?.note(&template.name, policy));
+        let mut notes: Vec<String> = own.collect();
+        if !notes.is_empty() {
+            notes.extend(leases::note(policy));
+        }
+        notes
     }
 
     fn get_mut(&mut self, name: &str) -> Option<&mut Defined> {
@@ -173,6 +193,7 @@ pub(super) struct Defined {
     pub(super) name: String,
     at: Place,
     command: Option<(Template, Written)>,
+    lease: Option<Leased>,
     pub(super) state: Vec<StateUpdate>,
     pub(super) timeout: Duration,
     /// As whom the command runs, where that is not the daemon's own user.
@@ -207,10 +228,22 @@ pub(super) fn read(
         return;
     };
     let command = command(reader, &section, names);
+    let lease = leases::read(reader, &section, name, names);
     let state = state(reader, &section, names);
-    if table.get("state").is_none() && !COMMANDS.iter().any(|key| table.get(key).is_some()) {
-        let problem = Problem::error(at.clone(), format!("template '{name}' has no command"));
-        reader.add(problem.with_help("give it one of 'iptables', 'exec' and 'system'"));
+    let has = |keys: &[&'static str]| keys.iter().copied().find(|key| table.get(key).is_some());
+    match (has(&COMMANDS), has(&leases::DEEDS)) {
+        (Some(command), Some(deed)) => {
+            let at = table.get(command).map_or_else(|| at.clone(), |entry| entry.key_at());
+            let message = format!("the template has '{deed}' already, so '{command}' cannot run");
+            let help = "make a second template, and a second action that uses it";
+            reader.add(Problem::error(at, message).with_help(help));
+        }
+        (None, None) if table.get("state").is_none() => {
+            let problem = Problem::error(at.clone(), format!("template '{name}' has no command"));
+            let help = "give it one of 'open', 'close', 'iptables', 'exec' and 'system'";
+            reader.add(problem.with_help(help));
+        }
+        (_, _) => {}
     }
     if let Some(first) = templates.get(name) {
         let problem = Problem::error(at, format!("template '{name}' is defined twice"));
@@ -235,6 +268,7 @@ pub(super) fn read(
         name: name.to_owned(),
         at,
         command,
+        lease,
         state,
         timeout,
         user,
@@ -337,6 +371,10 @@ fn command(
 impl Defined {
     pub(super) fn command(&self) -> Option<&Template> {
         self.command.as_ref().map(|(command, _)| command)
+    }
+
+    pub(super) fn lease(&self) -> Option<&LeaseRule> {
+        self.lease.as_ref().map(|lease| &lease.rule)
     }
 
     fn fallback(&self) -> Option<&str> {

@@ -15,13 +15,15 @@
 //! | `look` | what comparing the clocks came to |
 //! | `reload PLAN`, `restart`, `reboot`, `clock +1h` or `clock -1h` | |
 
+mod leases;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knock_engine::{
-    Action, Change, Engine, Fallback, Fate, Finished, LeasePolicy, Ledger, Machine, Now, Order,
-    OrderId, Outcome, Plan, QueuePolicy, Scheduler, Verdict,
+    Action, Change, Engine, Fallback, Fate, Finished, Ledger, Machine, Now, Order, OrderId,
+    Outcome, Plan, QueuePolicy, Scheduler, Verdict,
 };
 use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
@@ -64,7 +66,7 @@ pub(crate) fn plan(text: &str) -> Plan {
     };
     Plan {
         scheduler,
-        leases: LeasePolicy::default(),
+        leases: leases::policy(settings.get("maxlease").copied(), setting("onelease", "no")),
         codec: Codec::new(
             shape,
             span,
@@ -89,7 +91,17 @@ fn cipher(key: &str, salted: &str) -> Cipher {
 }
 
 fn action(text: &str, names: &Names) -> Action {
-    let words = [" if ", " after ", " iptables ", " system ", " else ", " state "];
+    let words = [
+        " if ",
+        " after ",
+        " iptables ",
+        " system ",
+        " else ",
+        " state ",
+        " opens ",
+        " shuts ",
+        " cools ",
+    ];
     let (name, mut rest) = text.split_once(" if ").expect(text);
     let mut action = Action {
         name: name.to_owned(),
@@ -118,6 +130,7 @@ fn action(text: &str, names: &Names) -> Action {
                 user: None,
                 timeout: Duration::from_secs(30),
             }),
+            " opens " | " shuts " | " cools " => leases::part(&mut action, part, value, names),
             " state " => action.state.extend(StateUpdate::parse(value, names).unwrap()),
             _ => {
                 let rule = Template::parse_iptables(TemplateKind::Iptables, value, names);
@@ -188,7 +201,7 @@ impl Stage {
                 let at_most =
                     if at_most.is_empty() { usize::MAX } else { at_most.parse().unwrap() };
                 let orders = self.engine.due(&self.now(), at_most);
-                let named = orders.iter().map(|o| format!("{} {}", o.action, o.client));
+                let named = orders.iter().map(|o| format!("{} {}", leases::name(o), o.client));
                 let answer = or_nothing(named.collect());
                 self.handed_out.extend(orders);
                 answer
@@ -287,6 +300,9 @@ impl Stage {
                 self.handed_out.clear();
                 String::new()
             }
+            ("leases" | "revoke" | "extend" | "held" | "connected", rest) => {
+                self.lease_command(verb, rest)
+            }
             ("clock", jump) => {
                 let by = seconds(duration(&jump[1..]));
                 self.wall += if jump.starts_with('-') { -by } else { by };
@@ -379,6 +395,8 @@ impl Stage {
                 let mut parts = vec!["accepted".to_owned()];
                 let orders = accepted.orders.iter();
                 parts.extend(orders.map(|o| format!("{}@{}", o.action, self.moment(o.due))));
+                let news = accepted.leases.iter();
+                parts.extend(news.map(|news| self.lease_news(news)));
                 let faults = accepted.faults.iter();
                 parts.extend(faults.map(|(action, why)| format!("!{action}: {why}")));
                 parts.join(" ")
@@ -387,9 +405,14 @@ impl Stage {
     }
 
     fn finish(&mut self, order: &str, outcome: &Outcome) -> String {
-        let id = self.take(order).id;
+        let taken = self.take(order);
         let Finished { changes, fate, follow_up, .. } =
-            self.engine.finished(&self.now(), id, outcome).unwrap();
+            self.engine.finished(&self.now(), taken.id, outcome).unwrap();
+        if leases::name(&taken) != taken.action {
+            let answer = self.lease_finished(fate, &changes);
+            self.durable.extend(changes);
+            return answer;
+        }
         let (first, then) = changes.split_at(1);
         let mut answer = match (fate, first) {
             (Fate::Done, [Change::Finished(_)]) => "struck out".to_owned(),
@@ -422,7 +445,7 @@ impl Stage {
         let (action, client) = order.split_once(' ').expect(order);
         let client: IpAddr = client.parse().unwrap();
         let handed_out = &mut self.handed_out;
-        let at = handed_out.iter().position(|o| o.action == action && o.client == client);
+        let at = handed_out.iter().position(|o| leases::name(o) == action && o.client == client);
         handed_out.remove(at.expect(order))
     }
 
@@ -434,8 +457,9 @@ impl Stage {
     }
 
     fn moment(&self, wall: SystemTime) -> String {
-        let since = wall.duration_since(UNIX_EPOCH + START).unwrap().as_secs();
-        match since {
+        // Before the script: nothing has to be waited for.
+        let Ok(since) = wall.duration_since(UNIX_EPOCH + START) else { return "now".to_owned() };
+        match since.as_secs() {
             0 => "0s".to_owned(),
             s if s.is_multiple_of(60) => format!("{}m", s / 60),
             s => format!("{s}s"),

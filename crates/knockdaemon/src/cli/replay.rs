@@ -18,8 +18,9 @@ use knock_wire::Hit;
 use serde_json::json;
 
 use crate::exit::Exit;
+use crate::lease_words;
 use crate::run::{Clock, captured, lines_of, tell};
-use crate::shown::delay_text;
+use crate::shown::{delay_text, nothing_done};
 
 use super::args::{Common, ReplayArgs};
 use super::input;
@@ -133,7 +134,10 @@ impl Replayer {
             let when = delay_text(order.delay);
             text.push_str(&format!("\n    {} {when}: {}", order.template, order.command));
         }
-        if accepted.orders.is_empty() && accepted.faults.is_empty() {
+        for news in &accepted.leases {
+            text.push_str(&format!("\n    {}", lease_words::news_text(news)));
+        }
+        if nothing_done(accepted) {
             text.push_str("\n    no action's condition holds");
         }
         for (action, fault) in &accepted.faults {

@@ -35,7 +35,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, SystemTime};
 
 use knock_config::{ControlSettings, DaemonSettings};
-use knock_engine::{Change, ClockNews, Engine, Ledger, Machine, Now, OrderId, Outcome, Verdict};
+use knock_engine::{
+    Change, ClockNews, Engine, Lease, Ledger, Machine, Now, OrderId, Outcome, Verdict,
+};
 use knock_sources::{Cursor, Notice, SourceError};
 use signal_hook::consts::SIGHUP;
 
@@ -442,7 +444,7 @@ impl Daemon {
             gate.set_kind(of_choice(settings.firewall));
         }
         self.reconciling.look_now(&self.engine, self.clock.uptime());
-        tracing::info!("configuration reloaded; queues and agenda are kept");
+        tracing::info!("configuration reloaded; queues, agenda and leases are kept");
     }
 
     /// Lets running orders finish and strikes them out; what waits stays in the agenda on disk.
@@ -468,7 +470,12 @@ impl Daemon {
         let left = deadline.saturating_sub(self.clock.now().uptime);
         self.respond.close(&self.engine, left.max(LAST_WRITE));
         let waiting = self.engine.ledger().orders().count();
-        tracing::info!(waiting, "stopped; what waits in the agenda runs after the next start");
+        let leases = self.engine.leases().count();
+        tracing::info!(
+            waiting,
+            leases,
+            "stopped; what waits in the agenda runs after the next start"
+        );
     }
 }
 
@@ -488,6 +495,12 @@ fn tell_agenda(ledger: &Ledger, now: &Now) {
     let waiting = ledger.orders().count();
     if waiting > 0 {
         tracing::info!(waiting, overdue, "agenda taken up; what is overdue runs now");
+    }
+    let over =
+        |lease: &&Lease| !lease.is_wanted() || lease.until.is_some_and(|until| until <= now.wall);
+    let (leases, overdue) = (ledger.leases().count(), ledger.leases().filter(over).count());
+    if leases > 0 {
+        tracing::info!(leases, overdue, "leases taken up; what is overdue is closed now");
     }
 }
 

@@ -9,6 +9,8 @@ use knock_actions::{Gate, Host, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
+use crate::{lease_words, shown};
+
 use super::RunError;
 use super::clock::minute_of;
 use super::durable::Durable;
@@ -132,7 +134,7 @@ impl Respond {
         for (action, fault) in &accepted.faults {
             tracing::error!(%client, action, "cannot be evaluated: {fault}");
         }
-        if accepted.orders.is_empty() && accepted.faults.is_empty() {
+        if shown::nothing_done(accepted) {
             tracing::info!(%client, "no action's condition holds for this knock");
         }
         match self {
@@ -145,9 +147,13 @@ impl Respond {
                     };
                     tracing::info!(%client, template = order.template, delay_s = delay, "{would}: {}", order.command);
                 }
+                for news in &accepted.leases {
+                    tracing::info!(%client, "would have done: {}", lease_words::news_text(news));
+                }
                 engine.commit(&accepted.remembered());
             }
             Self::Real(real) => {
+                accepted.leases.iter().for_each(lease_words::log);
                 engine.commit(&accepted.changes);
                 real.copy.note(&accepted.changes);
             }

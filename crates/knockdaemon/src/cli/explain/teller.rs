@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::output::Printer;
 use crate::cli::paint::{Paint, Role};
+use crate::lease_words::{news_json, news_text};
 use crate::shown::{
     delay_text, excerpt, faults_json, hit_values, knock_json, order_json, ports, time_text,
 };
@@ -144,6 +145,9 @@ impl Teller {
                 let when = delay_text(order.delay);
                 self.out.line(&format!("      runs {when}: {}", order.command));
             }
+        }
+        for news in &accepted.leases {
+            self.out.line(&format!("    {}", news_text(news)));
         }
         for (action, fault) in &accepted.faults {
             let text = format!("action {action}: cannot be evaluated: {fault}");
@@ -376,6 +380,10 @@ fn knock_event(said: &Said<'_>, accepted: &Accepted, answers: &[Answer<'_>]) -> 
         })
         .collect();
     event.insert("actions".to_owned(), json!(actions));
+    if !accepted.leases.is_empty() {
+        let leases: Vec<Value> = accepted.leases.iter().map(news_json).collect();
+        event.insert("leases".to_owned(), json!(leases));
+    }
     if !accepted.faults.is_empty() {
         event.insert("faults".to_owned(), faults_json(accepted));
     }

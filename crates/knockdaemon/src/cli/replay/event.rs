@@ -8,6 +8,7 @@ use knock_wire::{Knock, Value};
 use serde::{Serialize, Serializer};
 
 use crate::cli::reading::Place;
+use crate::lease_words::news_json;
 use crate::shown::{faults_json, order_json};
 
 /// What the line says.
@@ -20,6 +21,8 @@ struct KnockEvent<'a> {
     #[serde(serialize_with = "fields")]
     fields: &'a Knock,
     actions: Vec<serde_json::Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    leases: Vec<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     faults: Option<serde_json::Value>,
 }
@@ -40,6 +43,7 @@ pub(super) fn knock(accepted: &Accepted, place: Place<'_>) -> String {
         client: accepted.client,
         fields: &accepted.knock,
         actions: accepted.orders.iter().map(order_json).collect(),
+        leases: accepted.leases.iter().map(news_json).collect(),
         faults: has_faults.then(|| faults_json(accepted)),
     };
     // There is nothing in it that JSON has not.

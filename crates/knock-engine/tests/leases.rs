@@ -1,0 +1,466 @@
+//! Leases as stories: granted, renewed, held, ended, lost, and what is open when all has settled.
+//! `script/mod.rs` and `script/leases.rs` tell how to read them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+mod script;
+
+use script::check;
+
+/// TIME opens for so many minutes, 0 until it is closed, 255 closes.
+const PLAN: &str = "
+    maxlease 4h
+    action ssh if TIME != 255 opens PORT for TIME
+    action shut if TIME == 255 shuts PORT
+";
+
+fn with(more: &str) -> String {
+    format!("{PLAN}\n{more}")
+}
+
+#[test]
+fn a_lease_opens_and_ends_by_itself() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s next -> now
+         at 0s due -> open/22 10.0.0.1
+         at 0s show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.1 before 5m
+         at 0s next -> nothing
+         at 1s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 1s due -> nothing
+         at 1s next -> 5m
+         at 299s due -> nothing
+         at 300s due -> close/22 10.0.0.1
+         at 300s show close/22 10.0.0.1 -> close tcp port 22 to 10.0.0.1
+         at 301s already close/22 10.0.0.1 -> 1 is closed
+         at 301s leases -> nothing
+         at 301s next -> nothing",
+    );
+}
+
+#[test]
+fn a_new_knock_says_anew_how_long_and_never_doubles() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 1m knock 10.0.0.1 PORT=22 TIME=10 -> accepted renews 1:22/10.0.0.1@11m
+         at 1m due -> open/22 10.0.0.1
+         at 1m show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.1 before 11m
+         at 1m already open/22 10.0.0.1 -> nothing
+         at 1m next -> 11m
+         at 2m knock 10.0.0.1 PORT=22 TIME=1 -> accepted renews 1:22/10.0.0.1@3m
+         at 2m due -> open/22 10.0.0.1
+         at 2m done open/22 10.0.0.1 -> nothing
+         at 3m due -> close/22 10.0.0.1
+         at 3m done close/22 10.0.0.1 -> 1 is closed
+         at 11m due -> nothing",
+    );
+}
+
+/// Renewed while the first opening is still under way: the firewall has to hear of the new time.
+#[test]
+fn a_renewal_waits_for_the_opening_that_is_under_way() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 1s knock 10.0.0.1 PORT=22 TIME=9 -> accepted renews 1:22/10.0.0.1@541s opening
+         at 1s due -> nothing
+         at 2s done open/22 10.0.0.1 -> 1:22/10.0.0.1@541s
+         at 2s due -> open/22 10.0.0.1
+         at 2s show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.1 before 541s
+         at 2s done open/22 10.0.0.1 -> nothing
+         at 2s next -> 541s",
+    );
+}
+
+#[test]
+fn a_knock_that_closes_closes_at_once_also_while_it_is_opening() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=255 -> accepted 22 is not open
+         at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 1s knock 10.0.0.1 PORT=80 TIME=255 -> accepted 80 is not open
+         at 1s knock 10.0.0.2 PORT=22 TIME=255 -> accepted 22 is not open
+         at 1s knock 10.0.0.1 PORT=22 TIME=255 -> accepted ends 1
+         at 1s due -> nothing
+         at 2s done open/22 10.0.0.1 -> nothing
+         at 2s leases -> 1:22/10.0.0.1@5m closing
+         at 2s due -> close/22 10.0.0.1
+         at 2s knock 10.0.0.1 PORT=22 TIME=255 -> accepted
+         at 3s done close/22 10.0.0.1 -> 1 is closed
+         at 3s next -> nothing",
+    );
+}
+
+/// What is wanted last counts, however often it changes while the firewall is slow.
+#[test]
+fn a_knock_that_opens_while_it_is_closing_opens_again_afterwards() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@1m
+         at 1m due -> close/22 10.0.0.1
+         at 61s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 4:22/10.0.0.1@121s opening
+         at 61s due -> nothing
+         at 62s done close/22 10.0.0.1 -> nothing
+         at 62s leases -> 4:22/10.0.0.1@121s opening
+         at 62s due -> open/22 10.0.0.1
+         at 62s done open/22 10.0.0.1 -> 4:22/10.0.0.1@121s
+         at 121s due -> close/22 10.0.0.1
+         at 122s failed close/22 10.0.0.1 -> again in 1s
+         at 122s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 7:22/10.0.0.1@182s opening
+         at 122s due -> open/22 10.0.0.1
+         at 122s done open/22 10.0.0.1 -> 7:22/10.0.0.1@182s
+         at 122s next -> 182s",
+    );
+}
+
+#[test]
+fn an_opening_that_fails_is_tried_again_until_its_time_is_over() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 1s failed open/22 10.0.0.1 -> again in 1s
+         at 1s next -> 2s
+         at 2s due -> open/22 10.0.0.1
+         at 32s late open/22 10.0.0.1 -> again in 2s
+         at 34s due -> open/22 10.0.0.1
+         at 57s failed open/22 10.0.0.1 -> given up after 3, 1:22/10.0.0.1@1m failed: locked
+         at 57s due -> close/22 10.0.0.1
+         at 58s failed close/22 10.0.0.1 -> again in 1s
+         at 59s due -> close/22 10.0.0.1
+         at 59s already close/22 10.0.0.1 -> 1 is closed",
+    );
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 1s broken open/22 10.0.0.1 -> given up after 1, 1:22/10.0.0.1@5m failed: syntax
+         at 1s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 3:22/10.0.0.1@301s opening
+         at 1s due -> open/22 10.0.0.1
+         at 1s done open/22 10.0.0.1 -> 3:22/10.0.0.1@301s",
+    );
+}
+
+#[test]
+fn a_closing_is_never_given_up() {
+    let mut script = String::from(
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@1m\n",
+    );
+    let mut at = 60;
+    for tries in 0..50_u32 {
+        let pause = 1_u64.checked_shl(tries).unwrap_or(u64::MAX).min(60);
+        script += &format!("at {at}s due -> close/22 10.0.0.1\n");
+        script += &format!("at {at}s failed close/22 10.0.0.1 -> again in {pause}s\n");
+        at += pause;
+    }
+    script += &format!("at {at}s due -> close/22 10.0.0.1\n");
+    script += &format!("at {at}s done close/22 10.0.0.1 -> 1 is closed\n");
+    check(PLAN, &script);
+}
+
+#[test]
+fn no_lease_lasts_longer_than_the_longest() {
+    check(
+        &with("maxlease 1h"),
+        "at 0s knock 10.0.0.1 PORT=22 TIME=90 -> accepted grants 1:22/10.0.0.1@60m opening
+         at 0s knock 10.0.0.1 PORT=80 TIME=0 -> accepted grants 2:80/10.0.0.1@60m opening
+         at 30m knock 10.0.0.1 PORT=80 TIME=0 -> accepted renews 2:80/10.0.0.1@90m opening
+         at 30m extend 1 61m -> maxlease allows 3600 s from now
+         at 30m extend 1 59m -> extended
+         at 30m extend 1 0s -> that time is over; to close a lease, revoke it
+         at 30m extend 7 5m -> there is no lease 7
+         at 30m extend 2 never -> extended
+         at 30m leases -> 1:22/10.0.0.1@89m opening, 2:80/10.0.0.1@90m opening",
+    );
+    check(
+        "action ssh if 1 opens PORT for unlimited",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted grants 1:22/10.0.0.1@never opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@never
+         at 0s next -> nothing
+         at 0s extend 1 5m -> extended
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> nothing
+         at 0s next -> 5m",
+    );
+}
+
+#[test]
+fn a_revoked_lease_is_closed_and_stays_so() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 1s revoke 2 -> unknown
+         at 1s revoke 1 -> ends
+         at 1s revoke 1 -> already
+         at 1s extend 1 5m -> lease 1 is being closed
+         at 1s restart
+         at 2s leases -> 1:22/10.0.0.1@5m closing
+         at 2s due -> close/22 10.0.0.1
+         at 2s done close/22 10.0.0.1 -> 1 is closed",
+    );
+}
+
+#[test]
+fn a_restart_opens_again_what_holds_and_closes_what_does_not() {
+    let lived = "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=1 -> accepted grants 2:22/10.0.0.2@1m opening
+         at 0s due -> open/22 10.0.0.1, open/22 10.0.0.2
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 0s done open/22 10.0.0.2 -> 2:22/10.0.0.2@1m
+         at 2m restart";
+    check(
+        PLAN,
+        &format!(
+            "{lived}
+         at 2m due -> open/22 10.0.0.1, close/22 10.0.0.2
+         at 2m already open/22 10.0.0.1 -> nothing
+         at 2m already close/22 10.0.0.2 -> 2 is closed
+         at 2m next -> 5m
+         at 2m knock 10.0.0.9 PORT=22 TIME=5 -> accepted grants 5:22/10.0.0.9@7m opening"
+        ),
+    );
+    // What the firewall is known to hold is left alone.
+    check(
+        PLAN,
+        &format!(
+            "{lived}
+         at 2m held 22/10.0.0.1@3m 22/10.0.0.2@10s -> nothing
+         at 2m due -> close/22 10.0.0.2
+         at 2m done close/22 10.0.0.2 -> 2 is closed
+         at 2m next -> 5m"
+        ),
+    );
+}
+
+/// Between the record and the opening, and between the closing and striking it out.
+#[test]
+fn a_crash_anywhere_leaves_nothing_open_for_ever() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s restart
+         at 0s due -> open/22 10.0.0.1
+         at 0s restart
+         at 1s due -> open/22 10.0.0.1
+         at 1s already open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 5m due -> close/22 10.0.0.1
+         at 5m restart
+         at 6m due -> close/22 10.0.0.1
+         at 6m already close/22 10.0.0.1 -> 1 is closed
+         at 6m restart
+         at 6m due -> nothing",
+    );
+    // Not durable, so nothing has happened.
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 uncommitted -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s leases -> nothing
+         at 0s due -> nothing",
+    );
+}
+
+#[test]
+fn who_moves_leaves_nothing_open_behind() {
+    check(
+        &with("onelease yes"),
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.1 PORT=80 TIME=5 -> accepted grants 2:80/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1, open/80 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 0s done open/80 10.0.0.1 -> 2:80/10.0.0.1@5m
+         at 1m knock 10.0.0.2 PORT=22 TIME=255 -> accepted 22 is not open
+         at 1m knock 10.0.0.2 PORT=22 TIME=5 -> accepted leaves 1 leaves 2 grants 5:22/10.0.0.2@6m opening
+         at 1m due -> close/22 10.0.0.1, close/80 10.0.0.1, open/22 10.0.0.2",
+    );
+    check(
+        "knock IP,PORT,TIME,FLAG0,CHECKSUM
+         onelease FLAG0
+         action ssh if 1 opens PORT for TIME",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 FLAG0=1 -> accepted grants 1:22/10.0.0.1@5m of 1 opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=5 FLAG0=2 -> accepted grants 2:22/10.0.0.2@5m of 2 opening
+         at 0s knock 10.0.0.3 PORT=22 TIME=5 FLAG0=1 -> accepted leaves 1 grants 3:22/10.0.0.3@5m of 1 opening",
+    );
+}
+
+/// Clients behind one carrier NAT share an opening, and neither cuts the other short.
+#[test]
+fn a_network_has_one_lease() {
+    check(
+        "maxlease 4h
+         action ssh if TIME != 255 opens PORT for TIME prefix 24
+         action shut if TIME == 255 shuts PORT",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=9 -> accepted grants 1:22/10.0.0.0/24@9m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.0/24@9m
+         at 1m knock 10.0.0.2 PORT=22 TIME=1 -> accepted renews 1:22/10.0.0.0/24@9m
+         at 1m due -> nothing
+         at 1m knock 10.0.0.2 PORT=22 TIME=1 -> accepted renews 1:22/10.0.0.0/24@2m
+         at 1m due -> open/22 10.0.0.2
+         at 1m done open/22 10.0.0.2 -> nothing
+         at 1m knock 10.0.0.77 PORT=22 TIME=255 -> accepted ends 1
+         at 1m due -> close/22 10.0.0.2",
+    );
+}
+
+#[test]
+fn a_session_holds_its_lease_and_ends_it() {
+    let plan = "maxlease 2m\naction ssh if 1 opens PORT for 30s hold";
+    check(
+        plan,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted grants 1:22/10.0.0.1@30s step 30s opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@30s step 30s
+         at 0s next -> 25s
+         at 25s due -> ask/22 10.0.0.1
+         at 25s connected 2 ask/22 10.0.0.1 -> 1:22/10.0.0.1@55s step 30s
+         at 25s due -> open/22 10.0.0.1
+         at 25s show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.1 before 55s
+         at 25s done open/22 10.0.0.1 -> nothing
+         at 50s due -> ask/22 10.0.0.1
+         at 50s connected 0 ask/22 10.0.0.1 -> nothing
+         at 50s next -> 51s
+         at 51s due -> ask/22 10.0.0.1
+         at 51s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@81s step 30s
+         at 51s due -> open/22 10.0.0.1
+         at 51s done open/22 10.0.0.1 -> nothing
+         at 76s due -> ask/22 10.0.0.1
+         at 77s failed ask/22 10.0.0.1 -> again in 1s
+         at 78s due -> ask/22 10.0.0.1
+         at 81s due -> close/22 10.0.0.1
+         at 81s connected 1 ask/22 10.0.0.1 -> nothing
+         at 81s done close/22 10.0.0.1 -> 1 is closed",
+    );
+    // Not beyond the longest.
+    check(
+        plan,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted grants 1:22/10.0.0.1@30s step 30s opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@30s step 30s
+         at 25s due -> ask/22 10.0.0.1
+         at 25s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@55s step 30s
+         at 25s due -> open/22 10.0.0.1
+         at 25s done open/22 10.0.0.1 -> nothing
+         at 50s due -> ask/22 10.0.0.1
+         at 50s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@80s step 30s
+         at 50s due -> open/22 10.0.0.1
+         at 50s done open/22 10.0.0.1 -> nothing
+         at 75s due -> ask/22 10.0.0.1
+         at 75s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@105s step 30s
+         at 75s due -> open/22 10.0.0.1
+         at 75s done open/22 10.0.0.1 -> nothing
+         at 100s due -> ask/22 10.0.0.1
+         at 100s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@2m step 30s
+         at 100s due -> open/22 10.0.0.1
+         at 100s done open/22 10.0.0.1 -> nothing
+         at 115s due -> nothing
+         at 2m due -> close/22 10.0.0.1",
+    );
+}
+
+#[test]
+fn what_the_firewall_lost_is_put_back_and_what_it_should_not_have_is_removed() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.1 PORT=80 TIME=5 -> accepted grants 2:80/10.0.0.1@5m opening
+         at 0s held 22/10.0.0.9 -> -22/10.0.0.9
+         at 0s due -> open/22 10.0.0.1, open/80 10.0.0.1, close/22 10.0.0.9
+         at 0s held 22/10.0.0.9 -> nothing
+         at 0s done close/22 10.0.0.9 -> nothing
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 0s done open/80 10.0.0.1 -> 2:80/10.0.0.1@5m
+         at 1m held 22/10.0.0.1@4m 80/10.0.0.1 -> nothing
+         at 1m due -> nothing
+         at 2m held 80/10.0.0.1@3m -> +22/10.0.0.1
+         at 2m due -> open/22 10.0.0.1
+         at 2m show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.1 before 5m
+         at 2m held 80/10.0.0.1@1m -> +80/10.0.0.1
+         at 2m done open/22 10.0.0.1 -> nothing
+         at 2m due -> open/80 10.0.0.1
+         at 2m failed open/80 10.0.0.1 -> again in 1s
+         at 2m held 22/10.0.0.1@3m 80/10.0.0.1@3m -> nothing
+         at 2m next -> 5m",
+    );
+}
+
+#[test]
+fn what_finds_no_worker_is_handed_out_again() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=5 -> accepted grants 2:22/10.0.0.2@5m opening
+         at 0s due 1 -> open/22 10.0.0.1
+         at 0s due 1 -> open/22 10.0.0.2
+         at 0s put back open/22 10.0.0.2
+         at 0s next -> nothing
+         at 1s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 1s next -> now
+         at 1s due -> open/22 10.0.0.2",
+    );
+}
+
+#[test]
+fn leases_are_bounded() {
+    let mut script = String::new();
+    for port in 1..=64 {
+        script += &format!(
+            "at 0s knock 10.0.0.1 PORT={port} TIME=5 -> accepted grants {port}:{port}/10.0.0.1@5m opening\n"
+        );
+    }
+    script += "at 0s knock 10.0.0.1 PORT=65 TIME=5 -> accepted full, 64 of the client
+         at 0s knock 10.0.0.1 PORT=64 TIME=6 -> accepted renews 64:64/10.0.0.1@6m opening
+         at 0s knock 10.0.0.2 PORT=65 TIME=5 -> accepted grants 65:65/10.0.0.2@5m opening";
+    check(PLAN, &script);
+}
+
+#[test]
+fn an_action_that_cools_answers_once() {
+    check(
+        "action ssh if TIME != 255 opens PORT for TIME cools 10s
+         action tell if 1 system true state state(all)++",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 uncommitted -> accepted tell@0s grants 2:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted tell@0s grants 4:22/10.0.0.1@5m opening
+         at 9s knock 10.0.0.1 PORT=22 TIME=9 -> accepted tell@9s
+         at 9s knock 10.0.0.2 PORT=22 TIME=9 -> accepted tell@9s grants 7:22/10.0.0.2@549s opening
+         at 10s knock 10.0.0.1 PORT=22 TIME=1 -> accepted tell@10s renews 4:22/10.0.0.1@70s opening
+         at 11s knock 10.0.0.1 PORT=22 TIME=9 -> accepted tell@11s
+         at 11s state all -> 5",
+    );
+}
+
+#[test]
+fn what_a_knock_cannot_mean_opens_nothing() {
+    check(
+        "action odd if 1 opens PORT for TIME-5
+         action zero if TIME == 9 opens PORT-22 for 5",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=4 -> accepted !odd: -1 minutes is no time for a lease
+         at 0s knock 10.0.0.1 PORT=22 TIME=9 -> accepted grants 1:22/10.0.0.1@4m opening !zero: 0 is no port, 1-65535",
+    );
+}
+
+/// A reload changes what new knocks get, not what is open.
+#[test]
+fn a_reload_keeps_leases() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=9 -> accepted grants 1:22/10.0.0.1@9m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@9m
+         at 1m reload maxlease 1m
+         at 1m leases -> 1:22/10.0.0.1@9m
+         at 1m knock 10.0.0.2 PORT=22 TIME=9 -> accepted grants 3:22/10.0.0.2@2m opening",
+    );
+}
