@@ -11,6 +11,7 @@ mod guardian;
 pub mod kernel_log;
 pub mod lab;
 pub mod loggen;
+pub mod managed;
 pub mod oldhost;
 pub mod private;
 pub mod probe;

@@ -100,7 +100,7 @@ pub(crate) fn inside(name: &str, work: impl FnOnce()) {
         // iptables-legacy's lock is root's, and there it is not.
         .env("XTABLES_LOCKFILE", "/dev/null")
         .output()
-        .expect("this test needs the program 'unshare' (package util-linux)");
+        .unwrap_or_else(|error| panic!("unshare (package util-linux): {error}"));
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(

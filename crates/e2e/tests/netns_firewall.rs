@@ -1,0 +1,258 @@
+//! Leases in the real firewall: the kernel closes in time although the daemon is dead, whoever keeps
+//! the rules; what others wipe is put back; what is theirs stays as it is.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod common;
+
+use common::{Log, Setup};
+use knock_e2e::firewall::{self, Backend};
+use knock_e2e::lab::{Host, Lab};
+use knock_e2e::managed::{Firewalld, Ufw};
+use knock_e2e::process::await_until;
+use knock_e2e::{probe, programs};
+use rustix::process::Signal;
+use std::time::Duration;
+
+/// TIME counts tens of seconds here: 0 until it is closed, 255 closes.
+const LEASES: &str = "
+<actions>
+  <action>
+    condition = TIME != 255
+    template  = let-in
+    use       = yes
+  </action>
+  <action>
+    condition = TIME == 255
+    template  = out
+    use       = yes
+  </action>
+  <template let-in>
+    open  = PORT
+    lease = TIME / 6
+  </template>
+  <template out>
+    close = PORT
+  </template>
+</actions>
+";
+
+/// A knock that works from both families.
+const KNOCK: &str = "knock = PORT,TIME,CHECKSUM\nanyip = yes";
+
+fn on(lab: Lab, backend: Backend, kind: &str) -> Setup {
+    Setup::on(lab, Log::Kmsg, backend, &format!("{KNOCK}\nfirewall = {kind}"), LEASES)
+}
+
+fn closed(backend: Backend, kind: &str) -> Setup {
+    let lab = Lab::new().unwrap();
+    firewall::close(&lab, backend, "portknock").unwrap();
+    on(lab, backend, kind)
+}
+
+/// `knockdaemon firewall` on the server.
+fn command(setup: &Setup, what: &str) -> String {
+    let program = programs::folder().unwrap().join("knockdaemon");
+    let config = setup.config.display();
+    let line = format!("{} firewall {what} -conf {config}", program.display());
+    setup.lab.on(Host::Server, &line).unwrap()
+}
+
+/// All rules of everybody on the server, without counters.
+fn rules(lab: &Lab) -> String {
+    ["nft -s list ruleset", "iptables-legacy -S", "ip6tables-legacy -S"]
+        .map(|line| lab.on(Host::Server, line).unwrap())
+        .concat()
+}
+
+fn reload(setup: &Setup, seen: usize) {
+    setup.daemon.signal(Signal::HUP).unwrap();
+    setup.daemon.await_lines("configuration reloaded", seen).unwrap();
+}
+
+/// Opens, renews, closes by a knock; and by the kernel's clock while nobody is there to do it.
+fn closes_in_time_although_the_daemon_is_dead(mut setup: Setup) {
+    for client in [setup.lab.client(), setup.lab.client6()] {
+        setup.knock_from(client, &["-port", "22", "-time", "0"]);
+        setup.await_open(client);
+        setup.knock_from(client, &["-port", "22", "-time", "255"]);
+        setup.await_closed(client);
+    }
+    // Only the client that knocked.
+    let (client, other) = (setup.lab.client(), setup.lab.second_client());
+    setup.knock_from(client, &["-port", "22", "-time", "0"]);
+    setup.await_open(client);
+    assert!(!setup.is_open(other));
+    // A renewal gives the other time: ten seconds from now.
+    setup.knock_from(client, &["-port", "22", "-time", "1"]);
+    setup.daemon.await_lines("knock accepted", 6).unwrap();
+    setup.daemon.await_lines("already so: open tcp port 22", 1).unwrap();
+    setup.kill();
+    setup.await_closed(client);
+    // After the restart nothing is open, and a new knock works.
+    setup.restart();
+    assert!(!setup.is_open(client));
+    setup.knock_from(client, &["-port", "22", "-time", "0"]);
+    setup.await_open(client);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn sets_of_nftables_beside_a_plain_rule_set() {
+    let lab = Lab::new().unwrap();
+    firewall::close_with_nft(&lab, "portknock").unwrap();
+    closes_in_time_although_the_daemon_is_dead(on(lab, Backend::Nft, "nftables"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn sets_of_nftables_beside_iptables() {
+    closes_in_time_although_the_daemon_is_dead(closed(Backend::Nft, "nftables"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn sets_of_nftables_beside_iptables_legacy() {
+    closes_in_time_although_the_daemon_is_dead(closed(Backend::Legacy, "nftables"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn sets_of_ipset() {
+    closes_in_time_although_the_daemon_is_dead(closed(Backend::Nft, "ipset"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn sets_of_ipset_with_iptables_legacy() {
+    closes_in_time_although_the_daemon_is_dead(closed(Backend::Legacy, "ipset"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn rules_of_iptables() {
+    closes_in_time_although_the_daemon_is_dead(closed(Backend::Nft, "iptables"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn rules_of_iptables_legacy() {
+    closes_in_time_although_the_daemon_is_dead(closed(Backend::Legacy, "iptables"));
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn what_a_flush_wipes_is_put_back() {
+    for kind in ["nftables", "ipset", "iptables"] {
+        let setup = closed(Backend::Nft, kind);
+        let client = setup.lab.client();
+        setup.knock(&["-port", "22", "-time", "0"]);
+        setup.await_open(client);
+        // Somebody's own rules, in the meantime.
+        let own = "iptables -A INPUT -p tcp --dport 80 -j ACCEPT";
+        for (count, wipe) in ["iptables -F", "nft flush ruleset"].into_iter().enumerate() {
+            setup.lab.on(Host::Server, wipe).unwrap();
+            firewall::close(&setup.lab, Backend::Nft, "portknock").unwrap();
+            setup.lab.on(Host::Server, own).unwrap();
+            assert!(!setup.is_open(client), "{kind}: {wipe}");
+            reload(&setup, count + 1);
+            setup.await_open(client);
+            let rules = rules(&setup.lab);
+            assert!(rules.contains("dport 80"), "{kind}: {rules}");
+        }
+        // A member that nobody of us has put there is taken out; what is nobody's is left alone.
+        command(&setup, "--remove");
+        assert!(!setup.is_open(client), "{kind}");
+        reload(&setup, 3);
+        setup.await_open(client);
+    }
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn what_is_wiped_is_put_back_within_a_minute_without_being_asked() {
+    let setup = closed(Backend::Nft, "nftables");
+    let client = setup.lab.client();
+    setup.knock(&["-port", "22", "-time", "0"]);
+    setup.await_open(client);
+    setup.lab.on(Host::Server, "nft flush ruleset").unwrap();
+    firewall::close(&setup.lab, Backend::Nft, "portknock").unwrap();
+    let server = setup.lab.server();
+    let open = || probe::answers(&setup.lab, client, server, 22);
+    assert!(await_until(Duration::from_secs(180), open), "{}", setup.daemon.lines().join("\n"));
+    setup.daemon.await_line("somebody has changed the firewall").unwrap();
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn what_is_open_without_a_lease_is_closed() {
+    let mut setup = closed(Backend::Nft, "nftables");
+    let (client, other) = (setup.lab.client(), setup.lab.second_client());
+    setup.knock(&["-port", "22", "-time", "0"]);
+    setup.await_open(client);
+    setup.kill();
+    // As a rule set does that was saved with its elements and is loaded again.
+    let element = format!("add element inet knockdaemon open4 {{ {other} . tcp . 22 }}\n");
+    let file = setup.lab.write("saved.nft", &element).unwrap();
+    setup.lab.on(Host::Server, &format!("nft -f {}", file.display())).unwrap();
+    assert!(setup.is_open(other));
+    setup.restart();
+    setup.await_closed(other);
+    setup.await_open(client);
+}
+
+/// Puts a rule into the log's way that sees all SYNs, whoever keeps the other rules.
+fn log_with_nft(lab: &Lab) {
+    let rules = "table inet logging {\n  chain input {\n    type filter hook input priority -200\n\
+                 \x20   tcp flags & (syn|ack) == syn log prefix \"portknock\" flags all\n  }\n}\n";
+    let file = lab.write("logging.nft", rules).unwrap();
+    lab.on(Host::Server, &format!("nft -f {}", file.display())).unwrap();
+}
+
+/// Opens, goes through what the keeper of the rules does, and leaves no trace.
+fn lives_beside(lab: Lab, keeper: impl Fn(&str) -> bool, deeds: &[&str]) {
+    log_with_nft(&lab);
+    let before = rules(&lab);
+    let mut setup = on(lab, Backend::Nft, "auto");
+    let (client, other) = (setup.lab.client(), setup.lab.second_client());
+    for client in [client, setup.lab.client6()] {
+        assert!(!setup.is_open(client), "the host is closed");
+        setup.knock_from(client, &["-port", "22", "-time", "0"]);
+        setup.await_open(client);
+    }
+    assert!(!setup.is_open(other));
+    for (count, deed) in deeds.iter().enumerate() {
+        let is_closed = keeper(deed);
+        reload(&setup, count + 1);
+        setup.await_open(client);
+        setup.await_open(setup.lab.client6());
+        assert_eq!(setup.is_open(other), !is_closed, "{deed}");
+    }
+    setup.kill();
+    command(&setup, "--remove");
+    assert_eq!(rules(&setup.lab), before);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn beside_ufw() {
+    let lab = Lab::new().unwrap();
+    let ufw = Ufw::enable(&lab).unwrap();
+    let run = |deed: &str| {
+        ufw.run(&["--force", deed]).unwrap();
+        deed != "disable"
+    };
+    lives_beside(lab, run, &["reload", "disable", "enable"]);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn beside_firewalld() {
+    let lab = Lab::new().unwrap();
+    let firewalld = Firewalld::start(&lab).unwrap();
+    let run = |deed: &str| {
+        firewalld.run(&[deed]).unwrap();
+        true
+    };
+    lives_beside(lab, run, &["--reload", "--complete-reload"]);
+}
