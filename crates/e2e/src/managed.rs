@@ -71,7 +71,8 @@ impl Firewalld {
         bus.args(["dbus-daemon", "--system", "--nofork", "--nopidfile", "--nosyslog"]);
         let bus = Running::spawn("dbus-daemon", bus.arg(format!("--address={}", place.bus)))?;
         let mut daemon = place.shell("mount --bind \"$0\" /etc/firewalld && exec \"$@\"");
-        let daemon = Running::spawn("firewalld", daemon.args(["firewalld", "--nofork", "--nopid"]))?;
+        let daemon =
+            Running::spawn("firewalld", daemon.args(["firewalld", "--nofork", "--nopid"]))?;
         let new = Self { place, _daemon: daemon, _bus: bus };
         let mut last = String::new();
         let runs = await_until(PATIENCE, || match new.run(&["--state"]) {
