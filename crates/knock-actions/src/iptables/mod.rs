@@ -16,6 +16,7 @@ mod watched;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use iptables::IPTables;
@@ -62,6 +63,10 @@ const HAS_WAITING_RESTORE: Version = Version(1, 6, 2);
 /// Most equal rules that are taken out for one. One is expected; a stand-in for iptables that always
 /// succeeds must not keep the lane for ever.
 const MOST: u32 = 100;
+
+/// What has been found for both families, for all workers: the first opening of each would have to ask
+/// a program for its version before it runs it.
+static FOUND: (OnceLock<Program>, OnceLock<Program>) = (OnceLock::new(), OnceLock::new());
 
 /// Both programs, as far as they have been needed.
 #[derive(Debug, Default)]
@@ -112,11 +117,19 @@ impl Firewall {
         if let Some(program) = known {
             return Ok(*program);
         }
+        let found = match family {
+            Family::V4 => &FOUND.0,
+            Family::V6 => &FOUND.1,
+        };
+        if let Some(program) = found.get() {
+            return Ok(*known.insert(*program));
+        }
         let path = paths
             .iter()
             .find(|path| Path::new(path).exists())
             .ok_or_else(|| Outcome::Failed { why: missing(family.program()), again: true })?;
-        Ok(*known.insert(Program::probe(path, deadline)?))
+        let program = Program::probe(path, deadline)?;
+        Ok(*known.insert(*found.get_or_init(|| program)))
     }
 }
 
