@@ -95,12 +95,6 @@ impl Storm {
     }
 }
 
-/// Whether a rule names a forged source.
-#[must_use]
-pub fn is_forged(rule: &str) -> bool {
-    rule.contains(" 11.")
-}
-
 fn mac(lab: &Lab, host: Host) -> Result<[u8; 6]> {
     let text = lab.on(host, &format!("cat /sys/class/net/{}/address", lab.interface(host)))?;
     let bytes: Vec<u8> =

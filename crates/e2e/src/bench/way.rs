@@ -31,6 +31,12 @@ pub enum Way {
     Kmsg,
     /// NFLOG, and iptables.
     Nflog,
+    /// The kernel's own log, and a set of nftables.
+    KmsgSet,
+    /// NFLOG, and a set of nftables.
+    NflogSet,
+    /// NFLOG, and an ipset.
+    NflogIpset,
     /// knockd, which captures packets and runs iptables through a shell.
     Knockd,
     /// `tail -F | mawk`, which runs iptables through a shell; from rsyslog's file.
@@ -48,6 +54,9 @@ impl Way {
             Self::Lines => "from the written line: file, iptables",
             Self::Kmsg => "kmsg, iptables",
             Self::Nflog => "NFLOG, iptables",
+            Self::KmsgSet => "kmsg, set of nftables",
+            Self::NflogSet => "NFLOG, set of nftables",
+            Self::NflogIpset => "NFLOG, ipset",
             Self::Knockd => "knockd 0.8",
             Self::Pipeline => "rsyslog, `tail -F`, mawk, iptables",
             Self::PipelineLines => "from the written line: `tail -F`, mawk, iptables",
@@ -64,6 +73,15 @@ impl Way {
     #[must_use]
     pub fn is_fed_lines(self) -> bool {
         matches!(self, Self::Lines | Self::PipelineLines)
+    }
+
+    fn templates(self) -> &'static str {
+        if matches!(self, Self::KmsgSet | Self::NflogSet | Self::NflogIpset) {
+            "<template open>\nopen = 22\nlease = 10m\n</template>\n\
+             <template close>\nclose = 22\n</template>"
+        } else {
+            programs::TEMPLATES
+        }
     }
 
     fn needs_rsyslog(self) -> bool {
@@ -97,8 +115,12 @@ impl Rig {
             lab.on(Host::Server, &rule)
         };
         match way {
-            Way::File | Way::Kmsg | Way::Pipeline => rule("LOG --log-prefix portknock")?,
-            Way::Nflog => rule("NFLOG --nflog-group 5 --nflog-prefix portknock")?,
+            Way::File | Way::Kmsg | Way::KmsgSet | Way::Pipeline => {
+                rule("LOG --log-prefix portknock")?
+            }
+            Way::Nflog | Way::NflogSet | Way::NflogIpset => {
+                rule("NFLOG --nflog-group 5 --nflog-prefix portknock")?
+            }
             Way::Lines | Way::Knockd | Way::PipelineLines => String::new(),
         };
         Service::start(&lab, 22)?;
@@ -174,8 +196,16 @@ impl Rig {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub fn open_for(&self) -> Result<Vec<String>> {
-        firewall::rules(&self.lab, "iptables", "--dport 22 ")
+    pub fn open_for(&self) -> Result<Vec<IpAddr>> {
+        let text = match self.way {
+            Way::KmsgSet | Way::NflogSet => {
+                self.lab.on(Host::Server, "nft list table inet knockdaemon")?
+            }
+            Way::NflogIpset => self.lab.on(Host::Server, "ipset list knockdaemon4")?,
+            _ => firewall::rules(&self.lab, "iptables", "--dport 22 ")?.join("\n"),
+        };
+        let words = text.split(|is: char| !is.is_ascii_digit() && is != '.');
+        Ok(words.filter_map(|word| word.parse().ok()).collect())
     }
 
     /// What the programs have said.
@@ -198,8 +228,10 @@ impl Rig {
 
     fn daemon(&self, log: &Path, state: &Path) -> Result<Running> {
         let source = match self.way {
-            Way::Kmsg => "runmode = kmsg".to_owned(),
-            Way::Nflog => "runmode = nflog\nnfloggroup = 5\nnflogprefix = portknock".to_owned(),
+            Way::Kmsg | Way::KmsgSet => "runmode = kmsg".to_owned(),
+            Way::Nflog | Way::NflogSet | Way::NflogIpset => {
+                "runmode = nflog\nnfloggroup = 5\nnflogprefix = portknock".to_owned()
+            }
             _ => format!("logfile = {}", log.display()),
         };
         let state = state.join(self.lab.namespace(Host::Server));
@@ -212,8 +244,14 @@ impl Rig {
             state.display(),
             loggen::SPAN,
             self.key,
-            programs::TEMPLATES
+            self.way.templates()
         );
+        let firewall = match self.way {
+            Way::KmsgSet | Way::NflogSet => "firewall = nftables\n",
+            Way::NflogIpset => "firewall = ipset\n",
+            _ => "",
+        };
+        let config = format!("{firewall}{config}");
         let config = self.lab.write("knockdaemon.conf", &config)?;
         let mut command = self.on_server();
         command.arg(own_folder()?.join("knockdaemon")).arg("-conf").arg(config);

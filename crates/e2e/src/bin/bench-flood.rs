@@ -21,7 +21,7 @@ use knock_e2e::process::{await_until, interrupted};
 use knock_e2e::storm::{Storm, Weather};
 use knock_e2e::{LabError, Result};
 
-const WAYS: [Way; 4] = [Way::File, Way::Kmsg, Way::Nflog, Way::Knockd];
+const WAYS: [Way; 5] = [Way::File, Way::Kmsg, Way::Nflog, Way::NflogSet, Way::Knockd];
 
 /// Packets a second, if there is a limit, and forged sources.
 const STORMS: [(Option<u64>, u64); 5] = [
@@ -135,14 +135,14 @@ fn weather(way: Way, state: &Path, rate: Option<u64>, sources: u64) -> Result<Se
         Ok(rate)
     })?;
 
-    let real: HashSet<String> = clients.iter().map(|client| format!("-s {client}/32 ")).collect();
-    let is_real = |rule: &String| real.iter().any(|client| rule.contains(client.as_str()));
+    let real: HashSet<IpAddr> = clients.iter().copied().collect();
+    let count = |open: &[IpAddr]| open.iter().filter(|client| real.contains(client)).count();
     let mut open = Vec::new();
     await_until(AFTERWARDS, || {
         open = rig.open_for().unwrap_or_default();
-        open.iter().filter(|rule| is_real(rule)).count() == usize::from(KNOCKS)
+        count(&open) == usize::from(KNOCKS)
     });
-    let opened = open.iter().filter(|rule| is_real(rule)).count();
+    let opened = count(&open);
     let arrived = counted(&rig, &network)?;
     let lost: Vec<String> = rig
         .said()

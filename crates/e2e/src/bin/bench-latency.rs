@@ -18,8 +18,18 @@ use knock_e2e::loggen::Random;
 use knock_e2e::process::interrupted;
 use knock_e2e::{LabError, Result};
 
-const WAYS: [Way; 7] =
-    [Way::Lines, Way::PipelineLines, Way::File, Way::Pipeline, Way::Kmsg, Way::Nflog, Way::Knockd];
+const WAYS: [Way; 10] = [
+    Way::Lines,
+    Way::PipelineLines,
+    Way::File,
+    Way::Pipeline,
+    Way::Kmsg,
+    Way::Nflog,
+    Way::KmsgSet,
+    Way::NflogSet,
+    Way::NflogIpset,
+    Way::Knockd,
+];
 
 /// At most so many microseconds are between two hits of a knock.
 const PAUSE: u64 = 12_000;
