@@ -90,7 +90,7 @@ install:
 	install -m 644 docs/man/knockdaemon.8 $(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8
 	install -d $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats
 	install -m 644 examples/* $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples/
-	install -m 644 crates/knockdaemon/dist/knockdaemon-root.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/
+	install -m 644 crates/knockdaemon/dist/knockdaemon-*.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/
 	install -m 644 logformats/* $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
 	sed 's|@SBIN@|$(PREFIX)/sbin|' crates/knockdaemon/dist/knockdaemon.service > $(DESTDIR)$(UNITDIR)/knockdaemon.service
@@ -116,7 +116,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8
 	cd examples && for f in *; do rm -f "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples/$$f"; done
 	cd logformats && for f in *; do rm -f "$(DESTDIR)$(PREFIX)/share/knockdaemon/logformats/$$f"; done
-	rm -f $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-root.conf
+	rm -f $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-root.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-network.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-users.conf
 	rm -f $(DESTDIR)$(UNITDIR)/knockdaemon.service $(DESTDIR)/usr/lib/sysusers.d/knockdaemon.conf
 	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats 2>/dev/null
 	@echo 'Kept: $(SYSCONF) and /var/lib/knockdaemon (your configuration and agenda)'

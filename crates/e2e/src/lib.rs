@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod booted;
 pub mod firewall;
 mod guardian;
 pub mod kernel_log;

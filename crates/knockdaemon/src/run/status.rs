@@ -61,7 +61,7 @@ impl Daemon {
 
     /// A line for `systemctl status`.
     fn in_short(&self) -> String {
-        let (mut reading, mut failing) = (0, 0);
+        let (mut reading, mut failing) = (0_u64, 0_u64);
         for state in self.readers.states() {
             match state.trouble_now() {
                 Some(_) => failing += 1,
@@ -69,14 +69,16 @@ impl Daemon {
             }
         }
         let sources = match failing {
-            0 => format!("{reading} sources"),
-            _ => format!("{reading} sources, {failing} FAILING"),
+            0 => counted(reading, "source"),
+            _ => format!("{}, {failing} FAILING", counted(reading, "source")),
         };
         let (knocks, orders) =
             (self.engine.counters().accepted, self.engine.ledger().orders().count());
         let leases = self.engine.leases().count();
         let store = self.respond.trouble().map_or("", |_| "; STORE FAILING");
-        format!("{sources}; {knocks} knocks; {leases} leases; {orders} orders wait{store}")
+        let (knocks, leases) = (counted(knocks, "knock"), counted(leases, "lease"));
+        let orders = counted(orders, "order");
+        format!("{sources}; {knocks}, {leases}, {orders} waiting{store}")
     }
 
     /// Tells systemd that the loop turns, and how things are.
@@ -148,6 +150,12 @@ fn failed(failure: &Failure, uptime: Duration) -> protocol::Failed {
         why: failure.why.clone(),
         fate: failure.fate.clone(),
     }
+}
+
+/// `1 knock`, `2 knocks`.
+fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A moment for programs.
