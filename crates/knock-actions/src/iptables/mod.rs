@@ -157,10 +157,13 @@ impl Program {
         Ok(Self { path, version })
     }
 
-    /// The program beside it that carries out several calls in one step, if it can be used.
+    /// The program beside it that carries out several calls in one step, if it can be used. Both are
+    /// names of one file, or else they may speak of different rules: nftables' and the legacy ones.
     fn restore(self) -> Option<String> {
         let path = format!("{}-restore", self.path);
-        (self.version >= HAS_WAITING_RESTORE && Path::new(&path).exists()).then_some(path)
+        let file = |path: &str| Path::new(path).canonicalize().ok();
+        let is_one = file(self.path).is_some_and(|own| file(&path) == Some(own));
+        (self.version >= HAS_WAITING_RESTORE && is_one).then_some(path)
     }
 
     fn takes_wait_seconds(self) -> bool {

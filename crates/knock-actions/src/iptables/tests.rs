@@ -118,6 +118,23 @@ fn what_is_there_more_than_once_becomes_one_and_goes_altogether() {
     }
 }
 
+/// Alternatives that were set one by one.
+#[test]
+fn a_restore_of_the_other_kind_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = |name: &str, to: &str| {
+        std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+    };
+    link("iptables", "/usr/sbin/xtables-legacy-multi");
+    link("iptables-restore", "/usr/sbin/xtables-nft-multi");
+    let path: &'static str = folder.path().join("iptables").display().to_string().leak();
+    assert_eq!(Program { path, version: MODERN }.restore(), None);
+    fs::remove_file(folder.path().join("iptables-restore")).unwrap();
+    link("iptables-restore", "/usr/sbin/xtables-legacy-multi");
+    assert!(Program { path, version: MODERN }.restore().is_some());
+    assert_eq!(Program { path, version: Version(1, 6, 1) }.restore(), None);
+}
+
 #[test]
 fn words_with_blanks_reach_the_rule() {
     if !is_inside("iptables::tests::words_with_blanks_reach_the_rule", "-Urn") {

@@ -523,7 +523,7 @@ const SETTINGS: &[Key] = &[
         Kind::FirewallRule,
         "",
         UsedBy::Daemon,
-        "A firewall rule. It is put in only if it is not there, its removal succeeds if it is \
+        "A firewall rule. However often it is put in it is there once, its removal succeeds if it is \
          already gone, and it waits for the lock. For IPv6 clients it goes to ip6tables.",
     ),
     key(
