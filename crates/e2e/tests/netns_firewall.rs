@@ -51,11 +51,9 @@ fn closed(backend: Backend, kind: &str) -> Setup {
 }
 
 /// `knockdaemon firewall` on the server.
-fn command(setup: &Setup, what: &str) -> String {
+fn command(lab: &Lab, words: &str) -> String {
     let program = programs::folder().unwrap().join("knockdaemon");
-    let config = setup.config.display();
-    let line = format!("{} firewall {what} -conf {config}", program.display());
-    setup.lab.on(Host::Server, &line).unwrap()
+    lab.on(Host::Server, &format!("{} firewall {words}", program.display())).unwrap()
 }
 
 /// All rules of everybody on the server, without counters.
@@ -160,8 +158,7 @@ fn what_a_flush_wipes_is_put_back() {
             let rules = rules(&setup.lab);
             assert!(rules.contains("dport 80"), "{kind}: {rules}");
         }
-        // A member that nobody of us has put there is taken out; what is nobody's is left alone.
-        command(&setup, "--remove");
+        command(&setup.lab, "--remove --kind auto");
         assert!(!setup.is_open(client), "{kind}");
         reload(&setup, 3);
         setup.await_open(client);
@@ -212,7 +209,19 @@ fn log_with_nft(lab: &Lab) {
 /// Opens, goes through what the keeper of the rules does, and leaves no trace.
 fn lives_beside(lab: Lab, keeper: impl Fn(&str) -> bool, deeds: &[&str]) {
     log_with_nft(&lab);
+    // What the keeper itself changes by that, it has changed.
+    deeds.iter().for_each(|deed| {
+        keeper(deed);
+    });
     let before = rules(&lab);
+    command(&lab, "--apply --kind auto");
+    let (applied, printed) = (rules(&lab), command(&lab, "--print --kind auto"));
+    assert_ne!(applied, before);
+    assert!(!printed.contains("NOTE"), "{printed}");
+    assert!(command(&lab, "--apply --kind auto").contains("nothing to do"));
+    command(&lab, "--remove --kind auto");
+    assert_eq!(rules(&lab), before, "to the byte");
+
     let mut setup = on(lab, Backend::Nft, "auto");
     let (client, other) = (setup.lab.client(), setup.lab.second_client());
     for client in [client, setup.lab.client6()] {
@@ -229,8 +238,14 @@ fn lives_beside(lab: Lab, keeper: impl Fn(&str) -> bool, deeds: &[&str]) {
         assert_eq!(setup.is_open(other), !is_closed, "{deed}");
     }
     setup.kill();
-    command(&setup, "--remove");
-    assert_eq!(rules(&setup.lab), before);
+    command(&setup.lab, "--remove --kind auto");
+    // Who makes all rules anew makes them in another order.
+    let sorted = |rules: &str| {
+        let mut lines: Vec<String> = rules.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&rules(&setup.lab)), sorted(&before));
 }
 
 #[test]
@@ -250,6 +265,9 @@ fn beside_ufw() {
 fn beside_firewalld() {
     let lab = Lab::new().unwrap();
     let firewalld = Firewalld::start(&lab).unwrap();
+    // Its zone lets ssh in from the beginning.
+    firewalld.run(&["--permanent", "--remove-service=ssh"]).unwrap();
+    firewalld.run(&["--reload"]).unwrap();
     let run = |deed: &str| {
         firewalld.run(&[deed]).unwrap();
         true
