@@ -321,8 +321,8 @@ const EMBEDDED: &[u8] = b"[SRC=";
 struct Guards {
     source: Option<TextId>,
     protocol: Option<TextId>,
-    /// Words by which a line tells that its packet passed, all beginning with an A; those that
-    /// `required` asks for are not among them.
+    /// Words by which a line tells that its packet passed, all beginning with an A, in large letters or
+    /// small ones; those that `required` asks for are not among them.
     passed: Vec<&'static [u8]>,
 }
 
@@ -330,7 +330,8 @@ impl Guards {
     fn new(wanted: &[String], texts: &mut Texts) -> Self {
         // UFW audits a packet before it decides: the same packet comes again, as a block.
         let passed = ["ACCEPT", "ALLOW", "AUDIT"];
-        let passed = passed.into_iter().filter(|word| !wanted.iter().any(|w| w.contains(word)));
+        let is_wanted = |word: &str| wanted.iter().any(|w| w.to_ascii_uppercase().contains(word));
+        let passed = passed.into_iter().filter(|word| !is_wanted(word));
         Self {
             source: texts.add(b" SRC="),
             protocol: texts.add(fields::PROTOCOL),
@@ -349,19 +350,25 @@ impl Guards {
 
     /// Whether what stands before the client's address tells that the packet was let through.
     fn lets_through(&self, head: &[u8]) -> bool {
-        memchr::memchr_iter(b'A', head).any(|at| {
+        memchr::memchr2_iter(b'A', b'a', head).any(|at| {
             let (before, rest) = head.split_at(at);
-            self.passed.iter().any(|word| {
-                let whole = rest.strip_prefix(*word).is_some_and(|after| {
-                    ![before.last(), after.first()]
-                        .into_iter()
-                        .flatten()
-                        .any(u8::is_ascii_alphanumeric)
-                });
-                whole && (*word != b"AUDIT" || before.ends_with(b"[UFW "))
-            })
+            let is_within = before.last().is_some_and(u8::is_ascii_alphanumeric);
+            !is_within && self.passed.iter().any(|word| is_passed(word, before, rest))
         })
     }
+}
+
+/// Whether `rest` begins with the word, as `ACCEPT` and `accepted` do, and with nothing longer.
+fn is_passed(word: &[u8], before: &[u8], rest: &[u8]) -> bool {
+    if word == b"AUDIT" {
+        return rest.starts_with(word) && before.ends_with(b"[UFW ");
+    }
+    let Some((head, after)) = rest.split_at_checked(word.len()) else { return false };
+    let after = match after.split_at_checked(2) {
+        Some((ending, behind)) if ending.eq_ignore_ascii_case(b"ed") => behind,
+        _ => after,
+    };
+    head.eq_ignore_ascii_case(word) && !after.first().is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// A format being compiled.

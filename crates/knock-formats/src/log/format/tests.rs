@@ -213,22 +213,31 @@ fn only_a_syn_counts_where_flags_are_captured() {
 
 #[test]
 fn what_was_let_through_does_not_count() {
-    for head in
-        ["[UFW ALLOW]", "Shorewall:net2fw:ACCEPT:IN=eth0", "[UFW AUDIT]", "input ACCEPT eth0"]
-    {
+    for head in [
+        "[UFW ALLOW]",
+        "Shorewall:net2fw:ACCEPT:IN=eth0",
+        "[UFW AUDIT]",
+        "input ACCEPT eth0",
+        // As RouterOS spells it, and people.
+        "accept input:",
+        "Accepted:",
+        "ssh-allowed ",
+    ] {
         check(
             SHORT,
             format!("{head} SRC=10.0.0.1 DPT=7"),
             "the packet was let through, not denied",
         );
     }
-    for head in ["[UFW BLOCK]", "DISALLOWED", "ACCEPTED_NOT", "accept"] {
+    for head in ["[UFW BLOCK]", "DISALLOWED", "ACCEPTING", "acceptable", "an audit"] {
         check(SHORT, format!("{head} SRC=10.0.0.1 DPT=7"), "7 from 10.0.0.1");
     }
     check(SHORT, "SRC=10.0.0.1 DPT=7 ACCEPT", "7 from 10.0.0.1");
     // Who asks for such lines gets them.
     let wanted = format!("required = [:]ACCEPT:\n{SHORT}");
     check(&wanted, "x:ACCEPT: SRC=10.0.0.1 DPT=7", "7 from 10.0.0.1");
+    let wanted = format!("required = [:]accept:\n{SHORT}");
+    check(&wanted, "x:accept: SRC=10.0.0.1 DPT=7", "7 from 10.0.0.1");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use knock_wire::{Codec, Field, KeyDerivation, Knock, Refusal};
 
-/// Windows tried in one run of the program: some seconds.
+/// Windows tried in one run of the program: seconds with Blowfish, a minute with the slowest cipher.
 const MAX_TRIES: u64 = 10_000_000;
 
 /// Windows that cost a slow key derivation, of those.
@@ -126,6 +126,9 @@ pub(super) fn search(
     judged: bool,
     budget: &mut Budget,
 ) -> Option<Near> {
+    if budget.is_spent() {
+        return None;
+    }
     let counted: Vec<Seen> = hits.iter().filter(|hit| !hit.repeated).copied().collect();
     let newest_is_repeat = hits.last().is_some_and(|hit| hit.repeated);
     let mut search = Search { codec, client, budget };
@@ -149,7 +152,7 @@ pub(super) fn search_addresses(
     hits: &[Seen],
     budget: &mut Budget,
 ) -> Option<Near> {
-    let window = last(hits, codec.slots())?;
+    let window = last(hits, codec.slots()).filter(|_| !budget.is_spent())?;
     let mut addresses: Vec<IpAddr> = window.iter().map(|hit| hit.from).collect();
     addresses.sort_unstable();
     addresses.dedup();
@@ -230,6 +233,7 @@ impl Search<'_> {
         one.or_else(|| {
             let hits = last(counted, slots + 2)?;
             let tries = to_u64(slots * slots / 2);
+            self.is_worth(tries).then_some(())?;
             (1..=slots).find_map(|first| {
                 (first + 1..=slots)
                     .find_map(|second| self.try_without(hits, &[first, second], tries))
@@ -251,6 +255,7 @@ impl Search<'_> {
         let slots = self.codec.slots();
         let hits = last(counted, slots)?;
         let tries = to_u64(slots * slots);
+        self.is_worth(tries).then_some(())?;
         (1..slots).find_map(|distance| {
             (0..slots - distance).find_map(|near| {
                 let far = near + distance;
@@ -282,6 +287,7 @@ impl Search<'_> {
         let size = u16::try_from(self.codec.span().size()).ok()?;
         let tries = to_u64(slots) * u64::from(size);
         for place in 0..slots {
+            self.is_worth(tries).then_some(())?;
             let mut window = symbols(hits);
             window.insert(place, 0);
             for symbol in 0..size {
@@ -296,12 +302,18 @@ impl Search<'_> {
         None
     }
 
-    /// What a window spells, if that says something after so many tries of its kind.
-    fn try_window(&mut self, window: &[u16], tries: u64) -> Option<Spelled> {
+    /// Whether a find would say something after so many tries of its kind, and may still be sought.
+    fn is_worth(&self, tries: u64) -> bool {
         let certain = self.codec.guess_bits() - tries_in_bits(tries);
-        if tries > MAX_OF_A_KIND || certain < SURE_BITS || self.budget.tries == 0 {
+        tries <= MAX_OF_A_KIND && certain >= SURE_BITS && !self.budget.is_spent()
+    }
+
+    /// What a window spells, if that is worth a try.
+    fn try_window(&mut self, window: &[u16], tries: u64) -> Option<Spelled> {
+        if !self.is_worth(tries) {
             return None;
         }
+        let certain = self.codec.guess_bits() - tries_in_bits(tries);
         self.budget.tries -= 1;
         if self.codec.slow_derivation(window).is_some_and(is_slow) {
             self.budget.slow = self.budget.slow.checked_sub(1)?;

@@ -320,19 +320,23 @@ impl Story {
                 let mixed = self.mixed.make_contiguous();
                 near::search_addresses(codec, self.client, mixed, &mut self.budget)
             });
-        self.waited(newest);
         match found {
             Some(near) if matches!(near.repair, Repair::Missing { .. }) => {
+                self.waited(newest);
                 self.pause();
                 self.waiting = Some(Waiting { near, hits_since: 0, at: newest.at });
             }
             // What waited is the better explanation, and what is left explains nothing.
-            Some(near) if self.is_worse(&near) => self.pause(),
+            Some(near) if self.is_worse(&near) => {
+                self.waited(newest);
+                self.pause();
+            }
+            // However late it came: what was missing is there.
             Some(near) => {
                 self.waiting = None;
                 self.tell_near(&near, 0);
             }
-            None => {}
+            None => self.waited(newest),
         }
     }
 
