@@ -6,9 +6,10 @@ use std::{
     io::{self, ErrorKind},
     os::{
         fd::AsFd,
-        unix::fs::{FileTypeExt, OpenOptionsExt},
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::OFlags;
@@ -16,20 +17,25 @@ use rustix::fs::OFlags;
 use crate::{
     Intake, Notice, Source, SourceError, Stop,
     stdin::{LastLine, pump},
-    wait::wait,
+    wait::{Woken, wait},
 };
+
+/// While nothing comes it is seen so often whether the pipe is still the one at its path: no writer
+/// finds one that was removed.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Reads a named pipe. When the last writer goes it waits for the next one, which costs nothing.
 #[derive(Debug)]
 pub struct FifoSource {
     path: PathBuf,
+    look: Duration,
 }
 
 impl FifoSource {
     /// The pipe at this path.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, look: LOOK }
     }
 
     /// Whether a named pipe stands there now.
@@ -53,6 +59,27 @@ impl FifoSource {
         let error = io::Error::new(ErrorKind::InvalidInput, "it was a named pipe and is none now");
         Err(failed(error))
     }
+
+    /// Waits for a writer, or for another pipe in the place of this one.
+    fn ready(&self, pipe: &File, stop: &Stop) -> Result<Woken, SourceError> {
+        loop {
+            match wait(pipe.as_fd(), stop, Some(self.look))? {
+                Woken::TimedOut => self.still_there(pipe).map_err(|error| {
+                    // The next try opens what stands there then.
+                    SourceError::Read { from: self.name(), error }
+                })?,
+                woken => return Ok(woken),
+            }
+        }
+    }
+
+    fn still_there(&self, pipe: &File) -> io::Result<()> {
+        let (ours, there) = (pipe.metadata()?, self.path.metadata()?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            return Ok(());
+        }
+        Err(io::Error::other("the named pipe was removed, and something else is in its place"))
+    }
 }
 
 impl Source for FifoSource {
@@ -65,7 +92,7 @@ impl Source for FifoSource {
         let mut pipe = self.open()?;
         intake.notice(Notice::Started { name: name.clone() });
         loop {
-            let mut ready = || wait(pipe.as_fd(), stop, None);
+            let mut ready = || self.ready(&pipe, stop);
             // The line that a writer left behind when it died has an end that nobody knows.
             if pump(&name, &mut &pipe, &mut ready, intake, LastLine::Dropped)?.is_break() {
                 return Ok(());
@@ -114,6 +141,31 @@ mod tests {
         assert_eq!(lines[0], "one 0");
         stop.set();
         reader.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_pipe_that_is_made_anew_is_read_from_the_next_try_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fifo(&folder);
+        let (got, stop) = (Collected::new(), Stop::new().unwrap());
+        let (mut intake, other) = (got.clone(), stop.clone());
+        let mut source = FifoSource { path: path.clone(), look: Duration::from_millis(5) };
+        let reader = std::thread::spawn(move || {
+            let error = source.run(&mut intake, &other).unwrap_err();
+            source.run(&mut intake, &other).unwrap();
+            error.to_string()
+        });
+        got.await_notice("following");
+        // Kept, or the new one may get its number.
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        fifo(&folder);
+        let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
+        writeln!(writer, "new").unwrap();
+        got.await_lines(1);
+        stop.set();
+        let error = reader.join().unwrap();
+        // Between the two, nothing may have stood there.
+        assert!(error.contains("in its place") || error.contains("No such file"), "{error}");
     }
 
     #[test]

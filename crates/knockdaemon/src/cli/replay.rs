@@ -227,7 +227,8 @@ impl Intake for Replayer {
     fn notice(&mut self, notice: Notice) {
         if let Some(bytes) = self.progress.notice(&notice) {
             self.counts.lines += 1;
-            self.counts.bytes += bytes;
+            // With its newline, as all lines are counted.
+            self.counts.bytes += bytes + 1;
         }
     }
 }
