@@ -156,7 +156,10 @@ impl<R: Runner, D: Fn(OrderId, Outcome)> Worker<R, D> {
             Outcome::Failed {
                 why: "a fault of this program while running the command".to_owned(),
                 // How far a program got nobody knows; a rule is put in once whatever happened.
-                again: matches!(order.command, Command::Iptables { .. }),
+                again: matches!(
+                    order.command,
+                    Command::Iptables { .. } | Command::Open { .. } | Command::Close { .. }
+                ),
             }
         })
     }

@@ -88,7 +88,8 @@ impl fmt::Display for FirewallError {
         match self {
             Self::NotPermitted => f.write_str(
                 "this process may not change the firewall; it needs CAP_NET_ADMIN, which root has \
-                 and the shipped unit gives",
+                 and the shipped unit gives; for iptables-legacy also CAP_NET_RAW and a writable \
+                 /run/xtables.lock",
             ),
             Self::NoWay(reasons) => {
                 f.write_str("this host has no firewall that can be used:")?;

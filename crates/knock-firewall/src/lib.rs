@@ -250,7 +250,10 @@ impl Firewall {
     }
 
     fn survey(&self, limit: Duration) -> Result<Survey, FirewallError> {
-        Survey::of(&mut lock(&self.socket), &*self.tools, self.kind, limit)
+        // A socket of its own: programs run meanwhile, and whoever knocks does not wait for them.
+        let mut socket = Socket::open()
+            .map_err(|error| FirewallError::of_kernel(self.kind, "open a socket", error))?;
+        Survey::of(&mut socket, &*self.tools, self.kind, limit)
     }
 
     /// Does something to a set; if there is no such set, makes it first.

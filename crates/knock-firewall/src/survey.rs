@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::error::FirewallError;
@@ -74,7 +75,7 @@ impl Survey {
             };
         }
         let mut survey = Self { chains, sizes, sets, iptables: Vec::new(), foreign: Vec::new() };
-        for program in survey.programs(tools, kind) {
+        for program in survey.programs(tools, kind, limit) {
             match program.list(tools, limit) {
                 Ok(listing) => survey.iptables.push((program, listing)),
                 Err(FirewallError::Tool { says, .. }) if says.contains("is incompatible") => {
@@ -98,12 +99,11 @@ impl Survey {
 
     /// The engines of iptables that have rules here; where each lease is a rule and a family has none,
     /// what the host means by iptables.
-    fn programs(&self, tools: &dyn Tools, kind: Kind) -> Vec<Program> {
+    fn programs(&self, tools: &dyn Tools, kind: Kind, limit: Duration) -> Vec<Program> {
         let mut programs = Vec::new();
         for (v4, tables) in LEGACY_TABLES {
             let before = programs.len();
-            let tables = fs::read_to_string(tables).unwrap_or_default();
-            if tables.lines().any(|table| table == "filter") {
+            if has_legacy_rules(tools, v4, tables, limit) {
                 programs.push(Program::of_engine(tools, v4, "legacy"));
             }
             let family = if v4 { "ip" } else { "ip6" };
@@ -208,6 +208,19 @@ impl Survey {
     fn is_foreign(&self, chain: &Chain) -> bool {
         let v4 = chain.name.family == "ip";
         self.foreign.iter().any(|program| program.v4 == v4)
+    }
+}
+
+/// Whether iptables-legacy has been used in this network. The kernel tells root alone, and to ask by
+/// iptables-legacy would make its tables; for others it is in use where `iptables` means it.
+fn has_legacy_rules(tools: &dyn Tools, v4: bool, tables: &str, limit: Duration) -> bool {
+    match fs::read_to_string(tables) {
+        Ok(tables) => tables.lines().any(|table| table == "filter"),
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(_) => {
+            let version = Program::usual(v4).version(tools, limit);
+            version.is_ok_and(|version| !version.contains("nf_tables"))
+        }
     }
 }
 

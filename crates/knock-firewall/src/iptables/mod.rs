@@ -64,6 +64,17 @@ impl Program {
         succeeded(&self.name, args, ran)
     }
 
+    /// What it says of itself: `iptables v1.8.9 (nf_tables)`.
+    pub(crate) fn version(
+        &self,
+        tools: &dyn Tools,
+        limit: Duration,
+    ) -> Result<String, FirewallError> {
+        let args = ["--version"];
+        let ran = run(tools, &self.name, &args, "", limit)?;
+        succeeded(&self.name, &args, ran)
+    }
+
     /// All rules of the table `filter`. Of one chain it would be cheaper, and an error where there is
     /// no such chain.
     pub(crate) fn list(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use knock_actions::Gate;
 use knock_engine::{Engine, LeaseRule, Now, Plan};
-use knock_firewall::FirewallError;
+use knock_firewall::{FirewallError, Kind};
 use knock_rules::Held;
 
 use super::event::Event;
@@ -32,6 +32,7 @@ pub(crate) struct Answer {
 
 #[derive(Debug)]
 struct Seen {
+    way: Kind,
     /// What was missing of the static part, and was made.
     made: Vec<String>,
     held: Vec<Held>,
@@ -43,8 +44,9 @@ pub(crate) struct Reconciling {
     /// When the next one is, by uptime; none while there is nothing to compare.
     next: Option<Duration>,
     is_asking: bool,
-    /// Whether the static part is known to have been there.
-    was_whole: bool,
+    /// How leases get in; unknown until the firewall has been asked once. From then on the static part
+    /// was there.
+    way: Option<Kind>,
     /// The last trouble that was told.
     told: Option<String>,
 }
@@ -52,7 +54,7 @@ pub(crate) struct Reconciling {
 impl Reconciling {
     /// The first look is now, if there is anything to look for.
     pub(crate) fn new(engine: &Engine, uptime: Duration, inbox: SyncSender<Event>) -> Self {
-        let mut new = Self { inbox, next: None, is_asking: false, was_whole: false, told: None };
+        let mut new = Self { inbox, next: None, is_asking: false, way: None, told: None };
         new.look_now(engine, uptime);
         new
     }
@@ -112,7 +114,7 @@ impl Reconciling {
         if self.told.take().is_some() {
             tracing::info!("leases are compared with the firewall again");
         }
-        self.tell_made(&seen.made);
+        self.tell_made(seen.way, &seen.made);
         if answer.generation != engine.lease_generation() {
             self.next = Some(now.uptime + SOON);
             return;
@@ -128,15 +130,19 @@ impl Reconciling {
         }
     }
 
-    fn tell_made(&mut self, made: &[String]) {
+    fn tell_made(&mut self, way: Kind, made: &[String]) {
+        let is_known = self.way == Some(way);
+        if !is_known {
+            tracing::info!("leases go into the firewall by {way}");
+            self.way = Some(way);
+        }
         for made in made {
-            if self.was_whole {
+            if is_known {
                 tracing::warn!("somebody has changed the firewall: {made}");
             } else {
                 tracing::info!("firewall: {made}");
             }
         }
-        self.was_whole = true;
     }
 }
 
@@ -146,7 +152,7 @@ fn look(gate: &Gate, prefixes: &[(u8, u8)]) -> Result<Seen, FirewallError> {
         firewall.expect(*v4, *v6);
     }
     let made = firewall.apply(LIMIT)?;
-    Ok(Seen { made, held: firewall.held(LIMIT)? })
+    Ok(Seen { way: firewall.kind(), made, held: firewall.held(LIMIT)? })
 }
 
 /// Which sizes of networks the actions may open to.
