@@ -3,6 +3,7 @@
 
 mod agenda;
 mod anchor;
+mod answered;
 mod column;
 mod cursor;
 mod error;
@@ -113,6 +114,7 @@ fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     let mut ledger = Ledger::new();
     agenda::load(&connection, &mut ledger)?;
     leases::load(&connection, &mut ledger)?;
+    answered::load(&connection, &mut ledger)?;
     cursor::load(&connection, &mut ledger)?;
     anchor::load(&connection, &mut ledger)?;
     let generation = memory::load(&connection, &mut ledger)?;
@@ -134,6 +136,9 @@ fn write(
             Change::Moved { id, times } => agenda::give_times(&transaction, *id, times)?,
             Change::Anchored(anchor) => anchor::keep(&transaction, anchor)?,
             Change::Finished(id) => agenda::strike_out(&transaction, *id)?,
+            Change::Answered { client, written, forget } => {
+                answered::keep(&transaction, *client, *written, *forget)?;
+            }
             Change::Leased(lease) => leases::put(&transaction, lease)?,
             Change::LeaseClosed(id) => leases::remove(&transaction, *id)?,
             Change::Remembered(change) => memory::remember(&transaction, change)?,

@@ -1,5 +1,6 @@
 //! The tables: made where there are none, compared where there are some.
-//! What stands in their rows is the business of `agenda`, `anchor`, `leases`, `memory` and `cursor`.
+//! What stands in their rows is the business of `agenda`, `anchor`, `leases`, `memory`, `cursor` and
+//! `answered`.
 
 use rusqlite::Connection;
 
@@ -7,7 +8,7 @@ use super::error::Fault;
 
 /// Version of the tables below, kept in SQLite's `user_version`. Whoever changes a table adds one,
 /// and a step from each older version.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 /// Says to `file` and to us whose database it is: "knok".
 const APPLICATION: i64 = 0x6b6e_6f6b;
 /// Pages in the write-ahead log (4 KiB each) before they move into the database.
@@ -15,7 +16,7 @@ const CHECKPOINT_PAGES: u32 = 256;
 
 /// Name and statement of each table. Times are nanoseconds since 1970, spans nanoseconds:
 /// `SELECT datetime(due_ns / 1000000000, 'unixepoch', 'localtime'), client, command FROM agenda`.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     (
         "agenda",
         "CREATE TABLE agenda (id INTEGER PRIMARY KEY, client TEXT NOT NULL, action TEXT NOT NULL, \
@@ -50,6 +51,11 @@ const TABLES: [(&str, &str); 6] = [
          opening TEXT NOT NULL, opened_ns INTEGER NOT NULL, renewed_ns INTEGER NOT NULL, \
          until_ns INTEGER, at_most_ns INTEGER, step_ns INTEGER, action TEXT NOT NULL, template TEXT NOT NULL, knock TEXT NOT NULL, \
          state TEXT NOT NULL, why TEXT, seal INTEGER NOT NULL) STRICT",
+    ),
+    (
+        "answered",
+        "CREATE TABLE answered (client TEXT PRIMARY KEY, written_ns INTEGER NOT NULL, \
+         seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
 ];
 
@@ -121,7 +127,11 @@ fn take_over(connection: &mut Connection, version: i64) -> Result<(), Fault> {
         make(&transaction, "anchor")?;
     }
     // Version 4 had no leases.
-    make(&transaction, "leases")?;
+    if version < 5 {
+        make(&transaction, "leases")?;
+    }
+    // Version 5 knew accepted knocks by their places only.
+    make(&transaction, "answered")?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

@@ -7,6 +7,7 @@ mod anchor;
 mod leases;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use knock_rules::{Memory, MemoryChange};
@@ -61,6 +62,16 @@ pub enum Change {
         /// The place, as the source spells it.
         place: String,
     },
+    /// A knock of this client was accepted. Its lines may be read again after a restart, in another
+    /// log or where nobody knows the place any more; what they complete has been done.
+    Answered {
+        /// Who knocked.
+        client: IpAddr,
+        /// The time that the last line of the knock says of itself.
+        written: SystemTime,
+        /// Knocks with times before this are forgotten: nobody reads so far back.
+        forget: SystemTime,
+    },
 }
 
 /// The durable part of the engine's knowledge.
@@ -71,6 +82,7 @@ pub struct Ledger {
     memory: Memory,
     greatest: OrderId,
     places: BTreeMap<String, String>,
+    answered: BTreeMap<IpAddr, SystemTime>,
     anchor: Option<Anchor>,
 }
 
@@ -115,6 +127,10 @@ impl Ledger {
             Change::ReadTo { source, place } => {
                 self.places.insert(source.clone(), place.clone());
             }
+            Change::Answered { client, written, forget } => {
+                self.answered.retain(|_, written| *written >= *forget);
+                self.answered.insert(*client, *written);
+            }
         }
     }
 
@@ -143,6 +159,12 @@ impl Ledger {
     #[must_use]
     pub fn place(&self, source: &str) -> Option<&str> {
         self.places.get(source).map(String::as_str)
+    }
+
+    /// The time in the last line of this client's last knock that was accepted, if it is kept.
+    #[must_use]
+    pub fn answered(&self, client: IpAddr) -> Option<SystemTime> {
+        self.answered.get(&client).copied()
     }
 
     /// How the clock stood when the deadlines were set, if that was kept.

@@ -29,17 +29,29 @@ fn open(dir: &Path) -> (Store, Ledger) {
 }
 
 /// All that a ledger tells.
+const CLIENTS: [&str; 3] = ["192.0.2.7", "2001:db8::7", "198.51.100.9"];
+
 fn told(ledger: &Ledger) -> String {
     let orders: Vec<_> = ledger.orders().collect();
     let places: Vec<_> = ["/var/log/kern.log", "kmsg"].map(|source| ledger.place(source)).into();
     let (memory, anchor) = (ledger.memory(), ledger.anchor());
+    let answered = CLIENTS.map(|client| ledger.answered(client.parse().unwrap()));
     let greatest = ledger.greatest_id();
-    format!("{orders:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\ngreatest {greatest}")
+    format!(
+        "{orders:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\ngreatest {greatest}"
+    )
 }
 
 fn remembered(path: &[&str], value: Option<MemoryValue>) -> Change {
     let path = path.iter().map(|&key| key.to_owned()).collect();
     Change::Remembered(MemoryChange { path, value })
+}
+
+/// At second `written`; all of before second `forget` is forgotten.
+fn answered(client: usize, written: u64, forget: u64) -> Change {
+    let second = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    let (written, forget) = (second(written), second(forget));
+    Change::Answered { client: CLIENTS[client].parse().unwrap(), written, forget }
 }
 
 /// Some of everything, the strange included.
@@ -114,6 +126,9 @@ fn changes() -> Vec<Change> {
         Change::ReadTo { source: "/var/log/kern.log".into(), place: "file 1:2 from 3".into() },
         Change::ReadTo { source: "/var/log/kern.log".into(), place: "file 1:2 from 400".into() },
         Change::ReadTo { source: "kmsg".into(), place: "'\0\u{fc}".into() },
+        answered(2, 7, 0),
+        answered(0, 9, 8),
+        answered(1, 8, 8),
     ]
 }
 
@@ -179,7 +194,7 @@ fn a_store_with_the_first_tables_is_taken_over() {
     admin
         .execute_batch(&format!(
             "ALTER TABLE agenda RENAME TO new; {}; INSERT INTO agenda SELECT {columns} FROM new; \
-             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; PRAGMA user_version = 1",
+             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 1",
             table.replace(more, "")
         ))
         .unwrap();
@@ -197,7 +212,7 @@ fn a_store_with_the_second_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    let older = "DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; PRAGMA user_version = 2";
+    let older = "DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 2";
     admin.execute_batch(older).unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
@@ -215,7 +230,7 @@ fn a_store_with_the_third_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    admin.execute_batch("DROP TABLE anchor; DROP TABLE leases; PRAGMA user_version = 3").unwrap();
+    admin.execute_batch("DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 3").unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());
@@ -223,6 +238,17 @@ fn a_store_with_the_third_tables_is_taken_over() {
     store.append(&changes()).unwrap();
     drop(store);
     assert_eq!(told(&open(folder.path()).1), told(&whole));
+}
+
+#[test]
+fn who_was_answered_is_remembered_for_a_time() {
+    let folder = folder();
+    let known = |ledger: &Ledger| CLIENTS.map(|client| ledger.answered(client.parse().unwrap()));
+    let second = |second| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second));
+    open(folder.path()).0.append(&[answered(0, 5, 0), answered(1, 6, 0)]).unwrap();
+    assert_eq!(known(&open(folder.path()).1), [second(5), second(6), None]);
+    open(folder.path()).0.append(&[answered(2, 9, 6)]).unwrap();
+    assert_eq!(known(&open(folder.path()).1), [None, second(6), second(9)]);
 }
 
 #[test]
