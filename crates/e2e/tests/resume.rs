@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use knock_e2e::process::Running;
@@ -195,4 +196,67 @@ fn a_reload_with_another_fileinterval_reads_on() {
     daemon.await_line("configuration reloaded").unwrap();
     let lines = end(daemon, Signal::TERM);
     assert_eq!(lines.iter().filter(|line| line.contains("following")).count(), 1);
+}
+
+/// The log in which they are changed is read from its beginning; what was answered is known by its time.
+#[test]
+fn a_log_that_is_edited_while_nobody_looks_opens_nothing_again() {
+    let mut host = host();
+    for round in 0..30 {
+        let (lines, _) = halves(&mut host, 100 + round, 200);
+        host.write(&lines).unwrap();
+    }
+    let daemon = start(&host);
+    write(&mut host, 1, 0);
+    check_next(&daemon, 1);
+    end(daemon, Signal::TERM);
+    let text = fs::read_to_string(host.path("messages")).unwrap();
+    for edited in [
+        text.lines().skip(1).map(|line| format!("{line}\n")).collect(),
+        format!("x\n{text}"),
+        text.lines().skip(20).map(|line| format!("{line}\n")).collect(),
+        text.replace("vm kernel", "host kernel"),
+    ] {
+        fs::write(host.path("messages"), edited).unwrap();
+        let daemon = start(&host);
+        write(&mut host, 2, 0);
+        check_next(&daemon, 2);
+        end(daemon, Signal::TERM);
+    }
+}
+
+/// The kernel's lines go to two logs, and the place in only one of them is kept with a knock.
+#[test]
+fn a_knock_that_two_logs_have_is_answered_once_over_a_crash() {
+    let mut host = host();
+    let (config, second) = (fs::read_to_string(host.config()).unwrap(), host.path("kern.log"));
+    fs::write(host.config(), format!("{config}\nlogfile = {}\n", second.display())).unwrap();
+    let write_both = |host: &mut WrittenLog, time: u8| {
+        let (first, more) = halves(host, time, 0);
+        for lines in [first, more] {
+            let mut log = fs::OpenOptions::new().append(true).create(true).open(&second).unwrap();
+            log.write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+            host.write(&lines).unwrap();
+        }
+    };
+    fs::write(&second, "").unwrap();
+    let follows_both = |daemon: &Running| {
+        daemon.await_line("kern.log\"").unwrap();
+        daemon.await_line("messages\"").unwrap();
+    };
+    end(start(&host), Signal::TERM);
+    for round in 0..6 {
+        let mut answered = |signal, time| {
+            let daemon = start(&host);
+            follows_both(&daemon);
+            write_both(&mut host, time);
+            daemon.await_line(&format!("done: /bin/echo knock {time} ")).unwrap();
+            // An order that was running when it was killed runs once more; no knock does.
+            let lines = end(daemon, signal);
+            let accepted = lines.iter().filter(|line| line.contains("knock accepted"));
+            assert_eq!(accepted.count(), 1, "{}", lines.join("\n"));
+        };
+        answered(Signal::KILL, 2 * round + 1);
+        answered(Signal::TERM, 2 * round + 2);
+    }
 }

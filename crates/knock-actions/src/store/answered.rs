@@ -27,7 +27,8 @@ pub(super) fn keep(
 
 /// Puts all that is stored into the ledger.
 pub(super) fn load(connection: &Connection, ledger: &mut Ledger) -> Result<(), Fault> {
-    let mut statement = connection.prepare("SELECT client, written_ns, seal FROM answered ORDER BY written_ns DESC")?;
+    let mut statement = connection
+        .prepare("SELECT client, written_ns, seal FROM answered ORDER BY written_ns DESC")?;
     let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     // The oldest comes last, so that none forgets another.
     for row in statement.query_map((), columns)? {

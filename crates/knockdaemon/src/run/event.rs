@@ -1,9 +1,9 @@
 //! Everything that can happen to the running daemon, in one closed list.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use knock_engine::{OrderId, Outcome};
-use knock_sources::{Notice, SourceError};
+use knock_sources::{Age, Notice, SourceError};
 use knock_wire::Hit;
 
 use crate::control::server::Asked;
@@ -50,8 +50,11 @@ pub(crate) struct Arrived {
     pub(crate) hit: Hit,
     /// How long before it was read it happened. Of what comes as it happens, zero.
     pub(crate) ago: Duration,
-    /// An earlier run dealt with it: it fills a queue again, and what it completes has been done.
-    pub(crate) is_known: bool,
+    /// How new its line is. What an earlier run dealt with fills a queue again, and what it
+    /// completes has been done.
+    pub(crate) age: Age,
+    /// When its line was written by its own time, where that is asked for.
+    pub(crate) written: Option<SystemTime>,
     /// Where its line ends, if the source can go on there after a restart.
     pub(crate) reached: Option<Reached>,
 }
@@ -59,6 +62,6 @@ pub(crate) struct Arrived {
 impl Arrived {
     /// Of a source that begins with what comes.
     pub(crate) fn now(hit: Hit) -> Self {
-        Self { hit, ago: Duration::ZERO, is_known: false, reached: None }
+        Self { hit, ago: Duration::ZERO, age: Age::Live, written: None, reached: None }
     }
 }

@@ -14,7 +14,7 @@ use knock_wire::{Hit, Interface};
 
 use super::clock::Clock;
 use super::event::{Arrived, Event};
-use super::lag::{Lag, lag};
+use super::lag::{Lag, lag, written};
 use super::source_state::SourceState;
 use super::tell;
 use super::trail::{Lines, Trail};
@@ -193,8 +193,9 @@ impl Resuming<'_> {
         let Some(maxlag) = self.maxlag else {
             return Some(Arrived { reached, ..Arrived::now(hit) });
         };
-        match lag(hit.time, age, self.now, maxlag) {
-            Lag::Used(ago) => Some(Arrived { hit, ago, is_known: age == Age::Known, reached }),
+        let written = written(hit.time, age, self.now);
+        match lag(written, age, self.now, maxlag) {
+            Lag::Used(ago) => Some(Arrived { hit, ago, age, written, reached }),
             Lag::TooOld(ago) => {
                 tell::too_old(&hit, Some(ago));
                 if age == Age::Live {

@@ -23,22 +23,37 @@ pub(crate) enum Lag {
     Undated,
 }
 
-/// Judges a hit of a line that is so new and says this time of itself.
-pub(crate) fn lag(time: Option<LineTime>, age: Age, now: SystemTime, maxlag: Duration) -> Lag {
-    let is_live = age == Age::Live;
-    let Some(meant) = time.and_then(|time| calendar(time, now)) else {
-        // An uptime in an old line may be of another run of the machine.
-        return if is_live { Lag::Used(Duration::ZERO) } else { Lag::Undated };
-    };
+/// When a line that is so new was written, by what it says of itself. An uptime may be of another run
+/// of the machine.
+pub(crate) fn written(time: Option<LineTime>, age: Age, now: SystemTime) -> Option<SystemTime> {
+    let meant = calendar(time?, now)?;
     // In the hour that the change to winter time repeats, what comes now is new, and what stood there
     // is old.
-    let moment = if is_live && meant.latest <= now { meant.latest } else { meant.earliest };
-    let ahead = moment.duration_since(now).unwrap_or_default();
+    let is_latest = age == Age::Live && meant.latest <= now;
+    Some(if is_latest { meant.latest } else { meant.earliest })
+}
+
+/// The latest time that it may have been: one without a fraction is that of a whole second.
+pub(crate) fn at_the_latest(written: SystemTime) -> SystemTime {
+    let since = written.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    match since.subsec_nanos() {
+        0 => written + Duration::from_nanos(999_999_999),
+        _ => written,
+    }
+}
+
+/// Judges a hit of a line that is so new and was written then.
+pub(crate) fn lag(written: Option<SystemTime>, age: Age, now: SystemTime, maxlag: Duration) -> Lag {
+    let is_live = age == Age::Live;
+    let Some(written) = written else {
+        return if is_live { Lag::Used(Duration::ZERO) } else { Lag::Undated };
+    };
+    let ahead = written.duration_since(now).unwrap_or_default();
     if !is_live && ahead > AHEAD {
         // The clock was wrong then, or the date is that of a year ago.
         return Lag::Undated;
     }
-    match now.duration_since(moment).unwrap_or_default() {
+    match now.duration_since(written).unwrap_or_default() {
         ago if ago > maxlag => Lag::TooOld(ago),
         // Lines that come now come in their order; their clock need not be ours.
         _ if is_live => Lag::Used(Duration::ZERO),
@@ -54,7 +69,8 @@ mod tests {
 
     fn check(time: Option<LineTime>, age: Age, want: Lag) {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
-        assert_eq!(lag(time, age, now, Duration::from_secs(60)), want, "{time:?} {age:?}");
+        let written = written(time, age, now);
+        assert_eq!(lag(written, age, now, Duration::from_secs(60)), want, "{time:?} {age:?}");
     }
 
     #[test]

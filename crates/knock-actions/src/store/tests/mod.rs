@@ -37,9 +37,7 @@ fn told(ledger: &Ledger) -> String {
     let (memory, anchor) = (ledger.memory(), ledger.anchor());
     let answered = CLIENTS.map(|client| ledger.answered(client.parse().unwrap()));
     let greatest = ledger.greatest_id();
-    format!(
-        "{orders:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\ngreatest {greatest}"
-    )
+    format!("{orders:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\ngreatest {greatest}")
 }
 
 fn remembered(path: &[&str], value: Option<MemoryValue>) -> Change {
@@ -230,7 +228,11 @@ fn a_store_with_the_third_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    admin.execute_batch("DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 3").unwrap();
+    admin
+        .execute_batch(
+            "DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 3",
+        )
+        .unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());
