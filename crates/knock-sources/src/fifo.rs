@@ -161,7 +161,7 @@ mod tests {
         fifo(&folder);
         let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
         writeln!(writer, "new").unwrap();
-        got.await_lines(1);
+        let _ = got.await_lines(1);
         stop.set();
         let error = reader.join().unwrap();
         // Between the two, nothing may have stood there.

@@ -72,6 +72,13 @@ pub enum Notice {
         /// Files that were not read.
         files: usize,
     },
+    /// A file that was rotated away cannot be read, or not to its end; its lines are lost.
+    GivenUp {
+        /// The file, or the log that it was.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// A line was longer than [`MAX_LINE`](crate::MAX_LINE) and was skipped.
     LineTooLong {
         /// The source's name.
@@ -222,6 +229,7 @@ impl Notice {
             Self::Waiting { .. }
             | Self::Torn { .. }
             | Self::TooManyRotations { .. }
+            | Self::GivenUp { .. }
             | Self::LineTooLong { .. }
             | Self::Lost { .. }
             | Self::InterfaceAway { .. }
@@ -382,6 +390,12 @@ impl fmt::Display for Notice {
                     PollReason::Failed(why) => write!(f, "{why}"),
                 }
             }
+            Self::GivenUp { path, error } => write!(
+                f,
+                "a file that was rotated away cannot be read to its end, and its lines are lost: \
+                 {}: {error}",
+                path.display()
+            ),
             Self::Trouble { path, error } => {
                 write!(f, "cannot read {}: {error}; trying again", path.display())
             }

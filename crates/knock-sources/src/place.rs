@@ -61,6 +61,14 @@ pub enum Age {
     Live,
 }
 
+impl Place {
+    /// Whether enough stands before it to know it by, in another file too.
+    #[must_use]
+    pub fn is_telling(&self) -> bool {
+        self.before.len() >= TELLING
+    }
+}
+
 impl Origin {
     /// How new the line is that ends at this byte of the block.
     #[must_use]
@@ -85,6 +93,9 @@ impl Origin {
 pub struct Cursor {
     /// Reading begins here: far enough back that a knock which was under way is read again.
     pub from: Place,
+    /// Where there are too few bytes before that to know it by: a later place in the same file, up to
+    /// which it was read.
+    pub seen: Option<Place>,
     /// How far the lines of each file were dealt with that come behind `from`.
     pub done: Vec<Place>,
 }
@@ -106,11 +117,12 @@ impl fmt::Display for Place {
     }
 }
 
-/// `file from PLACE done PLACE`, with any number of `done`, in one line for whoever looks into the
-/// store.
+/// `file from PLACE seen PLACE done PLACE`, with any number of `done` and maybe without `seen`, in one
+/// line for whoever looks into the store.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "file from {}", self.from)?;
+        self.seen.iter().try_for_each(|seen| write!(f, " seen {seen}"))?;
         self.done.iter().try_for_each(|done| write!(f, " done {done}"))
     }
 }
@@ -138,12 +150,15 @@ impl FromStr for Cursor {
 fn parse(text: &str) -> Option<Cursor> {
     let mut words = text.strip_prefix("file from ")?.split(' ');
     let from = place(&mut words)?;
-    let mut done = Vec::new();
+    let (mut seen, mut done) = (None, Vec::new());
     while let Some(word) = words.next() {
-        (word == "done").then_some(())?;
-        done.push(place(&mut words)?);
+        match word {
+            "seen" if seen.is_none() && done.is_empty() => seen = Some(place(&mut words)?),
+            "done" => done.push(place(&mut words)?),
+            _ => return None,
+        }
     }
-    Some(Cursor { from, done })
+    Some(Cursor { from, seen, done })
 }
 
 fn place<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Place> {
@@ -189,6 +204,8 @@ mod tests {
             "file from 1:2 3 00 done 1:2 4",
             "file from 1:2 3 00 then 1:2 4 00",
             "kmsg from 1:2 3 00",
+            "file from 1:2 3 00 seen 1:2 4 00 seen 1:2 5 00",
+            "file from 1:2 3 00 done 1:2 4 00 seen 1:2 5 00",
         ] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
         }
@@ -201,6 +218,7 @@ mod tests {
             inode: u64,
             offset: u64,
             before in prop::collection::vec(any::<u8>(), 0..=BEFORE),
+            is_seen: bool,
             done in prop::collection::vec((any::<u64>(), any::<u64>(), any::<Vec<u8>>()), 0..4),
         ) {
             let file = FileId { device, inode };
@@ -208,7 +226,8 @@ mod tests {
                 Place { file: FileId { device, inode }, offset, before }
             });
             let done = done.collect();
-            let cursor = Cursor { from: Place { file, offset, before }, done };
+            let seen = is_seen.then(|| Place { file, offset: 7, before: before.clone() });
+            let cursor = Cursor { from: Place { file, offset, before }, seen, done };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
 

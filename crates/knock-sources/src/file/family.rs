@@ -4,10 +4,12 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
+
+use rustix::io::Errno;
 
 use super::{
     held::{Held, Identity, identity},
@@ -25,6 +27,7 @@ const TRIES: usize = 16;
 struct Sibling {
     id: Identity,
     born: Option<SystemTime>,
+    owner: u32,
     path: PathBuf,
     order: NumberedName,
 }
@@ -39,9 +42,23 @@ impl Sibling {
 /// The numbers in a name, compared as numbers: length without leading zeros, then digits.
 type NumberedName = Vec<(usize, Vec<u8>)>;
 
-/// Names changed while they were being used.
+/// Files that stood at the path between two looks.
+#[derive(Debug, Default)]
+pub(super) struct Newcomers {
+    /// Oldest first.
+    pub(super) files: Vec<Held>,
+    /// Those of them that cannot be opened, whose lines are lost.
+    pub(super) unread: Vec<(PathBuf, io::Error)>,
+}
+
+/// Why the newcomers cannot be told.
 #[derive(Debug)]
-pub(super) struct Moved;
+pub(super) enum NoNewcomers {
+    /// Names changed while they were being used.
+    Moved,
+    /// There is no descriptor or no memory for another file.
+    Refused(io::Error),
+}
 
 /// The rotated siblings of one file.
 #[derive(Debug, Default)]
@@ -49,16 +66,24 @@ pub(super) struct Family {
     /// Where the file really is: rotation happens at the end of the symlinks.
     real: Option<PathBuf>,
     siblings: Vec<Sibling>,
+    /// Why they could not be listed, where that may pass.
+    shortage: Option<io::Error>,
 }
 
 impl Family {
     /// Lists the siblings of the file that `path` leads to, or would if it were there.
     pub(super) fn of(path: &Path) -> Self {
         let real = real_path(path);
-        let mut siblings = real.as_deref().and_then(list).unwrap_or_default();
+        let list = || match real.as_deref().map(list) {
+            Some(Ok(siblings)) => (siblings, None),
+            Some(Err(error)) => (Vec::new(), Some(error).filter(is_shortage)),
+            None => (Vec::new(), None),
+        };
+        let (mut siblings, mut shortage) = list();
         // Reading a folder in which names are being shifted can miss one that is there all the time.
         for _ in 0..TRIES {
-            let again = real.as_deref().and_then(list).unwrap_or_default();
+            let again;
+            (again, shortage) = list();
             let same = again.iter().all(|one| siblings.iter().any(|other| one.is(other)));
             let is_whole = same && again.len() == siblings.len();
             siblings = again;
@@ -66,7 +91,12 @@ impl Family {
                 break;
             }
         }
-        Self { real, siblings }
+        Self { real, siblings, shortage }
+    }
+
+    /// Why it is not known who belongs to it, where that may pass.
+    pub(super) fn shortage(&mut self) -> Option<io::Error> {
+        self.shortage.take()
     }
 
     /// Opens all that can be.
@@ -80,12 +110,23 @@ impl Family {
 
     /// A sibling that was read need not be read again, whether it was listed or not.
     pub(super) fn learn(&mut self, file: &Held) {
-        let (id, born) = (file.id, file.born);
-        self.siblings.push(Sibling { id, born, path: PathBuf::new(), order: Vec::new() });
+        let (id, born, owner) = (file.id, file.born, file.owner);
+        self.siblings.push(Sibling { id, born, owner, path: PathBuf::new(), order: Vec::new() });
+    }
+
+    /// Opens this file anew by the name that it has now, if it has one.
+    pub(super) fn reopen(&self, file: &mut Held) {
+        if let Some(one) = self.siblings.iter().find(|one| one.id == file.id) {
+            file.reopen(&one.path);
+        }
     }
 
     fn knows(&self, file: &Held) -> bool {
         self.siblings.iter().any(|one| one.id == file.id && one.born == file.born)
+    }
+
+    pub(super) fn folder_owner(&self) -> Option<u32> {
+        fs::metadata(self.real.as_deref()?.parent()?).ok().map(|meta| meta.uid())
     }
 
     /// When a name in the folder last changed.
@@ -110,15 +151,18 @@ fn real_path(path: &Path) -> Option<PathBuf> {
     None
 }
 
-fn list(real: &Path) -> Option<Vec<Sibling>> {
-    let base = real.file_name()?.as_bytes();
-    let found = fs::read_dir(real.parent()?).ok()?.flatten().filter_map(|entry| {
+fn list(real: &Path) -> io::Result<Vec<Sibling>> {
+    let (Some(base), Some(folder)) = (real.file_name(), real.parent()) else {
+        return Ok(Vec::new());
+    };
+    let base = base.as_bytes();
+    let found = fs::read_dir(folder)?.flatten().filter_map(|entry| {
         let order = rotated_suffix(base, entry.file_name().as_bytes()).map(numbers)?;
         let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-        let (id, born) = (identity(&meta), meta.created().ok());
-        Some(Sibling { id, born, path: entry.path(), order })
+        let (id, born, owner) = (identity(&meta), meta.created().ok(), meta.uid());
+        Some(Sibling { id, born, owner, path: entry.path(), order })
     });
-    Some(found.collect())
+    Ok(found.collect())
 }
 
 /// Opens the siblings in `listed` that are neither `known` nor `held` nor `next`: they stood at the
@@ -129,9 +173,9 @@ pub(super) fn newcomers(
     known: &Family,
     held: &[Held],
     next: &Held,
-) -> Result<Vec<Held>, Moved> {
+) -> Result<Newcomers, NoNewcomers> {
     if listed.real != known.real {
-        return Ok(Vec::new());
+        return Ok(Newcomers::default());
     }
     let (listed, known) = (&listed.siblings, &known.siblings);
     let owner = held.last().unwrap_or(next).owner;
@@ -141,13 +185,15 @@ pub(super) fn newcomers(
     let old: Vec<&NumberedName> =
         listed.iter().filter(|one| is_old(one)).map(|one| &one.order).collect();
     let new = listed.iter().filter(|one| !is_old(one) && one.id != next.id);
-    let mut opened = Vec::new();
+    let (mut opened, mut unread) = (Vec::new(), Vec::new());
     for one in new {
         match Held::open(&one.path) {
             // Opened by name, which may be another file's by now.
             Ok(Some(file)) if file.id == one.id => opened.push((one, file)),
-            Ok(_) => return Err(Moved),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(Moved),
+            Ok(_) => return Err(NoNewcomers::Moved),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(NoNewcomers::Moved),
+            Err(error) if is_shortage(&error) => return Err(NoNewcomers::Refused(error)),
+            Err(error) if one.owner == owner => unread.push((one.path.clone(), error)),
             Err(_) => {}
         }
     }
@@ -173,7 +219,13 @@ pub(super) fn newcomers(
     } else if !counts_down {
         found.sort_by_key(|(_, file)| (file.modified(), file.born));
     }
-    Ok(found.into_iter().map(|(_, file)| file).collect())
+    Ok(Newcomers { files: found.into_iter().map(|(_, file)| file).collect(), unread })
+}
+
+/// Whether it is no fault of the file.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    shortages.iter().any(|one| error.raw_os_error() == Some(one.raw_os_error()))
 }
 
 /// Opens the copies of `file`, which was emptied, where their new lines begin: the first has what was

@@ -14,7 +14,7 @@ use std::{
 
 use self::telling::Telling;
 use super::{
-    family::{Family, MOST_FILES, newcomers},
+    family::{Family, MOST_FILES, Newcomers, NoNewcomers, newcomers},
     held::{Held, Identity, ROOM, identity},
     past::{CLOCK_TICK, Moment, Past},
     resume::{self, Search},
@@ -34,8 +34,14 @@ const GONE: Duration = Duration::from_secs(10);
 /// How often to try again after an error that no event will announce the end of.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
-/// Rotations that may happen while one look is going on before it takes what it has.
+/// Rotations that may happen while one look is going on before it is put off.
 const TRIES: usize = 32;
+
+/// For so long.
+const AFTER_SHIFTS: Duration = Duration::from_millis(20);
+
+/// An error, as far as two of them are the same trouble.
+type Fault = (ErrorKind, Option<i32>);
 
 /// Follows a path.
 #[derive(Debug)]
@@ -51,7 +57,11 @@ pub(super) struct Follower {
     /// What was said about there being no file, so that it is said once.
     said: Option<WaitReason>,
     gone_since: Option<Duration>,
-    troubled: bool,
+    /// What went wrong at the path last, and what at reading, so that it is said once.
+    path_trouble: Option<Fault>,
+    read_trouble: Option<Fault>,
+    /// Names changed faster than they could be listed: the look is to be taken again soon.
+    unsettled: bool,
     /// Where an earlier run stopped, until it has been looked for.
     cursor: Option<Cursor>,
     /// How that went, until it is told.
@@ -74,7 +84,8 @@ impl Follower {
         let past = Past::begin(&path, start, now);
         let family = Family::of(&path);
         let (listed, said, gone_since, resumed) = (None, None, None, None);
-        let (held, room, troubled) = (Vec::new(), vec![0; ROOM], false);
+        let (held, room, unsettled) = (Vec::new(), vec![0; ROOM], false);
+        let (path_trouble, read_trouble) = (None, None);
         let mut it = Self {
             path,
             held,
@@ -83,7 +94,9 @@ impl Follower {
             listed,
             said,
             gone_since,
-            troubled,
+            path_trouble,
+            read_trouble,
+            unsettled,
             cursor,
             resumed,
             room,
@@ -162,8 +175,10 @@ impl Follower {
         let gone = self.gone_since.filter(|_| self.said.is_none()).map(|since| left(since, GONE));
         let late = self.late().map(|file| left(file.quiet_since, LATE_LINES)).min();
         let late = late.filter(|_| self.held.last().is_some_and(Held::has_news));
-        let trouble = self.troubled.then_some(AFTER_TROUBLE);
-        [gone, late, trouble].into_iter().flatten().min()
+        let is_troubled = self.path_trouble.is_some() || self.read_trouble.is_some();
+        let trouble = is_troubled.then_some(AFTER_TROUBLE);
+        let soon = self.unsettled.then_some(AFTER_SHIFTS);
+        [gone, late, trouble, soon].into_iter().flatten().min()
     }
 
     /// Descriptors of the files held that are not, or may not be, under their old name.
@@ -189,6 +204,7 @@ impl Follower {
         stop: &Stop,
     ) -> ControlFlow<(), bool> {
         let nothing = ControlFlow::Continue(false);
+        self.unsettled = false;
         for attempt in 1..=TRIES {
             let there = match fs::metadata(&self.path) {
                 Ok(meta) if meta.is_file() => identity(&meta),
@@ -224,19 +240,40 @@ impl Follower {
                     return nothing;
                 }
             };
-            let family = Family::of(&self.path);
-            let between = newcomers(&family, &self.family, &self.held, &next);
-            // Rotated once more while the folder was being read: `next` is one of those between.
-            if attempt < TRIES && (between.is_err() || stands_at(&self.path) != Some(next.id)) {
-                continue;
+            let mut family = Family::of(&self.path);
+            if let Some(error) = family.shortage() {
+                self.trouble_at_path(error, intake);
+                return nothing;
             }
-            (self.family, self.listed) = (family, None);
+            let between = match newcomers(&family, &self.family, &self.held, &next) {
+                // Rotated once more while the folder was being read: `next` is one of those between.
+                Ok(_) if attempt < TRIES && stands_at(&self.path) != Some(next.id) => continue,
+                Ok(between) => between,
+                Err(NoNewcomers::Moved) => continue,
+                Err(NoNewcomers::Refused(error)) => {
+                    self.trouble_at_path(error, intake);
+                    return nothing;
+                }
+            };
+            let before = std::mem::replace(&mut self.family, family);
+            self.listed = None;
             // What comes may be a copy of it, so it must be known where its last line is.
             let is_copied = self.held.last().is_some_and(Held::is_deleted);
             let any = is_copied && self.read_all(now, intake, stop)?;
-            self.take_in(between.unwrap_or_default(), next, now, intake);
+            let Newcomers { files, unread } = between;
+            if let Err(error) = self.take_in(files, next, now, intake) {
+                // What came between is still to be found.
+                self.family = before;
+                self.trouble_at_path(error, intake);
+            } else {
+                for (path, error) in unread {
+                    intake.notice(Notice::GivenUp { path, error });
+                }
+            }
             return ControlFlow::Continue(any);
         }
+        // Taken now, those that have other names by now would be missed.
+        self.unsettled = true;
         nothing
     }
 
@@ -246,16 +283,16 @@ impl Follower {
         mut next: Held,
         now: Moment,
         intake: &mut dyn Intake,
-    ) {
+    ) -> io::Result<()> {
         if self.cursor.is_some() && self.held.is_empty() {
-            next = match self.resume(Ok(Some(next))) {
-                Ok(Some(next)) => next,
-                Ok(None) => {
+            next = match self.resume(Ok(Some(next)))? {
+                Some(next) => next,
+                None => {
                     self.tell_beginning(intake);
                     self.count_quiet_from(now);
-                    return self.present();
+                    self.present();
+                    return Ok(());
                 }
-                Err(error) => return self.trouble(error, intake),
             };
         }
         between.retain(|file| self.past.known_bytes(file, now) == 0);
@@ -289,11 +326,14 @@ impl Follower {
             }
             begin(file, 0, room).map(drop)
         });
-        let known = self.past.known_bytes(&next, now);
-        let is_copied = match between_begun.and_then(|()| begin(&mut next, known, room)) {
-            Ok(is_copied) => is_copied,
-            Err(error) => return self.trouble(error, intake),
-        };
+        let mut known = self.past.known_bytes(&next, now);
+        if matches!(self.resumed, Some(Notice::NotResumed { .. })) {
+            // All of it came after the place; what was there at the start came before the start.
+            next.backlog_to = known.min(next.size().unwrap_or(known));
+            known = 0;
+        }
+        between_begun?;
+        let is_copied = begin(&mut next, known, room)?;
         let path = self.path.clone();
         let from = next.at();
         // After trouble it was opened again only to read on.
@@ -301,7 +341,7 @@ impl Follower {
             intake.notice(Notice::Rewritten { path });
         } else if self.held.is_empty() || self.said.is_some() {
             intake.begins_at(next.place());
-            if !self.troubled {
+            if self.read_trouble.is_none() {
                 let following = Notice::Following { path, from };
                 intake.notice(self.resumed.take().unwrap_or(following));
             }
@@ -317,6 +357,7 @@ impl Follower {
         self.held.append(&mut between);
         self.count_quiet_from(now);
         self.present();
+        Ok(())
     }
 
     /// Keeps the number of open files within bounds, giving up the oldest.
@@ -356,7 +397,7 @@ impl Follower {
             file.is_overtaken = is_overtaken;
             is_overtaken |= file.has_been_read();
         }
-        let (mut news, mut failed) = (false, None);
+        let (mut news, mut failed) = (false, Vec::new());
         let (count, mut copies) = (self.held.len(), Vec::new());
         for place in 0..count {
             let end = ends.pop().unwrap_or(u64::MAX);
@@ -374,22 +415,27 @@ impl Follower {
                 news = true;
                 file.quiet_since = now.uptime;
             }
+            file.note(read.as_ref().err());
             self.held.insert(place, file);
             match read {
                 Ok(ControlFlow::Continue(_)) => {}
                 Ok(ControlFlow::Break(())) => return ControlFlow::Break(()),
-                Err(error) => failed = Some((place, error)),
+                Err(error) => failed.push((place, error)),
             }
         }
         copies.iter().for_each(|copy| self.family.learn(copy));
-        match failed {
-            // Closed and opened again at the same byte: what a stale NFS handle needs.
-            Some((place, error)) => {
+        if failed.is_empty() && !self.held.is_empty() {
+            self.read_trouble = None;
+        }
+        // Opened again at the same byte, which is what a stale NFS handle needs: by the path, or by
+        // the name that rotation gave it.
+        for (place, error) in failed.into_iter().rev() {
+            if place + 1 == count {
                 self.past.closed(&self.held.remove(place));
-                self.trouble(error, intake);
+            } else if let Some(file) = self.held.get_mut(place) {
+                Family::of(&self.path).reopen(file);
             }
-            None if !self.held.is_empty() => self.troubled = false,
-            None => {}
+            self.trouble_in_reading(error, intake);
         }
         ControlFlow::Continue(news)
     }
@@ -406,11 +452,14 @@ impl Follower {
         self.held.retain(|file| {
             place += 1;
             let is_quiet = now.uptime.saturating_sub(file.quiet_since) >= LATE_LINES;
-            if place > late || !(is_quiet || place + LATE_FILES <= late) {
+            let has_failed = file.failure().is_some();
+            if place > late || !(is_quiet || (place + LATE_FILES <= late && !has_failed)) {
                 return true;
             }
             past.closed(file);
-            if file.torn() > 0 {
+            if let Some(error) = file.failure() {
+                intake.notice(Notice::GivenUp { path: path.clone(), error });
+            } else if file.torn() > 0 {
                 intake.notice(Notice::Torn { path: path.clone(), bytes: file.torn() });
             }
             false
@@ -425,7 +474,10 @@ impl Follower {
         if changed.is_some() && changed == self.listed {
             return;
         }
-        let family = Family::of(&self.path);
+        let mut family = Family::of(&self.path);
+        if family.shortage().is_some() {
+            return;
+        }
         // Only if no rotation came between: else one of them may be a file that we must still read,
         // or have lines that we have not.
         if stands_at(&self.path) == Some(file.id) && file.is_as_read() {
@@ -436,7 +488,7 @@ impl Follower {
     }
 
     fn present(&mut self) {
-        (self.said, self.gone_since) = (None, None);
+        (self.said, self.gone_since, self.path_trouble) = (None, None, None);
     }
 
     fn absent(&mut self, error: io::Error, now: Moment, intake: &mut dyn Intake) {
@@ -445,17 +497,19 @@ impl Follower {
                 self.wait(WaitReason::Missing, now, intake);
             }
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                self.path_trouble = None;
                 let since = *self.gone_since.get_or_insert(now.uptime);
                 if now.uptime.saturating_sub(since) >= GONE {
                     self.wait(WaitReason::Gone, now, intake);
                 }
             }
             ErrorKind::PermissionDenied => self.wait(WaitReason::Forbidden, now, intake),
-            _ => self.trouble(error, intake),
+            _ => self.trouble_at_path(error, intake),
         }
     }
 
     fn wait(&mut self, why: WaitReason, now: Moment, intake: &mut dyn Intake) {
+        self.path_trouble = None;
         self.gone_since.get_or_insert(now.uptime);
         if self.said != Some(why) {
             self.said = Some(why);
@@ -463,12 +517,21 @@ impl Follower {
         }
     }
 
-    fn trouble(&mut self, error: io::Error, intake: &mut dyn Intake) {
-        if !self.troubled {
-            self.troubled = true;
+    fn trouble_at_path(&mut self, error: io::Error, intake: &mut dyn Intake) {
+        if self.path_trouble.replace(fault(&error)) != Some(fault(&error)) {
             intake.notice(Notice::Trouble { path: self.path.clone(), error });
         }
     }
+
+    fn trouble_in_reading(&mut self, error: io::Error, intake: &mut dyn Intake) {
+        if self.read_trouble.replace(fault(&error)) != Some(fault(&error)) {
+            intake.notice(Notice::Trouble { path: self.path.clone(), error });
+        }
+    }
+}
+
+fn fault(error: &io::Error) -> Fault {
+    (error.kind(), error.raw_os_error())
 }
 
 fn stands_at(path: &Path) -> Option<Identity> {

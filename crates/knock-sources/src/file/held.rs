@@ -14,7 +14,10 @@ use std::{
 };
 
 use memchr::memrchr;
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{OFlags, SeekFrom},
+    io::Errno,
+};
 
 use super::again::Remains;
 use crate::{
@@ -68,6 +71,8 @@ pub(super) struct Held {
     pub(super) is_overtaken: bool,
     /// A hole may stand before its first line; see `emptied`.
     after_hole: bool,
+    /// Why the last attempt to read it failed, if it did.
+    failure: Option<io::Error>,
     /// What was read last before it was emptied: who emptied it may write that anew.
     former: Remains,
     /// Since when (uptime) it has brought nothing and been out of its place.
@@ -89,6 +94,8 @@ pub(super) enum Event {
 pub(super) trait Taker {
     fn lines(&mut self, block: &[u8], at: &Origin) -> ControlFlow<()>;
     fn event(&mut self, event: Event);
+    /// Whether nobody wants more.
+    fn is_stopped(&self) -> bool;
     /// This file has been emptied: what it had behind its place may be in a copy.
     fn emptied(&mut self, file: &Held, room: &mut [u8]) -> io::Result<ControlFlow<()>>;
 }
@@ -118,6 +125,7 @@ impl Held {
             backlog_to: 0,
             is_overtaken: false,
             after_hole: false,
+            failure: None,
             former: Remains::default(),
             quiet_since: Duration::ZERO,
         };
@@ -159,6 +167,31 @@ impl Held {
 
     pub(super) fn descriptor(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+
+    /// From now on reading it fails, until it is opened anew.
+    #[cfg(test)]
+    pub(super) fn spoil(&mut self, path: &Path) {
+        self.file = OpenOptions::new().append(true).open(path).unwrap();
+    }
+
+    /// Takes another handle of the same file, by this name of it; what was read stays read.
+    pub(super) fn reopen(&mut self, path: &Path) {
+        if let Ok(Some(again)) = Self::open(path)
+            && (again.id, again.born) == (self.id, self.born)
+        {
+            self.file = again.file;
+        }
+    }
+
+    /// How reading it went.
+    pub(super) fn note(&mut self, failure: Option<&io::Error>) {
+        self.failure = failure.map(same);
+    }
+
+    /// Why it cannot be read to its end, if it cannot.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        self.failure.as_ref().map(same)
     }
 
     /// Bytes at its end that are no whole line.
@@ -324,6 +357,12 @@ impl Held {
                 if nuls > 0 {
                     self.at += nuls as u64;
                     self.tail = last(seen, tail + nuls);
+                    if self.after_hole {
+                        self.skip_hole(end);
+                    }
+                    if taker.is_stopped() {
+                        return Ok(ControlFlow::Break(()));
+                    }
                     continue;
                 }
             }
@@ -343,6 +382,9 @@ impl Held {
                 return Ok(ControlFlow::Continue(any));
             }
             any = true;
+            if self.cutter.is_skipping() && taker.is_stopped() {
+                return Ok(ControlFlow::Break(()));
+            }
             let origin = Origin {
                 file: self.file_id(),
                 begins: self.at + cut.lines.start as u64,
@@ -357,6 +399,21 @@ impl Held {
             {
                 return Ok(ControlFlow::Break(()));
             }
+        }
+    }
+
+    /// Goes to the end of the hole that reading is in, if the file system tells it: who seeks may make
+    /// one of any size.
+    fn skip_hole(&mut self, end: u64) {
+        let data = match rustix::fs::seek(&self.file, SeekFrom::Data(self.at)) {
+            Ok(data) => data.min(end),
+            // Nothing but a hole up to the file's end.
+            Err(Errno::NXIO) => end,
+            Err(_) => return,
+        };
+        // What is compared with must be whole.
+        if data >= self.at + TAIL as u64 {
+            (self.at, self.tail) = (data, vec![0; TAIL]);
         }
     }
 
@@ -408,6 +465,10 @@ impl Held {
         let is_changed = size < self.at || seen != self.tail;
         Ok(is_changed.then(|| self.has_telling_head()))
     }
+}
+
+fn same(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// The last bytes of the first `end`, as many as are compared.

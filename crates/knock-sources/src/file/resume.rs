@@ -3,8 +3,10 @@
 
 use std::{io, path::Path};
 
+use rustix::process::geteuid;
+
 use super::{family::Family, held::Held};
-use crate::{Cursor, FileId, Place, place::TELLING};
+use crate::{Cursor, FileId, Place};
 
 /// What came of the search.
 pub(super) enum Search {
@@ -14,19 +16,27 @@ pub(super) enum Search {
     Nowhere(Option<Held>),
 }
 
-/// Looks for the place in the file that stands at the path, and in its rotated siblings.
+/// Looks for the place in the file that stands at the path, and in its rotated siblings. Those must
+/// have the same owner: who can write beside the log but not into it does not get in this way. While
+/// there is none at the path, they must belong to root, to us or to the folder's owner.
 pub(super) fn find(
     cursor: &Cursor,
     path: &Path,
     current: Option<Held>,
     room: &mut [u8],
 ) -> io::Result<Search> {
-    let is_it = |file: &Held| file.file_id() == cursor.from.file && stands_in(&cursor.from, file);
-    let is_alike = |file: &Held| stands_in(&cursor.from, file);
+    let is_alike = |file: &Held| is_from(cursor, file);
+    let is_it = |file: &Held| file.file_id() == cursor.from.file && is_alike(file);
     if current.as_ref().is_some_and(is_it) {
         return begin(cursor, current.into_iter().collect(), room);
     }
-    let mut siblings = Family::of(path).open();
+    let family = Family::of(path);
+    let mut siblings = family.open();
+    let owners = match &current {
+        Some(current) => vec![current.owner],
+        None => family.folder_owner().into_iter().chain([0, geteuid().as_raw()]).collect(),
+    };
+    siblings.retain(|file| owners.contains(&file.owner));
     let found = siblings.iter().position(is_it);
     let found = match found {
         None if current.as_ref().is_some_and(is_alike) => {
@@ -35,7 +45,13 @@ pub(super) fn find(
         None => siblings.iter().position(is_alike),
         found => found,
     };
-    let Some(found) = found else { return Ok(Search::Nowhere(current)) };
+    let Some(found) = found else {
+        let mut current = current;
+        if let Some(file) = &mut current {
+            file.known_to = known_to(cursor, file);
+        }
+        return Ok(Search::Nowhere(current));
+    };
     let first = siblings.remove(found);
     siblings.retain(|file| is_younger(file, &first) && !is_copy(file, &first));
     siblings.retain(|file| current.as_ref().is_none_or(|current| file.id != current.id));
@@ -43,10 +59,22 @@ pub(super) fn find(
     begin(cursor, [first].into_iter().chain(siblings).chain(current).collect(), room)
 }
 
+/// Whether the place to begin at is in this file. With too few bytes before it, one further down has
+/// to be there as well: an emptied file has its beginning still, and so has one that got its inode.
+fn is_from(cursor: &Cursor, file: &Held) -> bool {
+    let from = &cursor.from;
+    let in_it = cursor.done.iter().filter(|done| done.file == from.file);
+    let last = cursor.seen.iter().chain(in_it).max_by_key(|place| place.offset);
+    match last.filter(|last| !from.is_telling() && last.is_telling()) {
+        Some(last) => stands_in(last, file) && file.has(from).unwrap_or(false),
+        None => stands_in(from, file),
+    }
+}
+
 /// Whether the place is in this file, which may be a copy or come from a backup: another file with the
 /// same lines in the same place.
 fn stands_in(place: &Place, file: &Held) -> bool {
-    let is_telling = place.before.len() >= TELLING || file.file_id() == place.file;
+    let is_telling = place.is_telling() || file.file_id() == place.file;
     // What cannot be read has not got it.
     is_telling && file.has(place).unwrap_or(false)
 }
@@ -64,10 +92,15 @@ fn begin(cursor: &Cursor, mut files: Vec<Held>, room: &mut [u8]) -> io::Result<S
     for (place, file) in files.iter_mut().enumerate() {
         file.begin_before(if place == 0 { cursor.from.offset } else { 0 }, room)?;
         file.backlog_to = file.size()?;
-        let done = cursor.done.iter().filter(|done| stands_in(done, file)).map(|done| done.offset);
-        file.known_to = done.max().unwrap_or(0);
+        file.known_to = known_to(cursor, file);
     }
     Ok(Search::Found(files))
+}
+
+/// How far an earlier run has dealt with this file.
+fn known_to(cursor: &Cursor, file: &Held) -> u64 {
+    let done = cursor.done.iter().filter(|done| stands_in(done, file)).map(|done| done.offset);
+    done.max().unwrap_or(0)
 }
 
 impl Held {

@@ -15,6 +15,8 @@ pub(crate) struct Trail(Arc<Mutex<Marks>>);
 struct Marks {
     /// Oldest first; one is older than what is needed, the others are not.
     marks: VecDeque<Mark>,
+    /// The newest place that a file can be known by, while the first mark is none.
+    seen: Option<Place>,
     /// Bytes of lines handed over so far.
     passed: u64,
 }
@@ -73,8 +75,19 @@ impl Trail {
             return lines;
         }
         let apart = (back / 64).max(Duration::from_secs(1));
-        if marks.marks.back().is_none_or(|last| uptime.saturating_sub(last.uptime) >= apart) {
-            let (place, passed) = (at.place(block, block.len()), marks.passed);
+        let is_due = |last: &Mark| uptime.saturating_sub(last.uptime) >= apart;
+        let is_due = marks.marks.back().is_none_or(is_due);
+        // A restart may have to begin where there is nothing to know the file by.
+        let needs_witness = marks.marks.front().is_some_and(|first| !first.place.is_telling());
+        if is_due || needs_witness {
+            let place = at.place(block, block.len());
+            if needs_witness && place.is_telling() {
+                marks.seen = Some(place.clone());
+            }
+            if !is_due {
+                return lines;
+            }
+            let passed = marks.passed;
             marks.marks.push_back(Mark { uptime, place, passed });
         }
         let needed = uptime.saturating_sub(back);
@@ -98,7 +111,12 @@ impl Trail {
         let from = older.or(marks.marks.front())?;
         let done = done.iter().filter(|done| done.passed > from.passed);
         let done = done.map(Reached::place).collect();
-        Some(Cursor { from: from.place.clone(), done })
+        let from = from.place.clone();
+        let is_witness = |place: &&Place| place.is_telling() && place.file == from.file;
+        let marked = marks.marks.iter().rev().map(|mark| &mark.place);
+        let mut places = marks.seen.iter().chain(marked);
+        let seen = places.find(is_witness).filter(|_| !from.is_telling()).cloned();
+        Some(Cursor { from, seen, done })
     }
 
     fn marks(&self) -> std::sync::MutexGuard<'_, Marks> {
@@ -164,9 +182,29 @@ mod tests {
         assert_eq!(cursor(199, ends[100]).done, []);
         assert_eq!(
             cursor(100_000, ends[199]),
-            Cursor { from: Place { offset: 1000 + 200 * 10, ..now.from }, done: Vec::new() }
+            Cursor {
+                from: Place { offset: 1000 + 200 * 10, ..now.from },
+                seen: None,
+                done: Vec::new()
+            }
         );
         assert!(trail.marks().marks.len() < 70, "{}", trail.marks().marks.len());
+    }
+
+    #[test]
+    fn a_place_that_tells_nothing_has_a_witness() {
+        let trail = Trail::default();
+        trail.begins_at(seconds(0), Place { file: FILE, offset: 0, before: Vec::new() });
+        let read = |begins, block: &[u8]| {
+            let origin =
+                Origin { file: FILE, begins, known_to: 0, backlog_to: 0, is_overtaken: false };
+            let _lines = trail.read(seconds(0), BACK, block, &origin);
+            trail.cursor(seconds(0), BACK, &[]).unwrap().seen.map(|seen| seen.offset)
+        };
+        assert_eq!(read(0, b"short\n"), None);
+        assert_eq!(read(6, b"a line that is as long as lines are\n"), Some(42));
+        assert_eq!(read(42, b"short\n"), Some(42));
+        assert_eq!(trail.marks().marks.len(), 1);
     }
 
     #[test]

@@ -44,6 +44,10 @@ impl Taker for Telling<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    fn is_stopped(&self) -> bool {
+        self.stop.is_set()
+    }
+
     fn event(&mut self, event: Event) {
         let path = self.path.to_owned();
         self.intake.notice(match event {
