@@ -5,6 +5,10 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
 use common::{Log, Setup};
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::{Host, Lab};
@@ -12,9 +16,8 @@ use knock_e2e::managed::{Firewalld, Ufw};
 use knock_e2e::process::await_until;
 use knock_e2e::{probe, programs};
 use rustix::process::Signal;
-use std::time::Duration;
 
-/// TIME counts tens of seconds here: 0 until it is closed, 255 closes.
+/// TIME counts three seconds here: 0 until it is closed, 255 closes.
 const LEASES: &str = "
 <actions>
   <action>
@@ -29,7 +32,7 @@ const LEASES: &str = "
   </action>
   <template let-in>
     open  = PORT
-    lease = TIME / 6
+    lease = TIME / 20
   </template>
   <template out>
     close = PORT
@@ -81,7 +84,7 @@ fn closes_in_time_although_the_daemon_is_dead(mut setup: Setup) {
     setup.knock_from(client, &["-port", "22", "-time", "0"]);
     setup.await_open(client);
     assert!(!setup.is_open(other));
-    // A renewal gives the other time: ten seconds from now.
+    // A renewal gives the other time: three seconds from now.
     setup.knock_from(client, &["-port", "22", "-time", "1"]);
     setup.daemon.await_lines("knock accepted", 6).unwrap();
     setup.daemon.await_lines("already so: open tcp port 22", 1).unwrap();
@@ -272,5 +275,47 @@ fn beside_firewalld() {
         firewalld.run(&[deed]).unwrap();
         true
     };
-    lives_beside(lab, run, &["--reload", "--complete-reload"]);
+    lives_beside(lab, run, &["--reload"]);
+}
+
+/// A rule set, taken from the comment of the example that tells it.
+fn rules_in(example: &str) -> String {
+    let lines = example.lines().skip_while(|line| !line.contains("table inet filter {"));
+    let lines = lines.take_while(|line| line.starts_with("#          "));
+    lines.map(|line| line.trim_start_matches('#')).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn the_example_of_nftables_works_as_it_says() {
+    let example = include_str!("../../../examples/nftables-lease.yaml");
+    let lab = Lab::new().unwrap();
+    let file = lab.write("nftables.conf", &format!("{}\n", rules_in(example))).unwrap();
+    lab.on(Host::Server, &format!("nft -f {}", file.display())).unwrap();
+    let own = example.replace("change-me", &common::key_of(&lab));
+    let own = format!("{own}\nstatedir: {}\n", lab.path("state").display());
+    let config = lab.write("knockdaemon.yaml", &own).unwrap();
+    let service = lab.within(Host::Server, || TcpListener::bind(("::", 22))).unwrap().unwrap();
+    let daemon = programs::daemon(&lab, Backend::Nft, &config, &["-debug"]).unwrap();
+    daemon.await_line("following").unwrap();
+    daemon.await_line("leases go into the firewall by nftables").unwrap();
+
+    let (client, server) = (lab.client(), lab.server());
+    let knock = |time| {
+        let fields = ["-port", "22", "-time", time];
+        programs::knock(&lab, &config, client, server, &fields).unwrap();
+    };
+    knock("5");
+    daemon.await_line("done: open tcp port 22").unwrap();
+    let connect = || std::net::TcpStream::connect((server, 22));
+    let mut session = lab.within(Host::Client, connect).unwrap().unwrap();
+    let (mut served, _) = service.accept().unwrap();
+    knock("255");
+    daemon.await_line("done: close tcp port 22").unwrap();
+    // The lease is over, the session is not.
+    session.write_all(b"still here").unwrap();
+    let mut heard = [0; 10];
+    served.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"still here");
+    assert!(!probe::answers(&lab, client, server, 22));
 }

@@ -21,10 +21,10 @@ pub(crate) fn remove(
 ) -> Result<Vec<String>, FirewallError> {
     let mut done = Vec::new();
     // The rules first: a set that a rule names cannot go.
-    if keep != Some(Kind::Nftables) {
-        for chain in &survey.chains {
-            from_chain(chain, tools, limit, &mut done)?;
-        }
+    for chain in &survey.chains {
+        // One is wanted where the way is kept. Two may come of a command beside a starting daemon.
+        let wanted = usize::from(keep == Some(Kind::Nftables));
+        from_chain(chain, wanted, tools, limit, &mut done)?;
     }
     for (program, listing) in &survey.iptables {
         from_iptables(program, listing, keep, tools, limit, &mut done)?;
@@ -46,6 +46,7 @@ pub(crate) fn remove(
 
 fn from_chain(
     chain: &Chain,
+    wanted: usize,
     tools: &dyn Tools,
     limit: Duration,
     done: &mut Vec<String>,
@@ -54,7 +55,7 @@ fn from_chain(
     if chain.is_of_iptables() && tools.has("iptables") {
         return Ok(());
     }
-    for rule in chain.rules.iter().filter(|rule| rule.is_ours) {
+    for rule in chain.rules.iter().filter(|rule| rule.is_ours).skip(wanted) {
         nft(tools, &format!("delete rule {} handle {}\n", chain.name, rule.handle), limit)?;
         done.push(format!("removed a rule from the chain {}", chain.name));
     }
@@ -69,7 +70,9 @@ fn from_iptables(
     limit: Duration,
     done: &mut Vec<String>,
 ) -> Result<(), FirewallError> {
-    for rule in listing.ours().filter(|rule| Some(Piece::kind_of_rule(rule)) != keep) {
+    let (kept, others): (Vec<_>, Vec<_>) =
+        listing.ours().partition(|rule| Some(Piece::kind_of_rule(rule)) == keep);
+    for rule in others.into_iter().chain(kept.into_iter().skip(1)) {
         let args: Vec<&str> = ["-D", "INPUT"].into_iter().chain(rule).collect();
         program.must(tools, &args, limit)?;
         done.push(format!("removed a rule from INPUT of {program}"));

@@ -295,3 +295,29 @@ fn who_may_not_change_the_firewall_is_told() {
         assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
     });
 }
+
+#[test]
+fn what_is_there_twice_is_there_once_afterwards() {
+    inside("what_is_there_twice_is_there_once_afterwards", || {
+        foreign_rules();
+        for kind in WAYS {
+            let firewall = firewall(kind);
+            firewall.apply(LONG).unwrap();
+            let once = all_rules();
+            let rules = run("iptables -S INPUT");
+            let rule = rules.lines().find(|rule| rule.contains("--comment knockdaemon")).unwrap();
+            run(&format!("iptables {}", rule.replace("-A INPUT", "-I INPUT")));
+            if kind == Kind::Nftables {
+                let mark = "meta mark and 0x40000000 == 0x40000000";
+                nft(&format!(
+                    "insert rule inet filter input {mark} accept comment \"knockdaemon\""
+                ));
+            }
+            assert_ne!(all_rules(), once, "{kind}");
+            firewall.apply(LONG).unwrap();
+            assert_eq!(all_rules(), once, "{kind}");
+            assert_eq!(firewall.apply(LONG), Ok(vec![]), "{kind}");
+            firewall.remove(LONG).unwrap();
+        }
+    });
+}
