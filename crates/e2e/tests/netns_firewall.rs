@@ -319,3 +319,30 @@ fn the_example_of_nftables_works_as_it_says() {
     assert_eq!(&heard, b"still here");
     assert!(!probe::answers(&lab, client, server, 22));
 }
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn who_may_not_is_told_what_is_missing() {
+    let lab = Lab::new().unwrap();
+    let program = programs::folder().unwrap().join("knockdaemon").display().to_string();
+    let run = |words: &[&str]| {
+        let output = std::process::Command::new("ip")
+            .args(["netns", "exec", &lab.namespace(Host::Server)])
+            .args(words)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    for what in ["--print", "--apply", "--remove"] {
+        let without = ["setpriv", "--bounding-set", "-net_admin", &program, "firewall", what];
+        let (status, said) = run(&[&without[..], &["--kind", "auto"]].concat());
+        assert_eq!(status, Some(77), "{what}: {said}");
+        assert!(said.contains("CAP_NET_ADMIN"), "{what}: {said}");
+    }
+    let (status, said) = run(&[&program, "firewall"]);
+    assert_eq!(status, Some(64), "{said}");
+    let (status, said) = run(&[&program, "firewall", "--print", "--kind", "auto"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("no chain was found that keeps anybody out"), "{said}");
+}

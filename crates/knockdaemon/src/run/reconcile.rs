@@ -17,6 +17,8 @@ use super::event::Event;
 const EVERY: Duration = Duration::from_secs(60);
 /// The answer was about the past, since an order was under way: asked again so soon.
 const SOON: Duration = Duration::from_secs(1);
+/// So long after the first lease: it is being opened, and nothing else is to be in a hurry meanwhile.
+const FIRST: Duration = Duration::from_millis(100);
 /// How long each of the firewall's programs may take.
 const LIMIT: Duration = Duration::from_secs(30);
 /// More openings than this are counted in a message, not named.
@@ -78,7 +80,7 @@ impl Reconciling {
         let has_leases = engine.leases().next().is_some();
         if has_leases && self.next.is_none() {
             // Nobody has looked for a while: what lets leases in may have been wiped since.
-            self.next = Some(uptime);
+            self.next = Some(uptime + FIRST);
         }
         if self.is_asking || self.next.is_none_or(|next| next > uptime) {
             return;
