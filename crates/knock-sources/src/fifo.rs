@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 
 use crate::{
     Intake, Notice, Source, SourceError, Stop,
-    stdin::{LastLine, pump},
+    pump::{LastLine, pump},
     wait::{Woken, wait},
 };
 

@@ -15,7 +15,7 @@ use self::{child::Journalctl, entry::Entry};
 use crate::{
     Intake, Notice, Source, SourceError, Stop,
     lines::MAX_LINE,
-    stdin::{LastLine, pump},
+    pump::{LastLine, pump},
 };
 
 const NAME: &str = "the journal";

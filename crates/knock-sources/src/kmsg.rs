@@ -34,13 +34,15 @@ const RECORD: usize = 16 * 1024;
 pub struct KmsgSource {
     device: PathBuf,
     start: Start,
+    /// Kept when it fails, so that the next run goes on behind the last record.
+    records: Records,
 }
 
 impl KmsgSource {
     /// The log of the running kernel.
     #[must_use]
     pub fn new(start: Start) -> Self {
-        Self { device: Path::new(DEVICE).to_owned(), start }
+        Self { device: Path::new(DEVICE).to_owned(), start, records: Records::default() }
     }
 
     fn open(&self) -> Result<File, SourceError> {
@@ -53,7 +55,7 @@ impl KmsgSource {
                     _ => SourceError::KmsgOpen(error),
                 },
             )?;
-        if self.start == Start::AtEnd {
+        if self.start == Start::AtEnd && self.records.expected.is_none() {
             file.seek(SeekFrom::End(0)).map_err(SourceError::KmsgOpen)?;
         }
         Ok(file)
@@ -68,7 +70,7 @@ impl Source for KmsgSource {
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
         let device = self.open()?;
         intake.notice(Notice::Started { name: self.name() });
-        let mut records = Records::default();
+        let records = &mut self.records;
         while wait(device.as_fd(), stop, None)? != Woken::Stopped {
             if records.read_all(&mut |room| (&device).read(room), intake, stop)?.is_break() {
                 break;
@@ -79,6 +81,7 @@ impl Source for KmsgSource {
 }
 
 /// Turns records into blocks of lines and keeps count of what was missed.
+#[derive(Debug)]
 struct Records {
     room: Vec<u8>,
     block: Vec<u8>,
@@ -141,6 +144,10 @@ impl Records {
         let Some(record) = Record::parse(self.room.get(..length).unwrap_or_default()) else {
             return ControlFlow::Continue(());
         };
+        // Read before a failure; the device was opened anew.
+        if self.expected.is_some_and(|expected| record.sequence < expected) {
+            return ControlFlow::Continue(());
+        }
         let gap = self.expected.map_or(0, |expected| record.sequence.saturating_sub(expected));
         let lost = gap > 0 || self.overrun;
         self.expected = Some(record.sequence.saturating_add(1));

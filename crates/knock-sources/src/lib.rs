@@ -19,9 +19,11 @@ mod nflog;
 mod notice;
 mod pace;
 mod place;
+mod pump;
 mod stdin;
 mod stop;
-pub mod testing;
+#[cfg(test)]
+mod testing;
 mod wait;
 
 use std::{ops::ControlFlow, time::SystemTime};

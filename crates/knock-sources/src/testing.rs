@@ -11,7 +11,7 @@ use crate::{Age, Intake, Notice, Origin, Place, RawPacket};
 /// Keeps lines, packets and notices. Clones share what was kept, so that one is given to the source's thread
 /// and another asks what has come.
 #[derive(Clone, Debug, Default)]
-pub struct Collected(Arc<(Mutex<Kept>, Condvar)>);
+pub(crate) struct Collected(Arc<(Mutex<Kept>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -27,15 +27,15 @@ struct Kept {
 
 /// A packet that was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub(crate) struct Packet {
     /// Its link type.
-    pub link: i32,
+    pub(crate) link: i32,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// When it was captured.
-    pub time: Option<SystemTime>,
+    pub(crate) time: Option<SystemTime>,
     /// The prefix and the interface, where a rule chose it.
-    pub rule: Option<(String, String)>,
+    pub(crate) rule: Option<(String, String)>,
 }
 
 /// How long a wait takes at most before the test fails. Only a failing test waits it out; a machine
@@ -45,13 +45,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 impl Collected {
     /// Nothing kept yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Breaks the source off as soon as so many lines or packets are there.
     #[must_use]
-    pub fn breaking_after(enough: usize) -> Self {
+    pub(crate) fn breaking_after(enough: usize) -> Self {
         let it = Self::new();
         it.kept().enough = Some(enough);
         it
@@ -59,37 +59,37 @@ impl Collected {
 
     /// The lines so far, without their newlines, as text.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.kept().lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
     }
 
     /// The lines so far, without their newlines, as they came.
     #[must_use]
-    pub fn raw_lines(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn raw_lines(&self) -> Vec<Vec<u8>> {
         self.kept().lines.clone()
     }
 
     /// How new the lines were that came from a place.
     #[must_use]
-    pub fn ages(&self) -> Vec<Age> {
+    pub(crate) fn ages(&self) -> Vec<Age> {
         self.kept().ages.clone()
     }
 
     /// The place behind the last line that came, or where the source began.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<Place> {
         self.kept().place.clone()
     }
 
     /// The packets so far.
     #[must_use]
-    pub fn packets(&self) -> Vec<Packet> {
+    pub(crate) fn packets(&self) -> Vec<Packet> {
         self.kept().packets.clone()
     }
 
     /// What the notices so far say.
     #[must_use]
-    pub fn notices(&self) -> Vec<String> {
+    pub(crate) fn notices(&self) -> Vec<String> {
         self.kept().notices.iter().map(ToString::to_string).collect()
     }
 
@@ -98,7 +98,7 @@ impl Collected {
     /// # Panics
     /// When they do not come in time.
     #[must_use]
-    pub fn await_lines(&self, count: usize) -> Vec<String> {
+    pub(crate) fn await_lines(&self, count: usize) -> Vec<String> {
         self.wait_until(&format!("{count} lines"), |kept| kept.lines.len() >= count);
         self.lines()
     }
@@ -107,7 +107,7 @@ impl Collected {
     ///
     /// # Panics
     /// When they do not come in time.
-    pub fn await_packets(&self, count: usize) {
+    pub(crate) fn await_packets(&self, count: usize) {
         self.wait_until(&format!("{count} packets"), |kept| kept.packets.len() >= count);
     }
 
@@ -115,7 +115,7 @@ impl Collected {
     ///
     /// # Panics
     /// When none comes in time.
-    pub fn await_notice(&self, text: &str) {
+    pub(crate) fn await_notice(&self, text: &str) {
         self.await_notices(text, 1);
     }
 
@@ -123,7 +123,7 @@ impl Collected {
     ///
     /// # Panics
     /// When they do not come in time.
-    pub fn await_notices(&self, text: &str, count: usize) {
+    pub(crate) fn await_notices(&self, text: &str, count: usize) {
         let says = |notice: &&Notice| notice.to_string().contains(text);
         self.wait_until(&format!("{count} notices with '{text}'"), |kept| {
             kept.notices.iter().filter(says).count() >= count

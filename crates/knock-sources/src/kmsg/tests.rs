@@ -10,7 +10,8 @@ fn going() -> Stop {
     Stop::new().unwrap()
 }
 
-/// Reads from a script: a record, or `EPIPE` for an overrun. Tells lines and notices in order.
+/// Reads from a script: a record, `EPIPE` for an overrun, or `EIO` for a failure after which the source is
+/// run again. Tells lines and notices in order.
 fn check(script: &[&str], want: &[&str]) {
     struct Told(Vec<String>);
     impl Intake for Told {
@@ -27,13 +28,17 @@ fn check(script: &[&str], want: &[&str]) {
     let mut read = |room: &mut [u8]| match script.pop_front() {
         None => Err(io::Error::from(ErrorKind::WouldBlock)),
         Some("EPIPE") => Err(io::Error::from(Errno::PIPE)),
+        Some("EIO") => Err(io::Error::from(Errno::IO)),
         Some("EINTR") => Err(io::Error::from(ErrorKind::Interrupted)),
         Some(record) => {
             room[..record.len()].copy_from_slice(record.as_bytes());
             Ok(record.len())
         }
     };
-    assert!(Records::default().read_all(&mut read, &mut told, &going()).unwrap().is_continue());
+    let mut records = Records::default();
+    while let Err(error) = records.read_all(&mut read, &mut told, &going()) {
+        assert!(error.to_string().contains("os error 5"), "{error}");
+    }
     assert_eq!(told.0, want);
 }
 
@@ -62,6 +67,19 @@ fn records_become_lines_and_gaps_are_counted() {
     check(
         &["EPIPE", "EPIPE", "4,18,0,-;b\n"],
         &["(the kernel overwrote log records before they were read)", "[    0.000000] b"],
+    );
+    // Opened anew, it gives the oldest record first.
+    check(
+        &["4,7,0,-;a\n", "EIO", "4,6,0,-;old\n", "4,7,0,-;a\n", "4,8,0,-;b\n"],
+        &["[    0.000000] a", "[    0.000000] b"],
+    );
+    check(
+        &["4,7,0,-;a\n", "EIO", "4,9,0,-;c\n"],
+        &[
+            "[    0.000000] a",
+            "(the kernel overwrote 1 log records before they were read)",
+            "[    0.000000] c",
+        ],
     );
     check(&["garbage", "4,1,0,-;b\n"], &["[    0.000000] b"]);
 }
@@ -113,7 +131,8 @@ fn a_stop_is_heard_in_the_middle_of_a_flood() {
 
 #[test]
 fn a_device_that_is_missing_or_forbidden_says_what_to_do() {
-    let mut source = KmsgSource { device: "/nonexistent/kmsg".into(), start: Start::AtEnd };
+    let mut source =
+        KmsgSource { device: "/nonexistent/kmsg".into(), ..KmsgSource::new(Start::AtEnd) };
     let error = source.run(&mut Collected::new(), &Stop::new().unwrap()).unwrap_err();
     assert!(matches!(error, SourceError::KmsgMissing(_)), "{error}");
     assert!(error.to_string().contains("containers"), "{error}");

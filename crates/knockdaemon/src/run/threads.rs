@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -126,17 +127,22 @@ pub(crate) fn sources(settings: &DaemonSettings) -> Vec<Box<dyn Source>> {
 
 /// Two names of one file would make two hits of each line, and no knock.
 fn each_file_once(paths: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
-    let mut seen: Vec<(PathBuf, &PathBuf)> = Vec::new();
+    let mut seen: Vec<(PathBuf, Option<(u64, u64)>, &PathBuf)> = Vec::new();
     paths.iter().filter(move |path| {
         let real = path.canonicalize().unwrap_or_else(|_| (*path).clone());
-        if let Some((_, other)) = seen.iter().find(|(file, _)| *file == real) {
+        // A hard link has a path of its own.
+        let id = path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let is_same = |file: &PathBuf, its: &Option<(u64, u64)>| {
+            *file == real || id.is_some_and(|id| *its == Some(id))
+        };
+        if let Some((_, _, other)) = seen.iter().find(|(file, its, _)| is_same(file, its)) {
             if other != path {
                 let (other, path) = (other.display(), path.display());
                 tracing::warn!("{path} is the same file as {other}; it is followed once");
             }
             return false;
         }
-        seen.push((real, path));
+        seen.push((real, id, path));
         true
     })
 }
@@ -370,7 +376,8 @@ mod tests {
         std::fs::write(path("a"), "").unwrap();
         std::fs::write(path("b"), "").unwrap();
         std::os::unix::fs::symlink("a", path("link")).unwrap();
-        let all = ["a", "link", "b", "a", "none", "none"].map(path);
+        std::fs::hard_link(path("b"), path("hard")).unwrap();
+        let all = ["a", "link", "b", "hard", "a", "none", "none"].map(path);
         let want = ["a", "b", "none"].map(path);
         assert!(each_file_once(&all).eq(want.iter()));
     }

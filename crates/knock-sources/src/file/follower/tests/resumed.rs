@@ -52,7 +52,11 @@ fn from_an_empty_log(seen: bool) -> World {
     let from = world.got.place().unwrap();
     does(&mut world, &format!("x.log+{LINE}-1/{LINE}-2/ :"));
     let place = world.got.place().into_iter();
-    let (seen, done) = if seen { (place.last(), vec![]) } else { (None, place.collect()) };
+    let (seen, done) = if seen {
+        (place.max_by_key(|place| place.offset), vec![])
+    } else {
+        (None, place.collect())
+    };
     world.cursor = Some(Cursor { from, seen, done });
     world
 }

@@ -73,6 +73,28 @@ fn a_late_file_that_cannot_be_read_for_long_is_given_up_with_a_word() {
 }
 
 #[test]
+fn a_hole_of_any_size_is_passed_at_once() {
+    let mut world = World::new();
+    does(&mut world, "x.log+old/ start x.log+a/ : 0x.log");
+    let file = OpenOptions::new().write(true).open(world.path("x.log")).unwrap();
+    // Who walks through it does not come to its end.
+    file.set_len(1 << 42).unwrap();
+    does(&mut world, ": x.log+b/ :");
+    assert_eq!(world.got.lines(), ["a", "b"]);
+}
+
+#[test]
+fn a_stop_is_heard_in_the_middle_of_a_line_that_is_too_long() {
+    let mut world = World::new();
+    does(&mut world, "x.log+ start :");
+    append(&world.path("x.log"), &"x".repeat(10 << 20));
+    let stop = Stop::new().unwrap();
+    stop.set();
+    let follower = world.follower.as_mut().unwrap();
+    assert!(follower.look(world.now, &mut world.got, &stop).is_break());
+}
+
+#[test]
 #[ignore = "needs root: cargo test -p knock-sources -- --ignored"]
 fn a_rotated_file_that_may_not_be_read_is_told() {
     super::resumed::as_nobody(|| {
