@@ -91,7 +91,10 @@ fn a_lease_is_listed_as_the_kernel_has_it_extended_and_revoked() {
     assert!(lease["knock"].as_str().unwrap().contains("PORT=22"), "{lease}");
     assert_eq!(host.json(&["status"])["leases"], 1);
     let (_, table) = host.told(&["leases"]);
-    assert!(table.contains("22/tcp") && table.contains("open") && table.contains(CLIENT), "{table}");
+    assert!(
+        table.contains("22/tcp") && table.contains("open") && table.contains(CLIENT),
+        "{table}"
+    );
 
     let longer = host.json(&["extend", &id, "30m"]);
     assert!(left(&longer) > left(&lease) + 900.0, "{longer}");

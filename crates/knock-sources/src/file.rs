@@ -30,7 +30,8 @@ use crate::{
 };
 
 /// Where events work, a look is taken so often all the same. Some things no event tells: a folder
-/// further up is renamed, a file system is mounted over it, a writer writes through a memory map.
+/// further up that may not be read is renamed, a file system is mounted over it, a writer writes
+/// through a memory map.
 const SLOW: Duration = Duration::from_secs(30);
 
 /// Follows a log file by its path: each line once, in order, however the file is rotated (renamed and

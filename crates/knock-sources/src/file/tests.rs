@@ -151,6 +151,11 @@ fn folders_that_come_late_and_are_replaced() {
     it.lines(&["one", "two"]);
     append(&path, "three\n");
     it.lines(&["one", "two", "three"]);
+    // A folder further up, which no event in the log's own folder tells of.
+    fs::rename(folder.path().join("a"), folder.path().join("z")).unwrap();
+    fs::create_dir_all(folder.path().join("a/b")).unwrap();
+    append(&path, "four\n");
+    it.lines(&["one", "two", "three", "four"]);
 }
 
 #[test]

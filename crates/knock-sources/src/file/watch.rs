@@ -85,6 +85,19 @@ struct Names {
     family: Option<OsString>,
     /// The target is itself what matters.
     itself: bool,
+    /// Only that a folder on the way stays where it is. Without this, a look finds out some time.
+    is_way: bool,
+}
+
+/// Why a name in a folder matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matter {
+    /// A folder of this name is on the way.
+    OnTheWay,
+    /// It is a symlink, or something is to come there.
+    MayTurn,
+    /// It is the file's.
+    File,
 }
 
 impl Watch {
@@ -129,7 +142,11 @@ impl Watch {
         let on_event = move |event: notify::Result<Event>| bell.consider(&names, &event);
         let mut watcher = (self.make)(Box::new(on_event)).map_err(poll_reason)?;
         for target in &self.targets {
-            watcher.watch(&target.path, RecursiveMode::NonRecursive).map_err(poll_reason)?;
+            let watched = watcher.watch(&target.path, RecursiveMode::NonRecursive);
+            // To pass through a folder takes less than to look into it.
+            watched.or_else(
+                |error| if target.names.is_way { Ok(()) } else { Err(poll_reason(error)) },
+            )?;
         }
         self.watcher = Some(watcher);
         let is_silent = |target: &Target| {
@@ -137,7 +154,11 @@ impl Watch {
             // Some systems have a signed type of 32 bits for it.
             kind.is_ok_and(|kind| SILENT.contains(&(kind as u64 & 0xffff_ffff)))
         };
-        if self.targets.iter().any(is_silent) { Err(PollReason::FileSystem) } else { Ok(()) }
+        if self.targets.iter().filter(|target| !target.names.is_way).any(is_silent) {
+            Err(PollReason::FileSystem)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -189,20 +210,23 @@ impl Names {
 
 fn targets(path: &Path, apart: &[RawFd]) -> Vec<Target> {
     let mut folders: BTreeMap<PathBuf, Names> = BTreeMap::new();
-    for (folder, name, is_last) in lookups(path) {
-        let nothing = Names { exact: Vec::new(), family: None, itself: false };
+    for (folder, name, matter) in lookups(path) {
+        let nothing = Names { exact: Vec::new(), family: None, itself: false, is_way: true };
         let names = folders.entry(folder).or_insert(nothing);
-        if is_last {
+        names.is_way &= matter == Matter::OnTheWay;
+        if matter == Matter::File {
             let bytes = name.as_bytes();
             let stem = bytes.iter().skip(1).position(|byte| *byte == b'.');
             let stem = stem.and_then(|dot| bytes.get(..=dot)).unwrap_or(bytes);
             names.family = Some(OsStr::from_bytes(stem).to_owned());
         }
-        names.exact.push(name);
+        if !names.exact.contains(&name) {
+            names.exact.push(name);
+        }
     }
     // The kernel follows this link to the file itself, so its new name need not be known.
     let files = apart.iter().map(|descriptor| {
-        let names = Names { exact: Vec::new(), family: None, itself: true };
+        let names = Names { exact: Vec::new(), family: None, itself: true, is_way: false };
         (PathBuf::from(format!("/proc/self/fd/{descriptor}")), names)
     });
     let all = folders.into_iter().chain(files);
@@ -213,10 +237,9 @@ fn targets(path: &Path, apart: &[RawFd]) -> Vec<Target> {
     .collect()
 }
 
-/// Each folder in which a change of one name can change what `path` leads to: where its symlinks
-/// stand, and where the file stands or, if that is missing, the first folder on the way to it.
-/// The third value says that it is the file's own folder.
-fn lookups(path: &Path) -> Vec<(PathBuf, OsString, bool)> {
+/// Each folder in which a change of one name can change what `path` leads to: those on the way, where
+/// symlinks stand, and where the file stands or, if that is missing, the first folder that is there.
+fn lookups(path: &Path) -> Vec<(PathBuf, OsString, Matter)> {
     let mut found = Vec::new();
     let mut path = path.to_owned();
     'link: for _ in 0..MOST_LINKS {
@@ -236,7 +259,7 @@ fn lookups(path: &Path) -> Vec<(PathBuf, OsString, bool)> {
             let is_last = rest.as_path().as_os_str().is_empty();
             match fs::read_link(&walked) {
                 Ok(target) => {
-                    found.push((folder.clone(), name.to_owned(), false));
+                    found.push((folder.clone(), name.to_owned(), Matter::MayTurn));
                     path = folder.join(target).join(rest.as_path());
                     // An empty rest would leave a slash behind the file's name.
                     if is_last {
@@ -244,13 +267,13 @@ fn lookups(path: &Path) -> Vec<(PathBuf, OsString, bool)> {
                     }
                     continue 'link;
                 }
-                Err(_) if is_last => found.push((folder, name.to_owned(), true)),
+                Err(_) if is_last => found.push((folder, name.to_owned(), Matter::File)),
                 // It is missing or is no folder: nothing behind it can change before it does.
                 Err(_) if !walked.is_dir() => {
-                    found.push((folder, name.to_owned(), false));
+                    found.push((folder, name.to_owned(), Matter::MayTurn));
                     return found;
                 }
-                Err(_) => {}
+                Err(_) => found.push((folder, name.to_owned(), Matter::OnTheWay)),
             }
         }
         return found;
@@ -283,23 +306,32 @@ mod tests {
         symlink("data/v1", root.join("app")).unwrap();
         symlink("../data/v1/real.log", root.join("data/link.log")).unwrap();
         symlink("loop", root.join("loop")).unwrap();
-        let check = |path: &str, want: &[(&str, &str, bool)]| {
-            let want = want.iter().map(|(folder, name, last)| {
-                (root.join(folder).components().collect(), OsString::from(name), *last)
+        let check = |path: &str, want: &[(&str, &str, Matter)]| {
+            let want = want.iter().map(|(folder, name, matter)| {
+                (root.join(folder).components().collect(), OsString::from(name), *matter)
             });
-            assert_eq!(lookups(&root.join(path)), want.collect::<Vec<(PathBuf, _, _)>>(), "{path}");
+            let mut found = lookups(&root.join(path));
+            // What is above the folder of the test is on the way, each time from the top.
+            found.retain(|(folder, _, matter)| {
+                folder.starts_with(&root) || *matter != Matter::OnTheWay
+            });
+            assert_eq!(found, want.collect::<Vec<(PathBuf, _, _)>>(), "{path}");
         };
-        check("data/v1/real.log", &[("data/v1", "real.log", true)]);
-        check("data/v1/none.log", &[("data/v1", "none.log", true)]);
-        check("app/real.log", &[("", "app", false), ("data/v1", "real.log", true)]);
-        check("data/link.log", &[("data", "link.log", false), ("data/v1", "real.log", true)]);
-        check(
-            "app/../link.log",
-            &[("", "app", false), ("data", "link.log", false), ("data/v1", "real.log", true)],
-        );
-        check("none/of/this.log", &[("", "none", false)]);
-        check("data/v1/real.log/x", &[("data/v1", "real.log", false)]);
-        assert_eq!(lookups(&root.join("loop")).len(), MOST_LINKS);
+        use Matter::{File, MayTurn, OnTheWay};
+        let [data, v1] = [("", "data", OnTheWay), ("data", "v1", OnTheWay)];
+        let real = ("data/v1", "real.log", File);
+        check("data/v1/real.log", &[data, v1, real]);
+        check("data/v1/none.log", &[data, v1, ("data/v1", "none.log", File)]);
+        check("app/real.log", &[("", "app", MayTurn), data, v1, real]);
+        let link = ("data", "link.log", MayTurn);
+        // By way of `data/../data`.
+        check("data/link.log", &[data, link, data, data, v1, real]);
+        check("app/../link.log", &[("", "app", MayTurn), data, v1, link, data, data, v1, real]);
+        check("none/of/this.log", &[("", "none", MayTurn)]);
+        check("data/v1/real.log/x", &[data, v1, ("data/v1", "real.log", MayTurn)]);
+        let turns =
+            lookups(&root.join("loop")).into_iter().filter(|(.., matter)| *matter == MayTurn);
+        assert_eq!(turns.count(), MOST_LINKS);
     }
 
     #[test]
