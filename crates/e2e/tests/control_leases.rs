@@ -89,7 +89,10 @@ fn a_lease_is_listed_as_the_kernel_has_it_extended_and_revoked() {
     let left = |lease: &Value| lease["left_s"].as_f64().unwrap();
     assert!((1800.0..=3600.0).contains(&left(&lease)), "{lease}");
     assert!(lease["knock"].as_str().unwrap().contains("PORT=22"), "{lease}");
-    assert_eq!(host.json(&["status"])["leases"], 1);
+    let status = host.json(&["status"]);
+    assert_eq!((&status["leases"], &status["firewall"]["trouble"]), (&1.into(), &Value::Null));
+    let compared = || host.json(&["status"])["firewall"]["compared_ago_s"].is_number();
+    assert!(await_until(PATIENCE, compared));
     let (_, table) = host.told(&["leases"]);
     assert!(
         table.contains("22/tcp") && table.contains("open") && table.contains(CLIENT),

@@ -211,6 +211,8 @@ pub(crate) struct Status {
     pub(crate) hits: Hits,
     /// Leases: what is open.
     pub(crate) leases: usize,
+    /// How that compares with what the firewall has.
+    pub(crate) firewall: Firewall,
     /// Orders that wait or run.
     pub(crate) agenda: Agenda,
     /// The last orders that failed, the latest first.
@@ -301,6 +303,19 @@ pub(crate) struct Hits {
     pub(crate) accepted: u64,
     /// Windows that spelled none, by the reason.
     pub(crate) refused: BTreeMap<String, u64>,
+}
+
+/// How the leases compare with what the firewall has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Firewall {
+    /// How leases get in: `nftables`, `ipset` or `iptables`; unknown until the first comparison.
+    pub(crate) way: Option<String>,
+    /// How long ago they were compared; never where there was no lease.
+    pub(crate) compared_ago_s: Option<f64>,
+    /// Openings that were put back, or closed because they had no lease, since the start.
+    pub(crate) put_right: u64,
+    /// Why they cannot be compared.
+    pub(crate) trouble: Option<String>,
 }
 
 /// Orders that wait or run.

@@ -355,4 +355,6 @@ impl Drop for Slot {
 }
 
 #[cfg(test)]
+mod any;
+#[cfg(test)]
 mod tests;

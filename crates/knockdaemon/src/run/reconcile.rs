@@ -51,12 +51,24 @@ pub(crate) struct Reconciling {
     way: Option<Kind>,
     /// The last trouble that was told.
     told: Option<String>,
+    /// When the last comparison was, by uptime.
+    compared: Option<Duration>,
+    /// How much was put right since the start.
+    put_right: u64,
 }
 
 impl Reconciling {
     /// The first look is now, if there is anything to look for.
     pub(crate) fn new(engine: &Engine, uptime: Duration, inbox: SyncSender<Event>) -> Self {
-        let mut new = Self { inbox, next: None, is_asking: false, way: None, told: None };
+        let mut new = Self {
+            inbox,
+            next: None,
+            is_asking: false,
+            way: None,
+            told: None,
+            compared: None,
+            put_right: 0,
+        };
         new.look_now(engine, uptime);
         new
     }
@@ -68,6 +80,26 @@ impl Reconciling {
         if grants || engine.leases().next().is_some() {
             self.next = Some(uptime);
         }
+    }
+
+    /// Why the last look failed, if it did.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.told.as_deref()
+    }
+
+    /// How leases get in, as far as it is known.
+    pub(crate) fn way(&self) -> Option<Kind> {
+        self.way
+    }
+
+    /// When the last comparison was, by uptime.
+    pub(crate) fn compared(&self) -> Option<Duration> {
+        self.compared
+    }
+
+    /// How many openings were put back, or closed because they had no lease, since the start.
+    pub(crate) fn put_right(&self) -> u64 {
+        self.put_right
     }
 
     /// When [`turn`](Self::turn) is to be called at the latest, by uptime.
@@ -122,6 +154,8 @@ impl Reconciling {
             return;
         }
         let reconciled = engine.reconcile(now, &seen.held);
+        self.compared = Some(now.uptime);
+        self.put_right += (reconciled.put_back.len() + reconciled.removed.len()) as u64;
         if !reconciled.put_back.is_empty() {
             let what = list(&reconciled.put_back);
             tracing::warn!("the firewall had lost what was open, it is put back: {what}");

@@ -50,6 +50,15 @@ impl Daemon {
                     .collect(),
             },
             leases: self.engine.leases().count(),
+            firewall: protocol::Firewall {
+                way: self.reconciling.way().map(|way| way.to_string()),
+                compared_ago_s: self
+                    .reconciling
+                    .compared()
+                    .map(|then| tenths(uptime.saturating_sub(then))),
+                put_right: self.reconciling.put_right(),
+                trouble: self.reconciling.trouble().map(cut),
+            },
             agenda: self.agenda(now.wall),
             failed: self.failures.iter().map(|failure| failed(failure, now.uptime)).collect(),
             store: protocol::Store {

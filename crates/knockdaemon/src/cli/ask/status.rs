@@ -28,7 +28,7 @@ pub(super) fn show(status: &Status, paint: Paint, out: &mut Printer) {
     facts.push(vec![word("state"), store(status)]);
     facts.push(vec![word("queues"), word(queues(status))]);
     facts.push(vec![word("knocks"), word(status.hits.accepted.to_string())]);
-    facts.push(vec![word("leases"), word(status.leases.to_string())]);
+    facts.push(vec![word("leases"), leases(status)]);
     facts.push(vec![word("hits"), word(hits(status))]);
     if !status.hits.refused.is_empty() {
         facts.push(vec![word("refused"), word(refused(status))]);
@@ -56,6 +56,24 @@ fn store(status: &Status) -> Cell {
         (Some(statedir), None) => word(shown(statedir)),
         (None, None) => word("none is kept"),
     }
+}
+
+fn leases(status: &Status) -> Cell {
+    let firewall = &status.firewall;
+    if let Some(trouble) = &firewall.trouble {
+        let text = format!("{}, NOT COMPARED with the firewall: {}", status.leases, shown(trouble));
+        return word(text).role(Role::Bad);
+    }
+    let compared = firewall
+        .compared_ago_s
+        .map(|ago| format!(", compared with the firewall {} ago", span(ago)));
+    let right = match firewall.put_right {
+        0 => String::new(),
+        count => format!(", {count} put right since the start"),
+    };
+    let way = firewall.way.as_deref().map(|way| format!(", by {}", shown(way)));
+    let way = way.unwrap_or_default();
+    word(format!("{}{way}{}{right}", status.leases, compared.unwrap_or_default()))
 }
 
 fn queues(status: &Status) -> String {
