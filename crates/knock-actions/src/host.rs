@@ -2,6 +2,7 @@
 //! Chooses the way by the command's kind, and puts endings into the words of an outcome.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use knock_engine::{Order, Outcome};
@@ -10,9 +11,10 @@ use knock_rules::Command;
 use crate::account::{Account, AccountError};
 use crate::at;
 use crate::connections;
-use crate::deadline::left_until;
+use crate::deadline::{Deadline, left_until};
 use crate::gate::Gate;
 use crate::iptables::Firewall;
+use crate::left_behind::LeftBehind;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
 use crate::runner::Runner;
 
@@ -21,13 +23,14 @@ use crate::runner::Runner;
 pub struct Host {
     firewall: Firewall,
     gate: Gate,
+    left_behind: Arc<LeftBehind>,
 }
 
 impl Host {
     /// Looks at nothing yet: a host without iptables is fine as long as no order asks for it.
     #[must_use]
-    pub fn new(gate: Gate) -> Self {
-        Self { firewall: Firewall::default(), gate }
+    pub fn new(gate: Gate, left_behind: Arc<LeftBehind>) -> Self {
+        Self { firewall: Firewall::default(), gate, left_behind }
     }
 }
 
@@ -43,6 +46,15 @@ impl Runner for Host {
             return Outcome::Failed { why, again: false };
         }
         let limit = order.timeout.min(left);
+        let deadline = Deadline::after(limit);
+        if is_for_the_firewall(&order.command) && !self.left_behind.is_over(deadline) {
+            let why =
+                "a program of the firewall that an earlier run of this daemon had started still \
+                       ran; it was ended"
+                    .to_owned();
+            return Outcome::Failed { why, again: true };
+        }
+        let limit = deadline.left();
         let words = match &order.command {
             Command::Iptables { family, args } => {
                 return self.firewall.apply(*family, args, limit);
@@ -73,6 +85,10 @@ impl Runner for Host {
             },
         }
     }
+}
+
+fn is_for_the_firewall(command: &Command) -> bool {
+    matches!(command, Command::Iptables { .. } | Command::Open { .. } | Command::Close { .. })
 }
 
 type Environment = Vec<(String, String)>;

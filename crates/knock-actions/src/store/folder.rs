@@ -12,7 +12,7 @@ use super::error::{StoreError, StoreNotice};
 
 /// The database.
 const DATABASE: &str = "knockdaemon.db";
-/// Locked while a daemon works here; holds the number of its process.
+/// Locked while a daemon works here; holds the numbers of its process and its session.
 const LOCK: &str = "lock";
 /// What SQLite puts beside a database.
 const COMPANIONS: [&str; 3] = [LOG, "-shm", "-journal"];
@@ -35,6 +35,7 @@ struct Lock {
     file: File,
     /// Whether a daemon has been here before.
     used: bool,
+    session_before: Option<i32>,
 }
 
 /// Device and inode of the database, and of its log, which has the newest part of it.
@@ -66,6 +67,10 @@ impl Folder {
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
         }
         Ok(Self { path, lock })
+    }
+
+    pub(super) fn session_before(&self) -> Option<i32> {
+        self.lock.session_before
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -150,19 +155,28 @@ fn lock(dir: &Path) -> Result<Lock, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = file.take(32).read_to_string(&mut text);
-            return Err(StoreError::InUse { dir: dir.to_owned(), pid: text.trim().parse().ok() });
+            let (pid, _) = numbers_in(file);
+            return Err(StoreError::InUse { dir: dir.to_owned(), pid });
         }
         Err(TryLockError::Error(error)) => return Err(failed(&path, "lock")(error)),
     }
     let used = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
-    // For people only; on a full disk the lock holds all the same.
-    let _ = file
-        .set_len(0)
-        .and_then(|()| file.seek(SeekFrom::Start(0)))
-        .and_then(|_| writeln!(file, "{}", std::process::id()));
-    Ok(Lock { file, used })
+    let (_, session_before) = numbers_in(&file);
+    // On a full disk the lock holds all the same.
+    let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| {
+        let session = rustix::process::getsid(None).map_or(0, |session| session.as_raw_pid());
+        writeln!(file, "{} {session}", std::process::id())
+    });
+    Ok(Lock { file, used, session_before })
+}
+
+/// Those of a process and of its session.
+fn numbers_in(lock: impl Read) -> (Option<u32>, Option<i32>) {
+    let mut text = String::new();
+    let _ = lock.take(32).read_to_string(&mut text);
+    let mut words = text.split_ascii_whitespace();
+    let pid = words.next().and_then(|word| word.parse().ok());
+    (pid, words.next().and_then(|word| word.parse().ok()).filter(|session| *session > 0))
 }
 
 /// Opens a file of ours, or makes it for nobody else to read. Follows no link that somebody laid.

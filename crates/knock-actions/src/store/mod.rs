@@ -97,6 +97,13 @@ impl Store {
         Ok(())
     }
 
+    /// The session of the daemon that worked here before, if one did: a killed one may have left
+    /// programs running in it.
+    #[must_use]
+    pub fn session_before(&self) -> Option<i32> {
+        self.folder.session_before()
+    }
+
     /// How often the state variable was changed in this store: two copies of it with the same
     /// number, made by this store, are the same.
     #[must_use]

@@ -252,7 +252,7 @@ impl Leases {
             });
         }
         for opening in held.keys() {
-            if self.slots.get(opening).is_none() {
+            if !self.slots.contains_key(opening) {
                 self.change(*opening, |slot, _| slot.is_surplus = true);
                 result.removed.push(*opening);
             }

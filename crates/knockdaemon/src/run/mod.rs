@@ -259,7 +259,7 @@ impl Daemon {
             if self.readers.all_ended() && !self.engine.has_ends_to_come() {
                 return self.failure.take().map_or(Ok(()), Err);
             }
-            let event = match self.wait(inbox, &response) {
+            let event = match self.wait(inbox, &response, &now) {
                 Ok(event) => event,
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -271,15 +271,23 @@ impl Daemon {
         }
     }
 
-    /// The one place where the loop waits.
-    fn wait(&self, inbox: &Receiver<Event>, last: &Response) -> Result<Event, RecvTimeoutError> {
-        let now = self.clock.now();
+    /// The one place where the loop waits. The wall clock is not read again: set since this turn began,
+    /// it would not fit the deadlines any more.
+    fn wait(
+        &self,
+        inbox: &Receiver<Event>,
+        last: &Response,
+        now: &Now,
+    ) -> Result<Event, RecvTimeoutError> {
+        let uptime = self.clock.uptime();
+        let spent = uptime.saturating_sub(now.uptime);
         let due = match last {
             // All workers are busy: one of them will report, and that is the time to go on.
             Response::WorkersBusy => None,
             Response::AllHandedOut => self.engine.next_due(),
         };
-        let due = due.map(|due| due.duration_since(now.wall).unwrap_or_default().min(LONGEST_WAIT));
+        let due = due.map(|due| due.duration_since(now.wall).unwrap_or_default());
+        let due = due.map(|due| due.saturating_sub(spent).min(LONGEST_WAIT));
         let words = [
             self.summary.next_due(),
             self.silence.next_due(),
@@ -287,7 +295,7 @@ impl Daemon {
             self.service.next_due(),
             self.respond.gate().and_then(|_| self.reconciling.next_due()),
         ];
-        let words = words.into_iter().flatten().map(|word| word.saturating_sub(now.uptime));
+        let words = words.into_iter().flatten().map(|word| word.saturating_sub(uptime));
         match due.into_iter().chain(words).min() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) => inbox.recv_timeout(wait),

@@ -2,10 +2,11 @@
 //! Decides nothing; the engine says what is due.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use knock_actions::{Gate, Host, Pool, Store, StoreError};
+use knock_actions::{Gate, Host, LeftBehind, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
 use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
 
@@ -64,11 +65,12 @@ impl Respond {
         for notice in notices {
             tracing::error!("{notice}");
         }
+        let left_behind = Arc::new(LeftBehind::by(store.session_before()));
         let mut durable = Durable::new(store);
         let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger);
         let gate = Gate::new(of_choice(settings.firewall));
         let its_gate = gate.clone();
-        let host = move || Host::new(its_gate.clone());
+        let host = move || Host::new(its_gate.clone(), Arc::clone(&left_behind));
         let pool = Pool::start(AT_ONCE, host, move |id, outcome| {
             // A closed inbox: the daemon has stopped, and the order runs again at the next start.
             let _gone = inbox.send(Event::Finished(id, outcome));
