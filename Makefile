@@ -15,13 +15,14 @@ TESTS   ?=
 # The end-to-end tests make network namespaces, which only root may let log.
 ROOT := $(shell [ "$$(id -u)" -eq 0 ] && echo yes)
 
-.PHONY: all build demo test properties bench install uninstall help
+.PHONY: all build demo test torture properties bench install uninstall help
 
 all: build
 
 help:
 	@echo 'make demo       a real knock opens a real port, between two network namespaces (root)'
 	@echo 'make test       all checks and tests (end-to-end tests when root)'
+	@echo 'make torture    kills the daemon 1,200 times while it opens and closes, and compares (root, KILLS=600, SEED=random)'
 	@echo 'make properties property tests with other random cases (ROUNDS=10, CASES=4096, TESTS=part of a name)'
 	@echo 'make bench      benchmarks'
 	@echo 'make build      optimised programs in target/release'
@@ -63,6 +64,14 @@ properties:
 		echo "== round $$round: PROPTEST_RNG_SEED=$$seed PROPTEST_CASES=$(CASES)"; \
 		PROPTEST_RNG_SEED=$$seed PROPTEST_CASES=$(CASES) $(CARGO) test --quiet $$crates --lib --tests $(TESTS) || exit 1; \
 	done
+
+# So often with each of the two engines of iptables.
+KILLS ?= 600
+SEED  ?=
+torture:
+	@.ci/install-tools test
+	$(CARGO) build --quiet -p knockdaemon -p knockclient -p knock-e2e
+	target/debug/torture $(KILLS) $(SEED)
 
 bench:
 	@.ci/install-tools bench

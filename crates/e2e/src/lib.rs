@@ -19,6 +19,7 @@ pub mod probe;
 pub mod process;
 pub mod programs;
 pub mod storm;
+pub mod torture;
 pub mod written;
 
 use std::fmt;

@@ -98,7 +98,9 @@ impl Private {
         atd.signal(Signal::HUP)
     }
 
-    fn seen_from_here(&self, path: &str) -> PathBuf {
+    /// The path by which a file in there is seen from outside.
+    #[must_use]
+    pub fn seen_from_here(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.holder.pid().as_raw_nonzero()))
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ pub fn interrupted() -> &'static Arc<AtomicBool> {
 struct Said {
     lines: Mutex<Vec<String>>,
     more: Condvar,
+    /// How many of its outputs are open.
+    open: AtomicUsize,
 }
 
 /// A program that runs in the background.
@@ -140,6 +142,15 @@ impl Running {
         ended.ok_or_else(|| LabError(format!("{} does not end", self.name)))
     }
 
+    /// After its end: waits until everything that it said is in [`lines`](Self::lines).
+    ///
+    /// # Errors
+    /// When somebody else still holds its outputs.
+    pub fn await_last_words(&self) -> Result<()> {
+        let heard = await_until(PATIENCE, || self.said.open.load(Ordering::SeqCst) == 0);
+        heard.then_some(()).ok_or_else(|| LabError(format!("{} goes on talking", self.name)))
+    }
+
     /// Its process number.
     #[must_use]
     pub fn pid(&self) -> Pid {
@@ -163,11 +174,13 @@ impl Said {
 }
 
 fn keep(stream: impl std::io::Read + Send + 'static, said: Arc<Said>) {
+    said.open.fetch_add(1, Ordering::SeqCst);
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(std::result::Result::ok) {
             said.lines().push(line);
             said.more.notify_all();
         }
+        said.open.fetch_sub(1, Ordering::SeqCst);
     });
 }
 

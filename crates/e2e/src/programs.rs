@@ -61,7 +61,7 @@ pub fn daemon(lab: &Lab, backend: Backend, config: &Path, options: &[&str]) -> R
     if backend == Backend::Legacy {
         // `ip netns exec` gives each program mounts of its own, so nobody else sees this.
         command.args(["sh", "-c", "mount --bind \"$0\" /etc/alternatives && exec \"$@\""]);
-        command.arg(legacy_alternatives(lab)?);
+        command.arg(legacy_alternatives(&lab.path(""))?);
     }
     command.arg(program).arg("-conf").arg(config).args(options);
     // Programs that a test has put there stand in for those of the machine.
@@ -71,8 +71,11 @@ pub fn daemon(lab: &Lab, backend: Backend, config: &Path, options: &[&str]) -> R
 }
 
 /// A copy of the machine's alternatives in which iptables is the legacy one.
-fn legacy_alternatives(lab: &Lab) -> Result<PathBuf> {
-    let folder = lab.path("alternatives");
+///
+/// # Errors
+/// When it cannot be made.
+pub fn legacy_alternatives(within: &Path) -> Result<PathBuf> {
+    let folder = within.join("alternatives");
     if !folder.exists() {
         tool(&format!("cp -a /etc/alternatives {}", folder.display()))?;
         for family in ["iptables", "ip6tables"] {

@@ -1,0 +1,58 @@
+//! `make torture`: the daemon is killed a thousand times and more, and nothing stays open, closes early
+//! or is lost. Says the seed that it went by; `torture KILLS SEED` goes by another.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use knock_e2e::firewall::Backend;
+use knock_e2e::process::interrupted;
+use knock_e2e::torture::{Ordeal, Report, run};
+
+/// With each of the kernel's rule engines.
+const KILLS: u32 = 600;
+
+fn main() -> ExitCode {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let _left_as_it_is = signal_hook::flag::register(signal, Arc::clone(interrupted()));
+    }
+    let mut numbers = std::env::args().skip(1).map(|word| word.parse::<u64>());
+    let (kills, seed) = match (numbers.next().transpose(), numbers.next().transpose()) {
+        (Ok(kills), Ok(seed)) => (
+            kills.and_then(|kills| u32::try_from(kills).ok()).unwrap_or(KILLS),
+            seed.unwrap_or_else(|| u64::from(std::process::id())),
+        ),
+        _ => {
+            say("usage: torture [KILLS [SEED]]");
+            return ExitCode::from(64);
+        }
+    };
+    // The old engine is for root only.
+    let is_root = rustix::process::geteuid().is_root();
+    for backend in [Backend::Nft, Backend::Legacy] {
+        if backend == Backend::Legacy && !is_root {
+            say("left out, you are not root: iptables-legacy");
+            continue;
+        }
+        say(&format!("== iptables-{}, {kills} kills, seed {seed}", backend.suffix()));
+        match run(Ordeal { kills, seed, backend }, so_far) {
+            Ok(report) => say(&format!("   {report}")),
+            Err(error) => {
+                say(&format!("FAILED: {error}"));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn so_far(report: &Report) {
+    let Report { kills, comparisons, rules, .. } = report;
+    say(&format!("   {kills} kills, {comparisons} comparisons with {rules} rules so far"));
+}
+
+fn say(line: &str) {
+    let _nobody_listens = writeln!(std::io::stdout(), "{line}");
+}

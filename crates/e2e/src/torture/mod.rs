@@ -1,0 +1,353 @@
+//! The daemon killed again and again while it opens and closes: what holds then, always. Real rules in
+//! a real firewall, SIGKILL at random moments, and after it a comparison of what is in the kernel with
+//! what is on disk.
+//!
+//! The knocks come as lines in a log, from many clients at once, also while nobody reads it.
+
+mod ground;
+mod knocker;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use rustix::process::Signal;
+
+use crate::firewall::Backend;
+use crate::loggen::Random;
+use crate::process::{PATIENCE, Running, await_until, interrupted};
+use crate::{LabError, Result, programs};
+use ground::Ground;
+use knocker::Knocker;
+use snapshot::Snapshot;
+
+/// After so many kills there is a calm in which everything has to close, and not before its time.
+const CALM: u32 = 50;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Ordeal {
+    /// How often the daemon is killed.
+    pub kills: u32,
+    /// For the same again, as far as a machine does the same again.
+    pub seed: u64,
+    /// Which of the kernel's rule engines.
+    pub backend: Backend,
+}
+
+/// What was seen; all was well.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Report {
+    /// Kills.
+    pub kills: u32,
+    /// Knocks, all of them answered, none twice.
+    pub knocks: u64,
+    /// Comparisons of the rules with the agenda, with the daemon dead.
+    pub comparisons: u32,
+    /// Rules that were seen in those.
+    pub rules: u64,
+    /// Kills after which an iptables of the dead daemon still ran.
+    pub left_running: u32,
+    /// Closings that were waited for, with the daemon alive.
+    pub closings: u32,
+    /// The latest of them, from its time or from the daemon's start.
+    pub latest: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} kills, {} knocks, each answered once; {} comparisons with {} rules: none without a \
+             closing on disk, none twice, none closed early; {} kills left an iptables running; {} \
+             closings waited for, the latest after {} ms; nothing open at the end",
+            self.kills,
+            self.knocks,
+            self.comparisons,
+            self.rules,
+            self.left_running,
+            self.closings,
+            self.latest.as_millis()
+        )
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// With what did not hold, in words, or when the harness could not do its part.
+pub fn run(ordeal: Ordeal, mut tell: impl FnMut(&Report)) -> Result<Report> {
+    let mut trial = Trial::new(ordeal)?;
+    trial.begin()?;
+    while trial.report.kills < ordeal.kills {
+        if interrupted().load(Ordering::Relaxed) {
+            return Err(LabError("interrupted".into()));
+        }
+        trial.round()?;
+        if trial.report.kills.is_multiple_of(CALM) {
+            trial.calm()?;
+            tell(&trial.report);
+        }
+    }
+    trial.end()?;
+    Ok(trial.report)
+}
+
+struct Trial {
+    // Before the ground it stands on.
+    daemon: Option<Running>,
+    knocker: Knocker,
+    ground: Ground,
+    random: Random,
+    /// Clients of which an order was given up: their rule need not be there.
+    given_up: BTreeSet<IpAddr>,
+    report: Report,
+}
+
+impl Trial {
+    fn new(ordeal: Ordeal) -> Result<Self> {
+        let ground = Ground::new(ordeal.backend)?;
+        let mut random = Random(ordeal.seed.wrapping_mul(2) | 1);
+        let knocker = Knocker::start(ground.path("messages"), random.below(u64::MAX))?;
+        Ok(Self {
+            daemon: None,
+            knocker,
+            ground,
+            random,
+            given_up: BTreeSet::new(),
+            report: Report::default(),
+        })
+    }
+
+    /// With a first knock: from it on the daemon knows on disk how far it has read.
+    fn begin(&mut self) -> Result<()> {
+        self.start()?;
+        self.daemon()?.await_line("following")?;
+        self.read_all()?;
+        self.knocker.go_on();
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let mut command = self.ground.command(&programs::folder()?.join("knockdaemon"));
+        command.arg("-conf").arg(self.ground.path("knockdaemon.conf"));
+        self.daemon = Some(Running::spawn("knockdaemon", &mut command)?);
+        Ok(())
+    }
+
+    /// From one start to the next.
+    fn round(&mut self) -> Result<()> {
+        let held = self.random.below(4) == 0;
+        let lock = if held { Some(self.ground.lock()?) } else { None };
+        self.await_moment()?;
+        self.kill()?;
+        if !self.ground.tools().is_empty() {
+            self.report.left_running += 1;
+        } else if lock.is_none() && self.random.below(4) != 0 {
+            self.compare()?;
+        }
+        self.start()?;
+        if lock.is_some() {
+            self.pause(600);
+        }
+        Ok(())
+    }
+
+    /// Some moment in the life of a daemon.
+    fn await_moment(&mut self) -> Result<()> {
+        let said = match self.random.below(4) {
+            0 => None,
+            1 => Some("following"),
+            2 => Some("knock accepted"),
+            _ => Some("done: iptables"),
+        };
+        if let Some(said) = said {
+            // Not everything happens in each life.
+            let daemon = self.daemon()?;
+            await_until(Duration::from_secs(1), || {
+                daemon.lines().iter().any(|line| line.contains(said))
+            });
+            self.pause(30);
+        } else {
+            self.pause(300);
+        }
+        Ok(())
+    }
+
+    /// A random time up to so many milliseconds.
+    fn pause(&mut self, most: u64) {
+        thread::sleep(Duration::from_micros(self.random.below(most * 1000)));
+    }
+
+    fn daemon(&self) -> Result<&Running> {
+        self.daemon.as_ref().ok_or_else(|| LabError("there is no daemon".into()))
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.daemon()?.signal(Signal::KILL)?;
+        self.report.kills += 1;
+        self.bury()
+    }
+
+    /// Waits for its end and its last words.
+    fn bury(&mut self) -> Result<()> {
+        let Some(mut daemon) = self.daemon.take() else { return Ok(()) };
+        daemon.await_end()?;
+        daemon.await_last_words()?;
+        for line in daemon.lines() {
+            let is_fault = ["panicked", "damaged", "cannot be kept", "fault of this program"];
+            if is_fault.iter().any(|word| line.contains(word)) {
+                return Err(LabError(format!("the daemon said: {line}")));
+            }
+            if line.contains("given up") || line.contains("not tried again") {
+                let client = line.split("client=").nth(1).and_then(|rest| rest.split(' ').next());
+                self.given_up.extend(client.and_then(|client| client.parse::<IpAddr>().ok()));
+            }
+        }
+        Ok(())
+    }
+
+    /// With the daemon and its tools dead: each rule has its closing on disk, none is there twice, and
+    /// each that is to be there is.
+    fn compare(&mut self) -> Result<Snapshot> {
+        let rules = self.ground.rules()?;
+        let snapshot = Snapshot::take(&self.ground.path("state"), rules)?;
+        self.report.comparisons += 1;
+        self.report.rules += snapshot.rules.values().map(|count| *count as u64).sum::<u64>();
+        let wrong = snapshot.wrong(&self.given_up);
+        // Once given up is not given up for ever.
+        self.given_up.retain(|client| snapshot.rules.contains_key(client));
+        if wrong.is_empty() {
+            return Ok(snapshot);
+        }
+        Err(LabError(format!(
+            "after {} kills: {}\n{snapshot}",
+            self.report.kills,
+            wrong.join("; ")
+        )))
+    }
+
+    /// Nobody knocks, and the daemon lives: everything closes, and nothing too early.
+    fn calm(&mut self) -> Result<()> {
+        self.knocker.pause();
+        self.read_all()?;
+        self.pause(1500);
+        self.kill()?;
+        let gone = await_until(PATIENCE, || self.ground.tools().is_empty());
+        if !gone {
+            return Err(LabError("an iptables of the dead daemon does not end".into()));
+        }
+        let snapshot = self.compare()?;
+        let mut open: BTreeMap<IpAddr, SystemTime> = snapshot.closing_times();
+        let started = now();
+        self.start()?;
+        let mut early = Vec::new();
+        let (mut closings, mut latest) = (0, Duration::ZERO);
+        let ground = &self.ground;
+        let mut failure = None;
+        let closed = await_until(PATIENCE * 2, || {
+            let rules = match ground.rules() {
+                Ok(rules) => rules,
+                Err(error) => {
+                    failure = Some(error);
+                    return true;
+                }
+            };
+            let seen = now();
+            open.retain(|client, due| {
+                if rules.contains_key(client) {
+                    return true;
+                }
+                if seen < *due {
+                    early.push(*client);
+                }
+                closings += 1;
+                let late = seen.duration_since((*due).max(started)).unwrap_or_default();
+                latest = latest.max(late);
+                false
+            });
+            rules.is_empty()
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if !closed {
+            return Err(LabError(format!(
+                "still open: {:?}; the daemon said:\n{}",
+                self.ground.rules()?,
+                self.daemon()?.lines().join("\n")
+            )));
+        }
+        if !early.is_empty() {
+            return Err(LabError(format!("closed too early: {early:?}")));
+        }
+        self.report.closings += closings;
+        self.report.latest = self.report.latest.max(latest);
+        self.knocker.go_on();
+        Ok(())
+    }
+
+    /// Waits until the daemon has read what was written so far: a knock behind it is answered.
+    fn read_all(&mut self) -> Result<()> {
+        let last = self.knocker.last_knock()?;
+        self.daemon()?.await_line(&format!("client={last}")).map(drop)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.knocker.pause();
+        self.read_all()?;
+        let empty = await_until(PATIENCE * 2, || self.ground.rules().is_ok_and(|it| it.is_empty()));
+        if !empty {
+            return Err(LabError(format!("still open at the end: {:?}", self.ground.rules()?)));
+        }
+        // What was done and not struck out before a kill is done again, and may have a second to go.
+        let mut last = None;
+        for _ in 0..60 {
+            self.daemon()?.signal(Signal::TERM)?;
+            self.bury()?;
+            let snapshot = self.compare()?;
+            let waiting = !snapshot.orders.is_empty();
+            last = Some(snapshot);
+            if !waiting {
+                break;
+            }
+            self.start()?;
+            self.daemon()?.await_line("following")?;
+            self.pause(2000);
+        }
+        let Some(last) = last.filter(|snapshot| snapshot.orders.is_empty()) else {
+            return Err(LabError("the agenda does not become empty".into()));
+        };
+        let written = self.knocker.written();
+        self.report.knocks = written.values().map(|knocks| knocks.all).sum();
+        let ran = fs::read_to_string(self.ground.path("ran")).unwrap_or_default();
+        for (client, knocks) in written {
+            let counted = last.knocks(client);
+            if counted != knocks.all {
+                return Err(LabError(format!(
+                    "{client} knocked {} times, and the daemon counted {counted}",
+                    knocks.all
+                )));
+            }
+            let client = client.to_string();
+            let ran = ran.lines().filter(|line| **line == client).count() as u64;
+            if ran < knocks.shut {
+                return Err(LabError(format!(
+                    "{client} sent {} closing knocks, and the program ran {ran} times",
+                    knocks.shut
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "compared with the deadlines of a real daemon")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,146 @@
+//! The wall clock is set while the daemon runs and while it is dead. libfaketime tells this one daemon
+//! another wall time; the kernel's own count goes on. Nobody's real clock is touched.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use knock_e2e::process::Running;
+use knock_e2e::written::WrittenLog;
+use rustix::process::Signal;
+
+/// 1 counts and takes it back after ten minutes, 2 does so after three seconds.
+const ACTIONS: &str = "
+<actions>
+  <action>\ntemplate = open\n</action>
+  <action>\ncondition = TIME == 1\ntemplate = close\ndelay = 10m\n</action>
+  <action>\ncondition = TIME == 2\ntemplate = close\ndelay = 3s\n</action>
+  <template open>\nsystem = echo open >>FOLDER/did\n</template>
+  <template close>\nsystem = echo closed >>FOLDER/did\n</template>
+</actions>
+";
+
+/// Debian's libfaketime; the path depends on the architecture.
+fn library() -> String {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let paths = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    let found = paths.into_iter().find(|path| path.exists());
+    let found = found.expect("this test needs libfaketime: .ci/install-tools test");
+    found.display().to_string()
+}
+
+struct Faked {
+    host: WrittenLog,
+    before: Vec<String>,
+}
+
+impl Faked {
+    fn new() -> Self {
+        let host = WrittenLog::new(ACTIONS).unwrap();
+        let file = host.path("clock");
+        fs::write(&file, "+0\n").unwrap();
+        let before = vec![
+            "env".to_owned(),
+            format!("LD_PRELOAD={}", library()),
+            format!("FAKETIME_TIMESTAMP_FILE={}", file.display()),
+            "FAKETIME_NO_CACHE=1".to_owned(),
+            "DONT_FAKE_MONOTONIC=1".to_owned(),
+            "FAKETIME_DONT_RESET=1".to_owned(),
+        ];
+        Self { host, before }
+    }
+
+    /// Sets the daemon's clock by so much from the real one, at one blow.
+    fn set(&self, offset: &str) {
+        let (file, new) = (self.host.path("clock"), self.host.path("clock.new"));
+        fs::write(&new, format!("{offset}\n")).unwrap();
+        fs::rename(new, file).unwrap();
+    }
+
+    fn start(&self) -> Running {
+        self.host.daemon(&self.before, &["-debug"]).unwrap()
+    }
+
+    /// Something happens, so that the daemon looks at its clocks: from a real clock the kernel tells.
+    fn wake(&mut self, daemon: &Running, said: &str) {
+        daemon.signal(Signal::HUP).unwrap();
+        daemon.await_line(said).unwrap();
+    }
+
+    fn did(&self) -> String {
+        fs::read_to_string(self.host.path("did")).unwrap_or_default()
+    }
+}
+
+fn kill(mut daemon: Running) {
+    daemon.signal(Signal::KILL).unwrap();
+    daemon.await_end().unwrap();
+}
+
+#[test]
+fn a_clock_that_is_set_forward_closes_nothing_early() {
+    let mut faked = Faked::new();
+    let daemon = faked.start();
+    faked.host.knock(1).unwrap();
+    daemon.await_line("done: echo open").unwrap();
+    faked.set("+3600");
+    faked.wake(&daemon, "the clock was set forward by 3600.0 s");
+    // By the new clock ten minutes are over, six times; a restart does not believe it either.
+    kill(daemon);
+    let daemon = faked.start();
+    daemon.await_line("waiting=1 overdue=0").unwrap();
+    assert_eq!(faked.did(), "open\n");
+
+    // Back again, with nobody there to see it.
+    kill(daemon);
+    faked.set("-3600");
+    let daemon = faked.start();
+    daemon.await_line("the clock was set back by 7200.0 s").unwrap();
+    daemon.await_line("waiting=1 overdue=0").unwrap();
+    assert_eq!(faked.did(), "open\n");
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_open() {
+    let mut faked = Faked::new();
+    let daemon = faked.start();
+    faked.host.knock(2).unwrap();
+    daemon.await_line("done: echo open").unwrap();
+    // By the new clock the three seconds are over in a day.
+    faked.set("-86400");
+    daemon.await_line("done: echo closed").unwrap();
+    assert_eq!(faked.did(), "open\nclosed\n");
+    // What is asked for from now on goes by the clock as it is.
+    faked.host.knock(2).unwrap();
+    daemon.await_lines("done: echo closed", 2).unwrap();
+}
+
+/// Summer time and the year's end change what the calendar shows, and no deadline.
+#[test]
+fn the_calendar_moves_no_deadline() {
+    for (zone, moment) in [
+        // Two seconds before Berlin's clocks go from 3 back to 2, and from 2 on to 3.
+        ("Europe/Berlin", "@2026-10-25 02:59:58"),
+        ("Europe/Berlin", "@2026-03-29 01:59:58"),
+        ("UTC", "@2026-12-31 23:59:58"),
+    ] {
+        if !Path::new("/usr/share/zoneinfo").join(zone).exists() {
+            panic!("this test needs the time zones: .ci/install-tools test");
+        }
+        let mut faked = Faked::new();
+        faked.before.push(format!("TZ={zone}"));
+        faked.set(moment);
+        let daemon = faked.start();
+        faked.host.knock(2).unwrap();
+        daemon.await_line("done: echo closed").unwrap();
+        assert_eq!(faked.did(), "open\nclosed\n");
+        let lines = daemon.lines().join("\n");
+        assert!(!lines.contains("the clock was set"), "{zone} {moment}: {lines}");
+    }
+}
