@@ -643,7 +643,7 @@ fn templates_and_actions() {
     );
     check(
         "<action>\ntemplate = tell\n</action>\n<template tell>\ntimeout = 5s\n</template>\n",
-        "4:11 «tell» error: template 'tell' has no command | give it one of 'iptables', 'exec' and 'system'",
+        "4:11 «tell» error: template 'tell' has no command | give it one of 'open', 'close', 'iptables', 'exec' and 'system'",
     );
     check(
         "<action>\ntemplate = tell\n</action>\n<template>\nexec = /bin/true\n</template>\n",
