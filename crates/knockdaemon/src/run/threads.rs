@@ -127,7 +127,9 @@ pub(crate) fn sources(settings: &DaemonSettings) -> Vec<Box<dyn Source>> {
 
 /// Two names of one file would make two hits of each line, and no knock.
 fn each_file_once(paths: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
-    let mut seen: Vec<(PathBuf, Option<(u64, u64)>, &PathBuf)> = Vec::new();
+    // Its path, its device and inode, and the name that it was given.
+    type Seen<'a> = (PathBuf, Option<(u64, u64)>, &'a PathBuf);
+    let mut seen: Vec<Seen<'_>> = Vec::new();
     paths.iter().filter(move |path| {
         let real = path.canonicalize().unwrap_or_else(|_| (*path).clone());
         // A hard link has a path of its own.
