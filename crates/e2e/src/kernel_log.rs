@@ -4,12 +4,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::lab::Lab;
-use crate::process::{Running, await_until};
+use crate::process::{PATIENCE, Running, await_until};
 use crate::{LabError, Result};
 
 pub(crate) const SWITCH: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
@@ -123,7 +122,7 @@ impl Dmesg {
 fn await_marker(lab: &Lab, log: &Path) -> Result<()> {
     let marker = format!("knockdaemon-e2e marker of {}", lab.namespace(crate::lab::Host::Server));
     let nonce = lab.path("").display().to_string();
-    let seen = await_until(Duration::from_secs(20), || {
+    let seen = await_until(PATIENCE, || {
         let _full = fs::write("/dev/kmsg", format!("{marker} {nonce}"));
         fs::read(log).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&nonce))
     });

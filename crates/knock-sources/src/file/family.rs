@@ -19,6 +19,9 @@ use super::{
 /// Most files that are followed together: the current one and those rotated away unread.
 pub(super) const MOST_FILES: usize = 256;
 
+/// Siblings that are remembered though they were not listed again.
+const MOST_KNOWN: usize = 1024;
+
 /// Listings of a folder until two agree.
 const TRIES: usize = 16;
 
@@ -99,13 +102,28 @@ impl Family {
         self.shortage.take()
     }
 
-    /// Opens all that can be.
-    pub(super) fn open(&self) -> Vec<Held> {
-        let opened = self.siblings.iter().filter_map(|one| {
-            // Opened by name: it may be another file by now.
-            Held::open(&one.path).ok().flatten().filter(|file| file.id == one.id)
-        });
-        opened.take(MOST_FILES).collect()
+    /// Lists the siblings and opens all that can be, under the names that they have then.
+    pub(super) fn opened(path: &Path) -> Vec<Held> {
+        for _ in 0..TRIES {
+            if let Some(all) = Self::of(path).open() {
+                return all;
+            }
+        }
+        Vec::new()
+    }
+
+    /// None if one has gone to another name since it was listed.
+    fn open(&self) -> Option<Vec<Held>> {
+        let mut all = Vec::new();
+        for one in self.siblings.iter().take(MOST_FILES) {
+            match Held::open(&one.path) {
+                Ok(Some(file)) if file.id == one.id => all.push(file),
+                Ok(_) => return None,
+                Err(error) if error.kind() == ErrorKind::NotFound => return None,
+                Err(_) => {}
+            }
+        }
+        Some(all)
     }
 
     /// A sibling that was read need not be read again, whether it was listed or not.
@@ -119,6 +137,19 @@ impl Family {
         if let Some(one) = self.siblings.iter().find(|one| one.id == file.id) {
             file.reopen(&one.path);
         }
+    }
+
+    /// Takes the place of `before`, and knows what that knew: while names are being shifted a listing
+    /// may miss one that is there all the time. Without a time of birth an inode says nothing later.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        let listed = self.siblings.len();
+        for one in before.siblings.iter().filter(|one| one.born.is_some()).take(MOST_KNOWN) {
+            if self.siblings.iter().take(listed).all(|other| !other.is(one)) {
+                let (path, order) = (PathBuf::new(), Vec::new());
+                self.siblings.push(Sibling { path, order, ..*one });
+            }
+        }
+        self
     }
 
     fn knows(&self, file: &Held) -> bool {
@@ -241,7 +272,7 @@ pub(super) fn copies(
     if file.at() == 0 {
         return Ok(copies);
     }
-    for mut copy in Family::of(path).open() {
+    for mut copy in Family::opened(path) {
         let is_other = copy.id != file.id && others.iter().all(|other| other.id != copy.id);
         if is_other
             && copy.owner == file.owner

@@ -162,6 +162,7 @@ impl Follower {
         stop: &Stop,
     ) -> ControlFlow<(), Looked> {
         let before = self.what_is_held();
+        self.open_turned();
         let last_lines = self.look_at_path(now, intake, stop)?;
         let news = self.read_all(now, intake, stop)? || last_lines;
         self.list_siblings(now);
@@ -193,6 +194,20 @@ impl Follower {
 
     fn late(&self) -> impl Iterator<Item = &Held> {
         self.held.split_last().into_iter().flat_map(|(_, late)| late)
+    }
+
+    /// Opens files anew whose descriptors have come to lead to others, under the names that they have.
+    fn open_turned(&mut self) {
+        for place in (0..self.held.len()).rev() {
+            let Some(file) = self.held.get_mut(place).filter(|file| file.is_turned()) else {
+                continue;
+            };
+            let siblings = Family::opened(&self.path);
+            let itself = siblings.into_iter().find(|sibling| sibling.id == file.id);
+            if !itself.is_some_and(|itself| file.go_on_in(itself)) {
+                self.past.closed(&self.held.remove(place));
+            }
+        }
     }
 
     /// Finds out which file stands at the path, and takes it and its missed predecessors in. Tells
@@ -255,6 +270,7 @@ impl Follower {
                     return nothing;
                 }
             };
+            let family = family.after(&self.family);
             let before = std::mem::replace(&mut self.family, family);
             self.listed = None;
             // What comes may be a copy of it, so it must be known where its last line is.
@@ -483,7 +499,8 @@ impl Follower {
         if stands_at(&self.path) == Some(file.id) && file.is_as_read() {
             // The folder's time ticks: what came since may have the same.
             let is_settled = changed.is_some_and(|time| time + CLOCK_TICK < now.wall);
-            (self.family, self.listed) = (family, changed.filter(|_| is_settled));
+            self.family = family.after(&self.family);
+            self.listed = changed.filter(|_| is_settled);
         }
     }
 

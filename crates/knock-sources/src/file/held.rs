@@ -58,6 +58,8 @@ pub(super) struct Held {
     begun: u64,
     /// How long it was when it was last read.
     seen: u64,
+    /// Its time then.
+    seen_time: Option<SystemTime>,
     cutter: Cutter,
     /// Its first bytes as they were seen, at most [`HEAD`].
     head: Vec<u8>,
@@ -103,9 +105,7 @@ pub(super) trait Taker {
 impl Held {
     /// Opens what stands at `path`; `None` when that is not a regular file.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        // Non-blocking, because opening a pipe would wait for its writer.
-        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let file = open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
             return Ok(None);
@@ -118,6 +118,7 @@ impl Held {
             at: 0,
             begun: 0,
             seen: 0,
+            seen_time: None,
             cutter: Cutter::default(),
             head: Vec::new(),
             tail: Vec::new(),
@@ -243,6 +244,21 @@ impl Held {
         self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
+    /// Whether the descriptor leads to another file than the one that was opened. So it is where a
+    /// server finds files by their names, as most of FUSE's do, and somebody else has renamed this one.
+    pub(super) fn is_turned(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| identity(&meta) != self.id)
+    }
+
+    /// Goes on in another descriptor of the same file; `false` if it is none.
+    pub(super) fn go_on_in(&mut self, other: Self) -> bool {
+        let is_same = other.id == self.id && other.keeps(self).unwrap_or(false);
+        if is_same {
+            self.file = other.file;
+        }
+        is_same
+    }
+
     /// Whether it is as long as it was when it was read.
     pub(super) fn is_as_read(&self) -> bool {
         self.size().is_ok_and(|size| size == self.seen)
@@ -328,6 +344,8 @@ impl Held {
     ) -> io::Result<ControlFlow<(), bool>> {
         let mut any = false;
         self.seen = end;
+        let time = self.modified();
+        let mut is_fresh = std::mem::replace(&mut self.seen_time, time) == time;
         loop {
             let want = usize::try_from(end.saturating_sub(self.at)).unwrap_or(WINDOW).min(WINDOW);
             let tail = self.tail.len();
@@ -379,6 +397,11 @@ impl Held {
                 taker.event(Event::LineTooLong(bytes));
             }
             if cut.used == 0 {
+                // Written to, and nothing new: a cache of a network's file system may be stale, which
+                // it is not for who opens the file.
+                if !any && !std::mem::replace(&mut is_fresh, true) && self.open_anew() {
+                    continue;
+                }
                 return Ok(ControlFlow::Continue(any));
             }
             any = true;
@@ -415,6 +438,16 @@ impl Held {
         if data >= self.at + TAIL as u64 {
             (self.at, self.tail) = (data, vec![0; TAIL]);
         }
+    }
+
+    fn open_anew(&mut self) -> bool {
+        let opened = open(Path::new(&format!("/proc/self/fd/{}", self.descriptor())));
+        let same =
+            opened.ok().filter(|file| file.metadata().is_ok_and(|meta| identity(&meta) == self.id));
+        same.is_some_and(|file| {
+            self.file = file;
+            true
+        })
     }
 
     /// Goes on behind what was read, if that is still in it, or if it is the same log without it.
@@ -469,6 +502,12 @@ impl Held {
 
 fn same(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // Non-blocking, because opening a pipe would wait for its writer.
+    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// The last bytes of the first `end`, as many as are compared.

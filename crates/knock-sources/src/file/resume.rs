@@ -30,11 +30,12 @@ pub(super) fn find(
     if current.as_ref().is_some_and(is_it) {
         return begin(cursor, current.into_iter().collect(), room);
     }
-    let family = Family::of(path);
-    let mut siblings = family.open();
+    let mut siblings = Family::opened(path);
     let owners = match &current {
         Some(current) => vec![current.owner],
-        None => family.folder_owner().into_iter().chain([0, geteuid().as_raw()]).collect(),
+        None => {
+            Family::of(path).folder_owner().into_iter().chain([0, geteuid().as_raw()]).collect()
+        }
     };
     siblings.retain(|file| owners.contains(&file.owner));
     let found = siblings.iter().position(is_it);
