@@ -1,0 +1,162 @@
+//! Leases on real packets: who they let in, what ends them, and that a session keeps its own. How the
+//! kernel holds them is shown in `netns_firewall.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+mod common;
+
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use common::{Log, Setup};
+use knock_e2e::firewall::Backend;
+use knock_e2e::lab::{Host, Lab};
+use knock_e2e::process::{PATIENCE, await_until};
+
+const KNOCK: &str = "knock = IP,PORT,TIME,CHECKSUM";
+
+/// TIME counts minutes: 0 until it is closed, 255 closes.
+fn actions(more: &str) -> String {
+    format!(
+        "
+<actions>
+  <action>
+    condition = TIME != 255
+    template  = let-in
+  </action>
+  <action>
+    condition = TIME == 255
+    template  = out
+  </action>
+  <template let-in>
+    open  = PORT
+    {more}
+  </template>
+  <template out>
+    close = PORT
+  </template>
+</actions>
+"
+    )
+}
+
+fn setup(more: &str, settings: &str) -> Setup {
+    Setup::with(Log::Kmsg, Backend::Nft, &format!("{KNOCK}\n{settings}"), &actions(more))
+}
+
+/// Listens in the server's network; works from any thread.
+fn listen(lab: &Lab, port: u16) -> TcpListener {
+    lab.within(Host::Server, || TcpListener::bind(("::", port))).unwrap().unwrap()
+}
+
+/// One try to connect from the client host's first address.
+fn connect(lab: &Lab, port: u16) -> Option<TcpStream> {
+    let to = SocketAddr::new(lab.server(), port);
+    lab.within(Host::Client, || TcpStream::connect_timeout(&to, Duration::from_millis(300)))
+        .unwrap()
+        .ok()
+}
+
+fn await_connection(lab: &Lab, port: u16) -> TcpStream {
+    let mut stream = None;
+    await_until(PATIENCE, || {
+        stream = connect(lab, port);
+        stream.is_some()
+    });
+    stream.expect("a connection")
+}
+
+/// A lease of ten seconds, a session of several times that, and the port is closed after it.
+fn a_session_holds(setup: &Setup, port: u16, served_at: u16) -> TcpListener {
+    let listener = listen(&setup.lab, served_at);
+    setup.knock(&["-port", &port.to_string(), "-time", "0"]);
+    let session = await_connection(&setup.lab, port);
+    let (served, _) = listener.accept().unwrap();
+    // Each time its end comes near, and the port is open after it.
+    setup.daemon.await_lines("connections=1", 2).unwrap();
+    assert!(connect(&setup.lab, port).is_some(), "closed during a session");
+
+    drop(session);
+    drop(served);
+    setup.daemon.await_line(&format!("close tcp port {port}")).unwrap();
+    listener
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_lease_lives_as_long_as_its_session() {
+    let setup = setup("lease = 10s\n    hold = connected", "");
+    let _listens = a_session_holds(&setup, 222, 222);
+    assert!(connect(&setup.lab, 222).is_none());
+}
+
+/// The socket has another port, so that only the kernel's connection tracking can tell.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_session_that_is_passed_on_holds_a_lease_too() {
+    let setup = setup("lease = 10s\n    hold = connected", "");
+    for rule in [
+        "-t nat -A PREROUTING -p tcp --dport 222 -j REDIRECT --to-ports 8222",
+        "-I INPUT -p tcp --dport 8222 -j ACCEPT",
+    ] {
+        setup.lab.on(Host::Server, &format!("iptables-nft {rule}")).unwrap();
+    }
+    a_session_holds(&setup, 222, 8222);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_network_gets_in_and_any_of_it_closes() {
+    let setup = setup("lease = TIME\n    prefix4 = 24", "");
+    let (client, other) = (setup.lab.client(), setup.lab.second_client());
+    assert!(!setup.is_open(other));
+    setup.knock_from(client, &["-port", "22", "-time", "5"]);
+    setup.await_open(client);
+    setup.await_open(other);
+    // Renewed by the other, it is still one lease.
+    setup.knock_from(other, &["-port", "22", "-time", "9"]);
+    setup.daemon.await_line("opens tcp port 22 to 10.99.").unwrap();
+    setup.daemon.await_line("again for").unwrap();
+    setup.knock_from(other, &["-port", "22", "-time", "255"]);
+    setup.await_closed(client);
+    setup.await_closed(other);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn who_moves_leaves_nothing_open() {
+    let setup = setup("lease = TIME", "onelease = yes");
+    let (home, train): (IpAddr, IpAddr) = (setup.lab.client(), setup.lab.second_client());
+    setup.knock_from(home, &["-port", "22", "-time", "5"]);
+    setup.await_open(home);
+    setup.knock_from(train, &["-port", "22", "-time", "5"]);
+    setup.await_open(train);
+    setup.await_closed(home);
+}
+
+/// What has time left is open after a crash as before it, what has not is closed.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn leases_outlive_the_daemon_and_end_with_it_or_without() {
+    let mut setup = setup("lease = TIME == 1 ? 0.2 : TIME", "firewall = nftables");
+    let (client, other) = (setup.lab.client(), setup.lab.second_client());
+    setup.knock_from(client, &["-port", "22", "-time", "5"]);
+    setup.await_open(client);
+    setup.kill();
+    assert!(setup.is_open(client), "a lease does not end with the daemon");
+    // Somebody empties the firewall while nobody looks; the first look puts it back.
+    setup.lab.on(Host::Server, "nft delete table inet knockdaemon").unwrap();
+    setup.await_closed(client);
+    setup.restart();
+    setup.daemon.await_line("leases taken up").unwrap();
+    setup.await_open(client);
+    // Twelve seconds, which are over while the daemon is dead.
+    setup.knock_from(other, &["-port", "22", "-time", "1"]);
+    setup.await_open(other);
+    setup.kill();
+    setup.await_closed(other);
+    setup.restart();
+    setup.daemon.await_line(&format!("close tcp port 22 to {other}")).unwrap();
+    assert!(setup.is_open(client));
+    assert!(!setup.is_open(other));
+}
