@@ -71,6 +71,11 @@ fn an_edited_row_is_not_believed() {
         "UPDATE memory SET number = NULL, text = '7.0' WHERE number = 7",
         "UPDATE greatest SET id = 0",
         "UPDATE anchor SET began_ns = began_ns + 1",
+        "UPDATE leases SET until_ns = until_ns + 1",
+        "UPDATE leases SET until_ns = NULL WHERE id = 12",
+        "UPDATE leases SET opening = 'tcp port 22 to 0.0.0.0/0' WHERE id = 13",
+        "UPDATE leases SET state = 'open' WHERE id = 11",
+        "UPDATE leases SET id = 15 WHERE id = 13",
         "ALTER TABLE memory ADD COLUMN more TEXT",
     ] {
         let folder = filled();

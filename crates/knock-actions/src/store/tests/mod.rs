@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
-use knock_engine::{Anchor, Fallback, Order, OrderId, Times};
+use knock_engine::{Anchor, Fallback, Hold, Lease, LeaseId, LeaseState, Order, OrderId, Times};
 use knock_rules::{Command, Family, MemoryChange, MemoryValue};
 use tempfile::TempDir;
 
@@ -33,11 +33,33 @@ const CLIENTS: [&str; 3] = ["192.0.2.7", "2001:db8::7", "198.51.100.9"];
 
 fn told(ledger: &Ledger) -> String {
     let orders: Vec<_> = ledger.orders().collect();
+    let leases: Vec<_> = ledger.leases().collect();
     let places: Vec<_> = ["/var/log/kern.log", "kmsg"].map(|source| ledger.place(source)).into();
     let (memory, anchor) = (ledger.memory(), ledger.anchor());
     let answered = CLIENTS.map(|client| ledger.answered(client.parse().unwrap()));
     let greatest = ledger.greatest_id();
-    format!("{orders:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\ngreatest {greatest}")
+    format!(
+        "{orders:#?}\n{leases:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\ngreatest {greatest}"
+    )
+}
+
+fn lease(id: u64, opening: &str) -> Lease {
+    let epoch = SystemTime::UNIX_EPOCH;
+    Lease {
+        id: LeaseId(id),
+        client: "192.0.2.7".parse().unwrap(),
+        user: None,
+        opening: opening.parse().unwrap(),
+        opened: epoch + Duration::from_nanos(id),
+        renewed: epoch,
+        until: None,
+        at_most: None,
+        hold: Hold::No,
+        action: "an action".to_owned(),
+        template: "a template".to_owned(),
+        knock: "PORT=22 TIME=5".to_owned(),
+        state: LeaseState::Opening,
+    }
 }
 
 fn remembered(path: &[&str], value: Option<MemoryValue>) -> Change {
@@ -117,6 +139,28 @@ fn changes() -> Vec<Change> {
             began: epoch - Duration::from_nanos(7),
             earlier: OrderId(u64::MAX),
         }),
+        Change::Leased(Lease {
+            client: "2001:db8::7".parse().unwrap(),
+            user: Some("ü'".to_owned()),
+            until: Some(epoch + Duration::from_secs(7)),
+            at_most: Some(epoch - Duration::from_nanos(1)),
+            hold: Hold::Connected { step: Duration::from_millis(1500) },
+            state: LeaseState::Failed { why: "no\nway".to_owned() },
+            ..lease(12, "udp port 53 to 2001:db8::/64")
+        }),
+        Change::Leased(lease(11, "tcp port 22 to 192.0.2.7")),
+        Change::Leased(Lease {
+            state: LeaseState::Open,
+            ..lease(13, "tcp port 1 to 192.0.2.0/24")
+        }),
+        Change::Leased(Lease {
+            state: LeaseState::Closing,
+            renewed: epoch + Duration::from_secs(9),
+            ..lease(11, "tcp port 22 to 192.0.2.7")
+        }),
+        Change::Leased(lease(14, "tcp port 80 to 192.0.2.7")),
+        Change::LeaseClosed(LeaseId(14)),
+        Change::LeaseClosed(LeaseId(80)),
         Change::Finished(OrderId(5)),
         Change::Finished(OrderId(78)),
         remembered(&["removed", "ü"], None),
@@ -237,6 +281,23 @@ fn a_store_with_the_third_tables_is_taken_over() {
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());
     assert_eq!(ledger.anchor(), None);
+    store.append(&changes()).unwrap();
+    drop(store);
+    assert_eq!(told(&open(folder.path()).1), told(&whole));
+}
+
+/// As the version left it that had no leases.
+#[test]
+fn a_store_with_the_fourth_tables_is_taken_over() {
+    let folder = folder();
+    open(folder.path()).0.append(&changes()).unwrap();
+    let (_, whole) = open(folder.path());
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    admin.execute_batch("DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 4").unwrap();
+    drop(admin);
+    let (mut store, ledger) = open(folder.path());
+    assert_eq!(ledger.orders().count(), whole.orders().count());
+    assert_eq!(ledger.leases().count(), 0);
     store.append(&changes()).unwrap();
     drop(store);
     assert_eq!(told(&open(folder.path()).1), told(&whole));
