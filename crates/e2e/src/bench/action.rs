@@ -1,9 +1,14 @@
 //! What it takes to open, when it is known for whom: iptables as a program, with and without a shell,
-//! on a short chain and behind 5,000 rules.
+//! on a short chain and behind 5,000 rules; and the kernel's sets over netlink, as the daemon does it.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::Duration;
+
+use knock_actions::Gate;
+use knock_firewall::{FirewallError, Kind};
+use knock_rules::{Network, Opening, Protocol};
 
 use super::Timings;
 use super::way::bare_rule;
@@ -35,6 +40,11 @@ pub fn alone(lab: &Lab, times: usize) -> Result<Vec<(String, Timings)>> {
         Action { name: "`sh -c 'iptables -I'`", words: in_shell, undo: delete.clone() },
     ];
     time(lab, "", &actions, times, &mut told)?;
+    for (kind, name) in [(Kind::Nftables, "nftables"), (Kind::Ipset, "ipset")] {
+        let [few, many] = lab.within(Host::Server, || in_set(kind, times))??;
+        told.push((format!("a member of a set of {name}, over netlink"), few));
+        told.push((format!("a member of a set of {name}, 5,000 members in place"), many));
+    }
     fill(lab)?;
     let actions = vec![
         Action { name: "`iptables -I`", words: insert.clone(), undo: delete.clone() },
@@ -63,6 +73,34 @@ pub fn run(words: &[String]) -> Result<Duration> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(LabError(format!("{words:?}: {}: {}", output.status, said.trim())))
+}
+
+/// With an empty set, and with one that has many members.
+fn in_set(kind: Kind, times: usize) -> Result<[Timings; 2]> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let lease = Some(Duration::from_secs(600));
+    let wrong = |error: FirewallError| LabError(error.to_string());
+    let firewall = Gate::new(kind).firewall().map_err(wrong)?;
+    firewall.apply(LIMIT).map_err(wrong)?;
+    let opening = |client: u32| Opening {
+        network: Network::host(IpAddr::from(Ipv4Addr::from(0x0a62_0000 + client))),
+        protocol: Protocol::Tcp,
+        port: 22,
+    };
+    let mut all = [Timings::default(), Timings::default()];
+    for (members, timings) in [0..0, 0..MANY].into_iter().zip(&mut all) {
+        for member in members {
+            firewall.open(&opening(member), lease, LIMIT).map_err(wrong)?;
+        }
+        for _ in 0..times {
+            let began = now();
+            firewall.open(&opening(MANY), lease, LIMIT).map_err(wrong)?;
+            timings.push(began.elapsed());
+            firewall.close(&opening(MANY), LIMIT).map_err(wrong)?;
+        }
+    }
+    firewall.remove(LIMIT).map_err(wrong)?;
+    Ok(all)
 }
 
 fn time(
