@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use common::{Log, Setup};
+use common::Setup;
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::{Host, Lab};
 use knock_e2e::managed::{Firewalld, Ufw};
@@ -43,13 +43,16 @@ const LEASES: &str = "
 /// A knock that works from both families.
 const KNOCK: &str = "knock = PORT,TIME,CHECKSUM\nanyip = yes";
 
+/// Not the kernel's log, which is the whole machine's: what others write into it must lose no knock.
+const SOURCE: &str = "runmode = nflog\nnfloggroup = 5\nnflogprefix = portknock";
+
 fn on(lab: Lab, backend: Backend, kind: &str) -> Setup {
-    Setup::on(lab, Log::Kmsg, backend, &format!("{KNOCK}\nfirewall = {kind}"), LEASES)
+    Setup::reading(lab, SOURCE, backend, &format!("{KNOCK}\nfirewall = {kind}"), LEASES)
 }
 
 fn closed(backend: Backend, kind: &str) -> Setup {
     let lab = Lab::new().unwrap();
-    firewall::close(&lab, backend, "portknock").unwrap();
+    firewall::close_to_group(&lab, backend, 5, "portknock").unwrap();
     on(lab, backend, kind)
 }
 
@@ -101,7 +104,7 @@ fn closes_in_time_although_the_daemon_is_dead(mut setup: Setup) {
 #[ignore = "needs root: sudo make test"]
 fn sets_of_nftables_beside_a_plain_rule_set() {
     let lab = Lab::new().unwrap();
-    firewall::close_with_nft(&lab, "portknock").unwrap();
+    firewall::close_with_nft_and(&lab, "log group 5 prefix \"portknock\"").unwrap();
     closes_in_time_although_the_daemon_is_dead(on(lab, Backend::Nft, "nftables"));
 }
 
@@ -153,7 +156,7 @@ fn what_a_flush_wipes_is_put_back() {
         let own = "iptables -A INPUT -p tcp --dport 80 -j ACCEPT";
         for (count, wipe) in ["iptables -F", "nft flush ruleset"].into_iter().enumerate() {
             setup.lab.on(Host::Server, wipe).unwrap();
-            firewall::close(&setup.lab, Backend::Nft, "portknock").unwrap();
+            firewall::close_to_group(&setup.lab, Backend::Nft, 5, "portknock").unwrap();
             setup.lab.on(Host::Server, own).unwrap();
             assert!(!setup.is_open(client), "{kind}: {wipe}");
             reload(&setup, count + 1);
@@ -176,7 +179,7 @@ fn what_is_wiped_is_put_back_within_a_minute_without_being_asked() {
     setup.knock(&["-port", "22", "-time", "0"]);
     setup.await_open(client);
     setup.lab.on(Host::Server, "nft flush ruleset").unwrap();
-    firewall::close(&setup.lab, Backend::Nft, "portknock").unwrap();
+    firewall::close_to_group(&setup.lab, Backend::Nft, 5, "portknock").unwrap();
     let server = setup.lab.server();
     let open = || probe::answers(&setup.lab, client, server, 22);
     assert!(await_until(Duration::from_secs(180), open), "{}", setup.daemon.lines().join("\n"));
@@ -204,7 +207,7 @@ fn what_is_open_without_a_lease_is_closed() {
 /// Puts a rule into the log's way that sees all SYNs, whoever keeps the other rules.
 fn log_with_nft(lab: &Lab) {
     let rules = "table inet logging {\n  chain input {\n    type filter hook input priority -200\n\
-                 \x20   tcp flags & (syn|ack) == syn log prefix \"portknock\" flags all\n  }\n}\n";
+                 \x20   tcp flags & (syn|ack) == syn log group 5 prefix \"portknock\"\n  }\n}\n";
     let file = lab.write("logging.nft", rules).unwrap();
     lab.on(Host::Server, &format!("nft -f {}", file.display())).unwrap();
 }
