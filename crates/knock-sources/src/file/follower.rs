@@ -127,7 +127,8 @@ impl Follower {
         match resume::find(cursor, &self.path, current, &mut self.room)? {
             Search::Found(files) => {
                 let path = self.path.clone();
-                let (from, files_before) = (cursor.from.offset, files.len().saturating_sub(1));
+                let from = files.first().map_or(0, Held::at);
+                let files_before = files.len().saturating_sub(1);
                 self.resumed = Some(Notice::Resumed { path, from, files_before });
                 self.held = files;
                 self.cursor = None;

@@ -28,7 +28,7 @@ pub(super) fn find(
     let is_alike = |file: &Held| is_from(cursor, file);
     let is_it = |file: &Held| file.file_id() == cursor.from.file && is_alike(file);
     if current.as_ref().is_some_and(is_it) {
-        return begin(cursor, current.into_iter().collect(), room);
+        return begin(cursor, cursor.from.offset, current.into_iter().collect(), room);
     }
     let mut siblings = Family::opened(path);
     let owners = match &current {
@@ -41,10 +41,21 @@ pub(super) fn find(
     let found = siblings.iter().position(is_it);
     let found = match found {
         None if current.as_ref().is_some_and(is_alike) => {
-            return begin(cursor, current.into_iter().collect(), room);
+            return begin(cursor, cursor.from.offset, current.into_iter().collect(), room);
         }
         None => siblings.iter().position(is_alike),
         found => found,
+    };
+    // The file with the place is gone; the one after it that has some lines of before is not.
+    let (found, offset) = match found {
+        Some(found) => (Some(found), cursor.from.offset),
+        None => {
+            let is_done =
+                |place: &usize| siblings.get(*place).is_some_and(|file| has_done(cursor, file));
+            let oldest =
+                |place: &usize| siblings.get(*place).map(|file| (file.modified(), file.born));
+            ((0..siblings.len()).filter(is_done).min_by_key(oldest), 0)
+        }
     };
     let Some(found) = found else {
         let mut current = current;
@@ -57,7 +68,7 @@ pub(super) fn find(
     siblings.retain(|file| is_younger(file, &first) && !is_copy(file, &first));
     siblings.retain(|file| current.as_ref().is_none_or(|current| file.id != current.id));
     siblings.sort_by_key(|file| (file.modified(), file.born));
-    begin(cursor, [first].into_iter().chain(siblings).chain(current).collect(), room)
+    begin(cursor, offset, [first].into_iter().chain(siblings).chain(current).collect(), room)
 }
 
 /// Whether the place to begin at is in this file. With too few bytes before it, one further down has
@@ -68,8 +79,15 @@ fn is_from(cursor: &Cursor, file: &Held) -> bool {
     let last = cursor.seen.iter().chain(in_it).max_by_key(|place| place.offset);
     match last.filter(|last| !from.is_telling() && last.is_telling()) {
         Some(last) => stands_in(last, file) && file.has(from).unwrap_or(false),
+        // Nothing was read of it; lines of another file say more.
+        None if !from.is_telling() && cursor.done.iter().any(Place::is_telling) => false,
         None => stands_in(from, file),
     }
+}
+
+/// Whether lines are in it that were dealt with.
+fn has_done(cursor: &Cursor, file: &Held) -> bool {
+    cursor.done.iter().any(|done| done.is_telling() && stands_in(done, file))
 }
 
 /// Whether the place is in this file, which may be a copy or come from a backup: another file with the
@@ -89,9 +107,15 @@ fn is_copy(file: &Held, first: &Held) -> bool {
     file.has_telling_head() && file.head() == first.head()
 }
 
-fn begin(cursor: &Cursor, mut files: Vec<Held>, room: &mut [u8]) -> io::Result<Search> {
+/// The first of them from this byte on, the others from their beginning.
+fn begin(
+    cursor: &Cursor,
+    offset: u64,
+    mut files: Vec<Held>,
+    room: &mut [u8],
+) -> io::Result<Search> {
     for (place, file) in files.iter_mut().enumerate() {
-        file.begin_before(if place == 0 { cursor.from.offset } else { 0 }, room)?;
+        file.begin_before(if place == 0 { offset } else { 0 }, room)?;
         file.backlog_to = file.size()?;
         file.known_to = known_to(cursor, file);
     }

@@ -4,6 +4,7 @@
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::*;
+use crate::Place;
 
 /// Long enough to know a place by.
 const LINE: &str = "a-line-of-some-length-with-a-time";
@@ -70,6 +71,29 @@ fn a_place_at_the_beginning_is_not_that_of_the_emptied_file() {
         let lines = world.got.lines();
         let numbers: Vec<&str> = lines[2..].iter().map(|line| &line[LINE.len()..]).collect();
         assert_eq!(numbers, ["-1", "-2", "-3", "-4"], "{:?}", world.got.notices());
+    }
+}
+
+/// The file with the place was overwritten by a younger copy; what came behind is in that.
+#[test]
+fn where_the_place_is_gone_the_file_after_it_is_read() {
+    for offset in [0, 500] {
+        let mut world = begun(&format!("x.log+{LINE}-0/ start x.log+{LINE}-1/ :"));
+        let done = world.got.place().into_iter().collect();
+        let before = if offset == 0 { vec![] } else { vec![b'x'; 90] };
+        let file = crate::FileId { device: 1, inode: 2 };
+        let from = Place { file, offset, before };
+        world.cursor = Some(Cursor { from, seen: None, done });
+        // A file that got the inode of the one with the place must not be taken for it.
+        does(&mut world, &format!("x.log+{LINE}-2/ x.log~x.log.1 0x.log x.log+{LINE}-3/"));
+        let (device, inode) = identity(&fs::metadata(world.path("x.log")).unwrap());
+        world.cursor.as_mut().unwrap().from.file = crate::FileId { device, inode };
+        does(&mut world, "resume :");
+        let lines = world.got.lines();
+        let numbers: Vec<&str> = lines[1..].iter().map(|line| &line[LINE.len()..]).collect();
+        assert_eq!(numbers, ["-0", "-1", "-2", "-3"], "{:?}", world.got.notices());
+        let ages = [Age::Known, Age::Known, Age::Backlog, Age::Backlog];
+        assert_eq!(world.got.ages()[1..], ages);
     }
 }
 
