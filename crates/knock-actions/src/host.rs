@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use knock_engine::{Order, Outcome};
+use knock_firewall::Kind;
 use knock_rules::Command;
 
 use crate::account::{Account, AccountError};
 use crate::at;
 use crate::connections;
-use crate::deadline::{Deadline, left_until};
+use crate::deadline::left_until;
 use crate::gate::Gate;
 use crate::iptables::Firewall;
 use crate::left_behind::LeftBehind;
@@ -39,6 +40,10 @@ impl Runner for Host {
         if let Some(minute) = order.hand_over {
             return at::hand_over(&mut self.firewall, order, minute);
         }
+        // Before anything is worked out from the time.
+        if self.waits_for_programs(&order.command) {
+            self.left_behind.wait();
+        }
         // What takes it back at that time is not to come before its end.
         let left = order.expires.map_or(Duration::MAX, left_until);
         if left.is_zero() {
@@ -46,15 +51,6 @@ impl Runner for Host {
             return Outcome::Failed { why, again: false };
         }
         let limit = order.timeout.min(left);
-        let deadline = Deadline::after(limit);
-        if is_for_the_firewall(&order.command) && !self.left_behind.is_over(deadline) {
-            let why =
-                "a program of the firewall that an earlier run of this daemon had started still \
-                       ran; it was ended"
-                    .to_owned();
-            return Outcome::Failed { why, again: true };
-        }
-        let limit = deadline.left();
         let words = match &order.command {
             Command::Iptables { family, args } => {
                 return self.firewall.apply(*family, args, limit);
@@ -87,8 +83,18 @@ impl Runner for Host {
     }
 }
 
-fn is_for_the_firewall(command: &Command) -> bool {
-    matches!(command, Command::Iptables { .. } | Command::Open { .. } | Command::Close { .. })
+impl Host {
+    /// Whether a program that an earlier daemon left running may do the same again, or the contrary,
+    /// behind this order. None does to the kernel's sets: no program is started for those.
+    fn waits_for_programs(&self, command: &Command) -> bool {
+        match command {
+            Command::Iptables { .. } => true,
+            Command::Open { .. } | Command::Close { .. } => {
+                self.gate.firewall().is_ok_and(|firewall| firewall.kind() == Kind::Iptables)
+            }
+            Command::CountConnections { .. } | Command::Shell(_) | Command::Exec(_) => false,
+        }
+    }
 }
 
 type Environment = Vec<(String, String)>;

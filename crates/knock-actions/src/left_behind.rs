@@ -1,161 +1,176 @@
-//! Programs of the firewall that a killed daemon left running. Such a one may put its rule in after the
+//! Programs of iptables that a killed daemon left running. Such a one may put its rule in after the
 //! next daemon has looked, or even after it has taken the rule out: so that one waits for them first.
 //!
-//! They are known by their session, which children keep and which the store's lock remembers; by their
-//! name; and because they are orphans in the network that this process is in.
+//! Nothing proves that a program is one of them, so none is ever ended, and the wait has an end of its
+//! own: whatever it was, the daemon goes on then. They are guessed by their session, which children keep
+//! and which the store's lock remembers for as long as the machine runs; by their name; and because they
+//! are older than this process, orphans, and in its network.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, getsid, pidfd_open};
 
 use crate::deadline::Deadline;
 
-/// What changes rules, by the beginning of its name: `ip6tables-restore` is one of them.
-const TOOLS: [&str; 5] = ["iptables", "ip6tables", "xtables", "ipset", "nft"];
+/// What changes rules of iptables. Programs for the kernel's sets are not here: no order that is late
+/// comes from them.
+const TOOLS: [&str; 12] = [
+    "iptables",
+    "iptables-nft",
+    "iptables-legacy",
+    "iptables-restore",
+    "iptables-nft-restore",
+    "iptables-legacy-restore",
+    "ip6tables",
+    "ip6tables-nft",
+    "ip6tables-legacy",
+    "ip6tables-restore",
+    "ip6tables-nft-restore",
+    "ip6tables-legacy-restore",
+];
+
+/// All waiting together. Longer than an order for the firewall has as a rule, and iptables is told to
+/// wait for its lock no longer than that.
+const LONGEST: Duration = Duration::from_secs(35);
+
+/// A session of one run of the machine: its number is somebody else's after the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    boot: String,
+    number: i32,
+}
+
+impl Session {
+    /// That of this process; `None` where the kernel does not tell.
+    #[must_use]
+    pub fn own() -> Option<Self> {
+        Some(Self { boot: boot()?, number: getsid(None).ok()?.as_raw_pid() })
+    }
+
+    pub(crate) fn parse(number: &str, boot: &str) -> Option<Self> {
+        let number = number.parse().ok().filter(|number| *number > 0)?;
+        Some(Self { boot: boot.to_owned(), number })
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.number, self.boot)
+    }
+}
+
+fn boot() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
 
 /// What the daemon before this one may have left.
 #[derive(Debug)]
 pub struct LeftBehind {
-    session: Option<i32>,
-    is_over: AtomicBool,
+    session: Option<Session>,
+    longest: Duration,
+    /// One looks; all others wait for that one.
+    over: OnceLock<()>,
 }
 
 impl LeftBehind {
-    /// By a daemon of this session; `None`: there was none.
+    /// By a daemon of this session; `None`: there was none. Of an earlier run of the machine nothing
+    /// is left.
     #[must_use]
-    pub fn by(session: Option<i32>) -> Self {
-        Self { session, is_over: AtomicBool::new(false) }
+    pub fn by(session: Option<Session>) -> Self {
+        let here = boot();
+        let session = session.filter(|session| Some(&session.boot) == here.as_ref());
+        Self { session, longest: LONGEST, over: OnceLock::new() }
     }
 
-    /// Waits until no program of it is left. Those that are left after the deadline are ended, as that
-    /// daemon would have done. Returns whether all is clear.
-    pub(crate) fn is_over(&self, deadline: Deadline) -> bool {
-        let Some(session) = self.session.filter(|_| !self.is_over.load(Ordering::SeqCst)) else {
-            return true;
-        };
-        loop {
-            let left = left_in(session, Path::new("/proc"));
-            let Some(first) = left.first() else {
-                self.is_over.store(true, Ordering::SeqCst);
-                return true;
-            };
-            if deadline.has_passed() {
-                left.iter().for_each(|pid| end(*pid));
-                return false;
-            }
-            await_end(*first, deadline);
+    /// Waits until no program of it is left, or has waited long enough.
+    pub(crate) fn wait(&self) {
+        let own = fs::read("/proc/self/stat").ok().and_then(|stat| Stat::read(&stat));
+        if let Some(own) = own {
+            self.wait_for(own.began);
         }
+    }
+
+    fn wait_for(&self, before: u64) {
+        let Some(session) = &self.session else { return };
+        self.over.get_or_init(|| {
+            let deadline = Deadline::after(self.longest);
+            while let Some(first) = left_before(session.number, before, Path::new("/proc")).first()
+            {
+                if deadline.has_passed() {
+                    return;
+                }
+                await_end(*first, deadline);
+            }
+        });
     }
 }
 
-fn left_in(session: i32, processes: &Path) -> Vec<Pid> {
-    let read = |pid: i32, name: &str| fs::read(processes.join(pid.to_string()).join(name)).ok();
-    let family = |pid| parent_and_session(&read(pid, "stat")?);
+/// Those that began before that many ticks.
+fn left_before(session: i32, before: u64, processes: &Path) -> Vec<Pid> {
+    let read = |pid: &str, name: &str| fs::read(processes.join(pid).join(name)).ok();
+    let stat = |pid: &str| Stat::read(&read(pid, "stat")?);
     let network = |pid: &str| fs::read_link(processes.join(pid).join("ns/net")).ok();
-    let ours = network("self");
+    let Some(ours) = network("self") else { return Vec::new() };
     let entries = fs::read_dir(processes).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {
-            let raw = entry.file_name().to_str()?.parse().ok()?;
-            let (parent, _) = family(raw).filter(|(_, its)| *its == session)?;
-            let is_orphan = parent == 1 || family(parent).is_none_or(|(_, its)| its != session);
-            let is_tool = is_orphan && is_tool(&read(raw, "cmdline")?);
-            // Whoever may not look takes it for one of ours, and waits a little.
-            let is_near = |net| ours.as_ref().is_none_or(|ours| net == *ours);
-            let is_left = is_tool && network(&raw.to_string()).is_none_or(is_near);
-            is_left.then(|| Pid::from_raw(raw)).flatten()
+            let name = entry.file_name();
+            let pid = name.to_str()?;
+            let raw = Pid::from_raw(pid.parse().ok()?)?;
+            let its = stat(pid).filter(|its| its.session == session && its.began <= before)?;
+            let parent = stat(&its.parent.to_string());
+            let is_orphan = its.parent == 1 || parent.is_none_or(|its| its.session != session);
+            let is_left = is_orphan && is_tool(&read(pid, "cmdline")?) && network(pid)? == ours;
+            is_left.then_some(raw)
         })
         .collect()
 }
 
-/// Of `PID (NAME) STATE PARENT GROUP SESSION …`; a name may hold anything.
-fn parent_and_session(stat: &[u8]) -> Option<(i32, i32)> {
-    let behind = stat.rsplit(|byte| *byte == b')').next()?;
-    let mut fields = std::str::from_utf8(behind).ok()?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let (parent, session) = (fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?);
-    // A zombie does nothing any more.
-    (state != "Z").then_some((parent, session))
+/// What the kernel says of a process that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    parent: i32,
+    session: i32,
+    /// In ticks since the machine's start.
+    began: u64,
+}
+
+impl Stat {
+    /// Of `PID (NAME) STATE PARENT GROUP SESSION …`; a name may hold anything.
+    fn read(stat: &[u8]) -> Option<Self> {
+        let behind = stat.rsplit(|byte| *byte == b')').next()?;
+        let mut fields = std::str::from_utf8(behind).ok()?.split_ascii_whitespace();
+        let state = fields.next()?;
+        let (parent, session) = (fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?);
+        let began = fields.nth(15)?.parse().ok()?;
+        // A zombie does nothing any more.
+        (state != "Z").then_some(Self { parent, session, began })
+    }
 }
 
 /// Its own name, or that of the script which a shell reads.
 fn is_tool(command_line: &[u8]) -> bool {
     command_line.split(|byte| *byte == 0).take(2).any(|word| {
         let name = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        TOOLS.iter().any(|tool| name.starts_with(tool.as_bytes()))
+        TOOLS.iter().any(|tool| name == tool.as_bytes())
     })
 }
 
 fn await_end(pid: Pid, deadline: Deadline) {
     // Gone already, or a kernel that does not tell: the next look says which.
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         return;
     };
     let left = Timespec::try_from(deadline.left()).ok();
     let _ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref());
 }
 
-fn end(pid: Pid) {
-    if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
-        let _gone = pidfd_send_signal(&pidfd, Signal::KILL);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::process::{Child, Command, Stdio};
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn they_are_known_by_what_the_kernel_says() {
-        assert_eq!(parent_and_session(b"7 (ip) (x) S 1 7 9 0"), Some((1, 9)));
-        assert_eq!(parent_and_session(b"7 (iptables) Z 1 7 9 0"), None);
-        assert_eq!(parent_and_session(b"7 (iptables"), None);
-        assert!(is_tool(b"/usr/sbin/iptables\0-I\0INPUT\0"));
-        assert!(is_tool(b"/bin/sh\0/usr/sbin/ip6tables\0-I\0"));
-        assert!(!is_tool(b"/bin/sh\0-c\0iptables -I\0") && !is_tool(b""));
-    }
-
-    /// A shell that leaves a program with the name of a tool, and is gone.
-    fn leave(then: &str) -> (tempfile::TempDir, LeftBehind) {
-        let folder = tempfile::tempdir().unwrap();
-        let tool = folder.path().join("iptables");
-        fs::write(&tool, format!("mkfifo \"$1.fifo\"\necho $$ >\"$1\"\n{then}\n")).unwrap();
-        let told = folder.path().join("pid");
-        let mut leaver: Child = Command::new("setsid")
-            .args(["sh", "-c", "sh \"$0\" \"$1\" & while [ ! -s \"$1\" ]; do sleep 0.01; done"])
-            .args([&tool, &told])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // `setsid` runs the shell in its own place, unless it leads a group.
-        leaver.wait().unwrap();
-        let pid = fs::read_to_string(&told).unwrap();
-        let stat = fs::read(format!("/proc/{}/stat", pid.trim())).unwrap();
-        let (_, session) = parent_and_session(&stat).unwrap();
-        (folder, LeftBehind::by(Some(session)))
-    }
-
-    #[test]
-    fn what_ends_is_waited_for() {
-        let (_folder, left) = leave("sleep 1");
-        let session = left.session.unwrap();
-        assert_eq!(left_in(session, Path::new("/proc")).len(), 1);
-        assert!(left.is_over(Deadline::after(Duration::from_secs(60))));
-        assert_eq!(left_in(session, Path::new("/proc")), []);
-    }
-
-    #[test]
-    fn what_hangs_is_ended() {
-        let (_folder, left) = leave("read never <\"$1.fifo\"");
-        assert!(!left.is_over(Deadline::after(Duration::ZERO)));
-        assert!(left.is_over(Deadline::after(Duration::from_secs(60))));
-    }
-}
+mod tests;

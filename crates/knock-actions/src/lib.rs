@@ -32,7 +32,7 @@ pub use at::{AtError, can_hand_over};
 pub use gate::Gate;
 pub use group::{GroupError, group_id};
 pub use host::Host;
-pub use left_behind::LeftBehind;
+pub use left_behind::{LeftBehind, Session};
 pub use pool::Pool;
 pub use runner::Runner;
 pub use statefile::{FoundState, MovedAside, StateFile, StateFileError};

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 
 use super::error::{StoreError, StoreNotice};
+use crate::left_behind::Session;
 
 /// The database.
 const DATABASE: &str = "knockdaemon.db";
-/// Locked while a daemon works here; holds the numbers of its process and its session.
+/// Locked while a daemon works here; holds the number of its process, and its session.
 const LOCK: &str = "lock";
 /// What SQLite puts beside a database.
 const COMPANIONS: [&str; 3] = [LOG, "-shm", "-journal"];
@@ -35,7 +36,7 @@ struct Lock {
     file: File,
     /// Whether a daemon has been here before.
     used: bool,
-    session_before: Option<i32>,
+    session_before: Option<Session>,
 }
 
 /// Device and inode of the database, and of its log, which has the newest part of it.
@@ -69,8 +70,8 @@ impl Folder {
         Ok(Self { path, lock })
     }
 
-    pub(super) fn session_before(&self) -> Option<i32> {
-        self.lock.session_before
+    pub(super) fn session_before(&self) -> Option<Session> {
+        self.lock.session_before.clone()
     }
 
     pub(super) fn database(&self) -> PathBuf {
@@ -155,28 +156,29 @@ fn lock(dir: &Path) -> Result<Lock, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let (pid, _) = numbers_in(file);
+            let (pid, _) = words_in(file);
             return Err(StoreError::InUse { dir: dir.to_owned(), pid });
         }
         Err(TryLockError::Error(error)) => return Err(failed(&path, "lock")(error)),
     }
     let used = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
-    let (_, session_before) = numbers_in(&file);
+    let (_, session_before) = words_in(&file);
     // On a full disk the lock holds all the same.
     let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| {
-        let session = rustix::process::getsid(None).map_or(0, |session| session.as_raw_pid());
-        writeln!(file, "{} {session}", std::process::id())
+        let session = Session::own().map(|session| format!(" {session}")).unwrap_or_default();
+        writeln!(file, "{}{session}", std::process::id())
     });
     Ok(Lock { file, used, session_before })
 }
 
-/// Those of a process and of its session.
-fn numbers_in(lock: impl Read) -> (Option<u32>, Option<i32>) {
+/// The number of a process, and its session.
+fn words_in(lock: impl Read) -> (Option<u32>, Option<Session>) {
     let mut text = String::new();
-    let _ = lock.take(32).read_to_string(&mut text);
+    let _ = lock.take(128).read_to_string(&mut text);
     let mut words = text.split_ascii_whitespace();
     let pid = words.next().and_then(|word| word.parse().ok());
-    (pid, words.next().and_then(|word| word.parse().ok()).filter(|session| *session > 0))
+    let session = words.next().zip(words.next());
+    (pid, session.and_then(|(number, boot)| Session::parse(number, boot)))
 }
 
 /// Opens a file of ours, or makes it for nobody else to read. Follows no link that somebody laid.

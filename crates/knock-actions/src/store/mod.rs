@@ -21,6 +21,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use self::error::Fault;
 pub use self::error::{StoreError, StoreNotice};
 use self::folder::{Folder, Identity};
+use crate::left_behind::Session;
 
 /// How long somebody who looks at the database with `sqlite3` may hold us up.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
@@ -100,7 +101,7 @@ impl Store {
     /// The session of the daemon that worked here before, if one did: a killed one may have left
     /// programs running in it.
     #[must_use]
-    pub fn session_before(&self) -> Option<i32> {
+    pub fn session_before(&self) -> Option<Session> {
         self.folder.session_before()
     }
 
