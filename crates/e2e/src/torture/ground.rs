@@ -91,7 +91,7 @@ impl Ground {
             )
         });
         let text = format!(
-            "logfile = {}\nstatedir = {}\nresume = yes\nmaxlag = 5m\nportspan = {SPAN}\nkey = {KEY}\n{ACTIONS}",
+            "logfile = {}\nstatedir = {}\nresume = yes\nmaxlag = 2m\nportspan = {SPAN}\nkey = {KEY}\n{ACTIONS}",
             self.path("messages").display(),
             self.path("state").display(),
         );

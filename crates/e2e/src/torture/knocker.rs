@@ -203,11 +203,11 @@ fn knock(shared: &Shared, mut random: Random) -> Result<()> {
                 pending.swap_remove(chosen);
             }
         }
-        if random.below(4_000) == 0 {
+        if random.below(1_500) == 0 {
             state.rotate()?;
         }
         drop(state);
-        thread::sleep(Duration::from_micros(random.below(6_000)));
+        thread::sleep(Duration::from_micros(random.below(16_000)));
     }
 }
 
