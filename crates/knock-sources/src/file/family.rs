@@ -152,6 +152,12 @@ impl Family {
         self
     }
 
+    /// Whether the file that seems to stand at the path has one of these names instead: what a name
+    /// leads to is cached where others write.
+    pub(super) fn has_renamed(&self, file: &Held) -> bool {
+        file.has_one_name() && self.siblings.iter().any(|one| one.id == file.id)
+    }
+
     fn knows(&self, file: &Held) -> bool {
         self.siblings.iter().any(|one| one.id == file.id && one.born == file.born)
     }
@@ -251,6 +257,12 @@ pub(super) fn newcomers(
         found.sort_by_key(|(_, file)| (file.modified(), file.born));
     }
     Ok(Newcomers { files: found.into_iter().map(|(_, file)| file).collect(), unread })
+}
+
+/// Finds the name that a file has now, and opens it anew by that; `false` if it has none.
+pub(super) fn find_again(path: &Path, file: &mut Held) -> bool {
+    let itself = Family::opened(path).into_iter().find(|sibling| sibling.id == file.id);
+    itself.is_some_and(|itself| file.go_on_in(itself))
 }
 
 /// Whether it is no fault of the file.

@@ -14,7 +14,7 @@ use std::{
 
 use self::telling::Telling;
 use super::{
-    family::{Family, MOST_FILES, Newcomers, NoNewcomers, newcomers},
+    family::{self, Family, MOST_FILES, Newcomers, NoNewcomers, newcomers},
     held::{Held, Identity, ROOM, identity},
     past::{CLOCK_TICK, Moment, Past},
     resume::{self, Search},
@@ -200,12 +200,8 @@ impl Follower {
     /// Opens files anew whose descriptors have come to lead to others, under the names that they have.
     fn open_turned(&mut self) {
         for place in (0..self.held.len()).rev() {
-            let Some(file) = self.held.get_mut(place).filter(|file| file.is_turned()) else {
-                continue;
-            };
-            let siblings = Family::opened(&self.path);
-            let itself = siblings.into_iter().find(|sibling| sibling.id == file.id);
-            if !itself.is_some_and(|itself| file.go_on_in(itself)) {
+            let turned = self.held.get_mut(place).filter(|file| file.is_turned());
+            if turned.is_some_and(|file| !family::find_again(&self.path, file)) {
                 self.past.closed(&self.held.remove(place));
             }
         }
@@ -264,6 +260,7 @@ impl Follower {
             let between = match newcomers(&family, &self.family, &self.held, &next) {
                 // Rotated once more while the folder was being read: `next` is one of those between.
                 Ok(_) if attempt < TRIES && stands_at(&self.path) != Some(next.id) => continue,
+                Ok(_) if family.has_renamed(&next) => break,
                 Ok(between) => between,
                 Err(NoNewcomers::Moved) => continue,
                 Err(NoNewcomers::Refused(error)) => {
@@ -497,7 +494,8 @@ impl Follower {
         }
         // Only if no rotation came between: else one of them may be a file that we must still read,
         // or have lines that we have not.
-        if stands_at(&self.path) == Some(file.id) && file.is_as_read() {
+        let is_there = stands_at(&self.path) == Some(file.id) && !family.has_renamed(file);
+        if is_there && file.is_as_read() {
             // The folder's time ticks: what came since may have the same.
             let is_settled = changed.is_some_and(|time| time + CLOCK_TICK < now.wall);
             self.family = family.after(&self.family);

@@ -98,6 +98,8 @@ pub(super) trait Taker {
     fn event(&mut self, event: Event);
     /// Whether nobody wants more.
     fn is_stopped(&self) -> bool;
+    /// The descriptor has come to lead to another file; `false` if this one is nowhere.
+    fn find_again(&self, file: &mut Held) -> bool;
     /// This file has been emptied: what it had behind its place may be in a copy.
     fn emptied(&mut self, file: &Held, room: &mut [u8]) -> io::Result<ControlFlow<()>>;
 }
@@ -269,6 +271,10 @@ impl Held {
         Ok(!self.keeps(self)?)
     }
 
+    pub(super) fn has_one_name(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.nlink() == 1)
+    }
+
     /// Whether its first bytes are enough to tell it from any other log.
     pub(super) fn has_telling_head(&self) -> bool {
         // A hole of NULs is like every other.
@@ -353,6 +359,14 @@ impl Held {
             let got = fill(&self.file, from, room.get_mut(..tail + want).unwrap_or_default())?;
             let seen = room.get(..got).unwrap_or_default();
             // Asked only now: if it is still the same, then what was just read belongs to it.
+            if self.is_turned() {
+                if !taker.find_again(self) {
+                    return Ok(ControlFlow::Continue(any));
+                }
+                end = self.size()?;
+                self.seen = end;
+                continue;
+            }
             if let Some(is_same_log) = self.changed(seen.get(..tail).unwrap_or(seen))? {
                 if self.rewritten(is_same_log, room)? {
                     taker.event(Event::Rewritten);

@@ -28,6 +28,10 @@ impl Taker for Telling<'_> {
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    fn find_again(&self, file: &mut Held) -> bool {
+        family::find_again(self.path, file)
+    }
+
     /// Copied and truncated: the copies have what was written between the last look and the copying.
     fn emptied(&mut self, file: &Held, room: &mut [u8]) -> io::Result<ControlFlow<()>> {
         for mut copy in family::copies(self.path, file, self.family, self.others, room)? {
