@@ -33,15 +33,6 @@ pub(crate) fn written(time: Option<LineTime>, age: Age, now: SystemTime) -> Opti
     Some(if is_latest { meant.latest } else { meant.earliest })
 }
 
-/// The latest time that it may have been: one without a fraction is that of a whole second.
-pub(crate) fn at_the_latest(written: SystemTime) -> SystemTime {
-    let since = written.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    match since.subsec_nanos() {
-        0 => written + Duration::from_nanos(999_999_999),
-        _ => written,
-    }
-}
-
 /// Judges a hit of a line that is so new and was written then.
 pub(crate) fn lag(written: Option<SystemTime>, age: Age, now: SystemTime, maxlag: Duration) -> Lag {
     let is_live = age == Age::Live;

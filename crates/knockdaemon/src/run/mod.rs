@@ -4,6 +4,7 @@
 //! knock becomes changes and orders. The changes go to disk, then the orders to the workers, and
 //! what a worker did comes back to the same inbox to be struck out. The loop waits in one place.
 
+mod answered;
 mod asked;
 mod clock;
 mod clock_watch;
@@ -29,7 +30,6 @@ mod threads;
 mod trail;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -39,7 +39,7 @@ use knock_config::{ControlSettings, DaemonSettings};
 use knock_engine::{
     Change, ClockNews, Engine, Lease, Ledger, Machine, Now, OrderId, Outcome, Verdict,
 };
-use knock_sources::{Age, Cursor, Notice, SourceError};
+use knock_sources::{Cursor, Notice, SourceError};
 use signal_hook::consts::SIGHUP;
 
 pub(crate) use clock::{Clock, local_time};
@@ -72,10 +72,6 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Also when those took all of that, the copy of the state gets this long.
 const LAST_WRITE: Duration = Duration::from_secs(1);
-
-/// So long, or for maxlag, it is remembered that a client was answered: the next run may have a longer
-/// maxlag than this one.
-const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Whether knocks are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,42 +396,30 @@ impl Daemon {
 
     fn hit(&mut self, now: &Now, source: usize, arrived: &Arrived) {
         let Arrived { hit, ago, written, reached, .. } = arrived;
-        // Queues forget by when it happened, not by when we came to read it.
-        let then = Now { uptime: now.uptime.saturating_sub(*ago), ..*now };
-        let verdict = self.engine.hit(&then, hit);
         if let Some(reached) = reached {
             self.readers.dealt_with(source, *reached);
         }
-        if self.was_answered(arrived) {
+        if answered::is_of_the_past(self.engine.ledger(), arrived) {
+            return;
+        }
+        // Queues forget by when it happened, not by when we came to read it.
+        let then = Now { uptime: now.uptime.saturating_sub(*ago), ..*now };
+        let verdict = self.engine.hit(&then, hit);
+        if answered::is_known(self.engine.ledger(), arrived) {
             return;
         }
         tell::verdict(&self.engine, hit, &verdict);
         if let Verdict::Accepted(mut accepted) = verdict {
             self.is_news = true;
             accepted.changes.extend(self.places(Some(source)));
-            accepted.changes.extend(self.answered(now, hit.client, *written));
+            let kept = self.resume.zip(*written);
+            accepted.changes.extend(
+                kept.and_then(|(back, written)| {
+                    answered::change(now.wall, back, hit.client, written)
+                }),
+            );
             self.respond.accept(&mut self.engine, &accepted);
         }
-    }
-
-    /// Whether a knock that this hit completes has been answered before: an earlier run read its line,
-    /// or one that says the same in another log, or in a log that was edited since.
-    fn was_answered(&self, arrived: &Arrived) -> bool {
-        let last = || self.engine.ledger().answered(arrived.hit.client);
-        match arrived.age {
-            Age::Known => true,
-            Age::Backlog => arrived.written.is_some_and(|written| last() >= Some(written)),
-            Age::Live => false,
-        }
-    }
-
-    /// That a knock with this time in its last line was accepted, if that is to be kept.
-    fn answered(&self, now: &Now, client: IpAddr, written: Option<SystemTime>) -> Option<Change> {
-        let (back, written) = self.resume.zip(written)?;
-        // Of a log with a clock far ahead of ours, nothing must be remembered for ever.
-        let written = lag::at_the_latest(written).min(now.wall + back);
-        let forget = now.wall.checked_sub(back.max(A_DAY))?;
-        Some(Change::Answered { client, written, forget })
     }
 
     /// How far the sources, or one of them, were read, if it is to be kept.
