@@ -36,13 +36,13 @@ pub struct Engine {
     derivations: Allowance,
     cooldowns: Cooldowns,
     /// The cooldowns that begin once the last knock is committed.
-    answering: Vec<Answering>,
+    pub(crate) answering: Vec<Answering>,
     counters: Counters,
 }
 
 /// Whom an action answers, and from when to when it does not do so again.
 #[derive(Debug)]
-struct Answering {
+pub(crate) struct Answering {
     client: IpAddr,
     action: String,
     uptime: Duration,

@@ -104,11 +104,12 @@ impl Draft<'_> {
             }
             (KeptBy::Connection, None) | (KeptBy::Nothing, _) => Hold::No,
         };
-        self.end_elsewhere(ask.address);
+        // Before anything of the same user ends: who gets nothing keeps what there is.
         let before = self.find(&opening);
         if before.is_none() && self.is_full(opening) {
             return;
         }
+        self.end_elsewhere(ask.address);
         let fresh = Lease {
             id: LeaseId::default(),
             client: self.knocker.client,
@@ -126,18 +127,12 @@ impl Draft<'_> {
         };
         match before {
             Some(before) if before.is_wanted() => {
-                let mut renewed = Lease {
+                let renewed = Lease {
                     id: before.id,
                     opened: before.opened,
                     state: before.state.clone(),
                     ..fresh
                 };
-                // Of one client the newer knock says how long. Of two that share a network, neither
-                // cuts the other short.
-                if before.client != renewed.client {
-                    renewed.until = later(before.until, renewed.until);
-                    renewed.at_most = later(before.at_most, renewed.at_most);
-                }
                 self.put(renewed.clone());
                 self.granted.news.push(LeaseNews::Renewed(renewed));
             }
@@ -155,12 +150,19 @@ impl Draft<'_> {
         }
     }
 
+    /// Who has leases of that port ends those, and not what others of the same network have. Who has
+    /// none has another address of that network now, and ends what is there.
     fn close(&mut self, ask: &Ask) {
         let is_meant = |lease: &Lease| {
             (lease.opening.protocol, lease.opening.port) == (ask.protocol, ask.port)
                 && lease.opening.network.holds(ask.address)
         };
-        let found = self.all(is_meant);
+        let mut found = self.all(is_meant);
+        let is_over = |lease: &Lease| lease.until.is_some_and(|until| until <= self.wall);
+        let is_own = |lease: &Lease| lease.is_wanted() && !is_over(lease) && self.is_theirs(lease);
+        if found.iter().any(is_own) {
+            found.retain(|lease| self.is_theirs(lease));
+        }
         if found.is_empty() {
             self.granted.news.push(LeaseNews::NothingOpen {
                 client: ask.address,
@@ -207,12 +209,23 @@ impl Draft<'_> {
         true
     }
 
-    fn find(&self, opening: &Opening) -> Option<Lease> {
-        let changed = self.changed.values().flatten();
-        if let Some(lease) = changed.into_iter().find(|lease| lease.opening == *opening) {
-            return Some(lease.clone());
+    /// Whether it is a lease of who knocks.
+    fn is_theirs(&self, lease: &Lease) -> bool {
+        match self.policy.one {
+            OneLease::No => lease.client == self.knocker.client,
+            OneLease::Everybody | OneLease::By(_) => lease.user == self.knocker.user,
         }
-        self.leases.of(opening).filter(|lease| !self.changed.contains_key(&lease.id)).cloned()
+    }
+
+    /// What who knocks has of this already.
+    fn find(&self, opening: &Opening) -> Option<Lease> {
+        let changed = self.changed.values().flatten().filter(|lease| lease.opening == *opening);
+        let unchanged =
+            self.leases.of(opening).filter(|lease| !self.changed.contains_key(&lease.id));
+        let mut theirs: Vec<&Lease> =
+            changed.chain(unchanged).filter(|lease| self.is_theirs(lease)).collect();
+        theirs.sort_by_key(|lease| lease.is_wanted());
+        theirs.pop().cloned()
     }
 
     fn all(&self, is_meant: impl Fn(&Lease) -> bool) -> Vec<Lease> {
@@ -229,9 +242,4 @@ impl Draft<'_> {
 
 fn earlier(first: Option<SystemTime>, second: Option<SystemTime>) -> Option<SystemTime> {
     [first, second].into_iter().flatten().min()
-}
-
-/// `None` is the latest of all.
-fn later(first: Option<SystemTime>, second: Option<SystemTime>) -> Option<SystemTime> {
-    Some(first?.max(second?))
 }

@@ -20,12 +20,13 @@ impl fmt::Display for LeaseId {
 }
 
 /// One opening with its time. The record *is* the closing order: as long as it is there, and its time
-/// is over or its state says so, closing is tried. There is one at most for an opening.
+/// is over or its state says so, closing is tried. Clients that share a network have one each, and what
+/// is open to them ends with the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Its name.
     pub id: LeaseId,
-    /// Whose knock asked for it last.
+    /// Whose it is: who knocked for it.
     pub client: IpAddr,
     /// Who that is, where `onelease` names a field that tells; else `None`.
     pub user: Option<String>,

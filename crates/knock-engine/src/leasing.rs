@@ -42,11 +42,13 @@ impl Engine {
     /// # Errors
     /// When it cannot be: it is not there, or is being closed, or `maxlease` is in the way.
     pub fn extend(
-        &self,
+        &mut self,
         now: &Now,
         id: LeaseId,
         until: Option<SystemTime>,
     ) -> Result<Vec<Change>, ExtendError> {
+        // A knock that could not be kept before has answered nobody.
+        self.answering.clear();
         let lease = self.ledger.leases.get(id).ok_or(ExtendError::Unknown(id))?;
         if !lease.is_wanted() {
             return Err(ExtendError::Ending(id));
@@ -65,13 +67,11 @@ impl Engine {
         Ok(vec![Change::Leased(Lease { renewed: now.wall, until, at_most, ..lease.clone() })])
     }
 
-    /// Compares the leases with what the firewall holds, and puts right what differs: the next
-    /// [`due`](Self::due) has the orders. What is under way is left alone.
-    ///
-    /// The list was asked for a moment ago. If [`lease_generation`](Self::lease_generation) is another
-    /// number by now, it is about the past: ask again.
-    pub fn reconcile(&mut self, now: &Now, held: &[Held]) -> Reconciled {
-        self.ledger.leases.reconcile(now.wall, held)
+    /// Compares the leases with what the firewall held when
+    /// [`lease_generation`](Self::lease_generation) was `asked`, and puts right what differs: the next
+    /// [`due`](Self::due) has the orders. What is under way, or has changed since, is left alone.
+    pub fn reconcile(&mut self, now: &Now, held: &[Held], asked: u64) -> Reconciled {
+        self.ledger.leases.reconcile(now.wall, held, asked)
     }
 
     /// Another number whenever an order that opens or closes for a lease has come back.

@@ -295,23 +295,91 @@ fn who_moves_leaves_nothing_open_behind() {
     );
 }
 
-/// Clients behind one carrier NAT share an opening, and neither cuts the other short.
+const NETWORKS: &str = "
+    maxlease 4h
+    action ssh if TIME != 255 opens PORT for TIME prefix 24
+    action shut if TIME == 255 shuts PORT
+";
+
+/// Clients behind one carrier NAT share an opening. It lasts as long as the longest of their leases,
+/// however often the others knock.
 #[test]
-fn a_network_has_one_lease() {
+fn who_shares_a_network_cuts_nobody_short() {
     check(
-        "maxlease 4h
-         action ssh if TIME != 255 opens PORT for TIME prefix 24
-         action shut if TIME == 255 shuts PORT",
+        NETWORKS,
         "at 0s knock 10.0.0.1 PORT=22 TIME=9 -> accepted grants 1:22/10.0.0.0/24@9m opening
          at 0s due -> open/22 10.0.0.1
          at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.0/24@9m
-         at 1m knock 10.0.0.2 PORT=22 TIME=1 -> accepted renews 1:22/10.0.0.0/24@9m
+         at 1m knock 10.0.0.2 PORT=22 TIME=1 -> accepted grants 3:22/10.0.0.0/24@2m opening
+         at 1m due -> open/22 10.0.0.1
+         at 1m show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.0/24 before 9m
+         at 1m already open/22 10.0.0.1 -> 3:22/10.0.0.0/24@2m
+         at 1m knock 10.0.0.2 PORT=22 TIME=2 -> accepted renews 3:22/10.0.0.0/24@3m
          at 1m due -> nothing
-         at 1m knock 10.0.0.2 PORT=22 TIME=1 -> accepted renews 1:22/10.0.0.0/24@2m
+         at 3m due -> open/22 10.0.0.1
+         at 3m already open/22 10.0.0.1 -> 3 is closed
+         at 3m next -> 9m
+         at 9m due -> close/22 10.0.0.1
+         at 9m done close/22 10.0.0.1 -> 1 is closed
+         at 9m next -> nothing",
+    );
+    // The firewall's own clock goes by the one that is left.
+    check(
+        NETWORKS,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=9 -> accepted grants 1:22/10.0.0.0/24@9m opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=5 -> accepted grants 2:22/10.0.0.0/24@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.0/24@9m, 2:22/10.0.0.0/24@5m
+         at 1m revoke 1 -> ends
          at 1m due -> open/22 10.0.0.2
-         at 1m done open/22 10.0.0.2 -> nothing
-         at 1m knock 10.0.0.77 PORT=22 TIME=255 -> accepted ends 1
-         at 1m due -> close/22 10.0.0.2",
+         at 1m show open/22 10.0.0.2 -> open tcp port 22 to 10.0.0.0/24 before 5m
+         at 1m restart
+         at 1m due -> open/22 10.0.0.2
+         at 1m done open/22 10.0.0.2 -> 1 is closed
+         at 5m due -> close/22 10.0.0.2
+         at 5m knock 10.0.0.3 PORT=22 TIME=1 -> accepted grants 5:22/10.0.0.0/24@6m opening
+         at 5m done close/22 10.0.0.2 -> nothing
+         at 5m due -> open/22 10.0.0.3
+         at 5m done open/22 10.0.0.3 -> 2 is closed, 5:22/10.0.0.0/24@6m",
+    );
+}
+
+/// With a knock that closes everybody ends their own; whoever has another address by now, all of it.
+#[test]
+fn a_close_knock_ends_ones_own_lease_in_a_network() {
+    check(
+        NETWORKS,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=9 -> accepted grants 1:22/10.0.0.0/24@9m opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=9 -> accepted grants 2:22/10.0.0.0/24@9m opening
+         at 0s due -> open/22 10.0.0.2
+         at 0s done open/22 10.0.0.2 -> 1:22/10.0.0.0/24@9m, 2:22/10.0.0.0/24@9m
+         at 1m knock 10.0.0.2 PORT=22 TIME=255 -> accepted ends 2
+         at 1m due -> open/22 10.0.0.1
+         at 1m already open/22 10.0.0.1 -> 2 is closed
+         at 2m knock 10.0.0.77 PORT=22 TIME=255 -> accepted ends 1
+         at 2m due -> close/22 10.0.0.1",
+    );
+}
+
+/// Whose lease it is, and that a session keeps it, is not changed by a neighbour's knock.
+#[test]
+fn neighbours_do_not_take_leases_over() {
+    check(
+        "knock IP,PORT,TIME,FLAG0,CHECKSUM
+         onelease FLAG0
+         maxlease 4h
+         action ssh if TIME == 0 opens PORT for 30s hold prefix 24
+         action short if TIME != 0 opens PORT for TIME prefix 24",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 FLAG0=1 -> accepted grants 1:22/10.0.0.0/24@30s step 30s of 1 opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=1 FLAG0=2 -> accepted grants 2:22/10.0.0.0/24@1m of 2 opening
+         at 0s due -> open/22 10.0.0.2
+         at 0s done open/22 10.0.0.2 -> 1:22/10.0.0.0/24@30s step 30s of 1, 2:22/10.0.0.0/24@1m of 2
+         at 25s due -> ask/22 10.0.0.2
+         at 25s connected 1 ask/22 10.0.0.2 -> 1:22/10.0.0.0/24@55s step 30s of 1
+         at 25s due -> nothing
+         at 26s knock 10.0.9.2 PORT=22 TIME=1 FLAG0=2 -> accepted leaves 2 grants 5:22/10.0.9.0/24@86s of 2 opening
+         at 26s leases -> 1:22/10.0.0.0/24@55s step 30s of 1, 2:22/10.0.0.0/24@1m of 2 closing, 5:22/10.0.9.0/24@86s of 2 opening
+         at 27s knock 10.0.9.1 PORT=22 TIME=1 FLAG0=1 -> accepted leaves 1 grants 6:22/10.0.9.0/24@87s of 1 opening",
     );
 }
 
@@ -370,6 +438,50 @@ fn a_session_holds_its_lease_and_ends_it() {
     );
 }
 
+/// Somebody holds iptables' lock for longer than the lease still has: the record goes on with the
+/// session, and so does the firewall as soon as it can.
+#[test]
+fn a_slow_firewall_ends_no_session() {
+    check(
+        "maxlease 1h\naction ssh if 1 opens PORT for 30s hold",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=0 -> accepted grants 1:22/10.0.0.1@30s step 30s opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@30s step 30s
+         at 25s due -> ask/22 10.0.0.1
+         at 25s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@55s step 30s
+         at 25s due -> open/22 10.0.0.1
+         at 50s due -> ask/22 10.0.0.1
+         at 50s connected 1 ask/22 10.0.0.1 -> 1:22/10.0.0.1@80s step 30s
+         at 55s late open/22 10.0.0.1 -> again in 1s
+         at 56s due -> open/22 10.0.0.1
+         at 75s due -> ask/22 10.0.0.1
+         at 81s broken open/22 10.0.0.1 -> again in 2s
+         at 81s connected 0 ask/22 10.0.0.1 -> nothing
+         at 82s due -> close/22 10.0.0.1",
+    );
+}
+
+/// Many sessions renew their leases all the time; what is not theirs is compared all the same.
+#[test]
+fn what_changes_meanwhile_holds_no_comparison_up() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=5 -> accepted grants 2:22/10.0.0.2@5m opening
+         at 0s knock 10.0.0.3 PORT=22 TIME=1 -> accepted grants 3:22/10.0.0.3@1m opening
+         at 0s due -> open/22 10.0.0.1, open/22 10.0.0.2, open/22 10.0.0.3
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 0s done open/22 10.0.0.3 -> 3:22/10.0.0.3@1m
+         at 1m look-at-firewall
+         at 1m done open/22 10.0.0.2 -> 2:22/10.0.0.2@5m
+         at 1m due -> close/22 10.0.0.3
+         at 1m done close/22 10.0.0.3 -> 3 is closed
+         at 1m held 22/10.0.0.3@1s 22/10.0.0.9 -> +22/10.0.0.1, -22/10.0.0.9
+         at 1m look-at-firewall
+         at 1m held 22/10.0.0.3@1s -> +22/10.0.0.2, -22/10.0.0.3",
+    );
+}
+
 #[test]
 fn what_the_firewall_lost_is_put_back_and_what_it_should_not_have_is_removed() {
     check(
@@ -424,6 +536,36 @@ fn leases_are_bounded() {
          at 0s knock 10.0.0.1 PORT=64 TIME=6 -> accepted renews 64:64/10.0.0.1@6m opening
          at 0s knock 10.0.0.2 PORT=65 TIME=5 -> accepted grants 65:65/10.0.0.2@5m opening";
     check(PLAN, &script);
+}
+
+/// Who gets nothing loses nothing.
+#[test]
+fn who_moves_to_where_no_more_may_be_opened_keeps_what_there_is() {
+    let one = |from: &str, port: u32, user: u32| {
+        format!("at 0s knock {from} PORT={port} TIME=5 FLAG0={user} -> accepted")
+    };
+    let mut script = one("10.0.0.1", 99, 1) + " grants 1:99/10.0.0.1@5m of 1 opening\n";
+    for port in 1..=64 {
+        let id = port + 1;
+        script += &one("10.0.0.2", port, 2);
+        script += &format!(" grants {id}:{port}/10.0.0.2@5m of 2 opening\n");
+    }
+    script += &(one("10.0.0.2", 99, 1) + " full, 64 of the client");
+    check(
+        "knock IP,PORT,TIME,FLAG0,CHECKSUM\nonelease FLAG0\naction ssh if 1 opens PORT for TIME",
+        &script,
+    );
+}
+
+#[test]
+fn an_extension_begins_no_cooldown() {
+    check(
+        "action ssh if TIME != 255 opens PORT for TIME cools 10s",
+        "at 0s knock 10.0.0.1 PORT=80 TIME=5 -> accepted grants 1:80/10.0.0.1@5m opening
+         at 20s knock 10.0.0.2 PORT=22 TIME=5 uncommitted -> accepted grants 2:22/10.0.0.2@320s opening
+         at 21s extend 1 9m -> extended
+         at 22s knock 10.0.0.2 PORT=22 TIME=5 -> accepted grants 3:22/10.0.0.2@322s opening",
+    );
 }
 
 #[test]

@@ -80,8 +80,8 @@ struct World {
     codec: Codec,
     flying: Vec<Order>,
     firewall: BTreeMap<Opening, Option<SystemTime>>,
-    /// What should be open: until when, and whose knock it was last.
-    wanted: BTreeMap<Opening, (SystemTime, IpAddr)>,
+    /// What should be open: to whom, and until when.
+    wanted: BTreeMap<(Opening, IpAddr), SystemTime>,
     now: Duration,
     /// Whether somebody else changed the firewall.
     meddled: bool,
@@ -134,22 +134,22 @@ impl World {
             Step::LostKnock(who, port) => self.knock(*who, *port, 1, false),
             Step::Revoke(which) => {
                 if let Some(id) = self.lease(*which) {
-                    let opening = self.opening_of(id);
+                    let whose = self.whose(id);
                     let changes = self.engine.revoke(id).unwrap();
                     self.write(&changes);
-                    self.wanted.remove(&opening);
+                    self.wanted.remove(&whose);
                 }
             }
             Step::Extend(which, seconds) => {
                 if let Some(id) = self.lease(*which) {
-                    let opening = self.opening_of(id);
+                    let whose = self.whose(id);
                     let until = self.wall() + Duration::from_secs(*seconds);
-                    if let Ok(changes) = self.engine.extend(&self.time(), id, Some(until)) {
+                    let now = self.time();
+                    if let Ok(changes) = self.engine.extend(&now, id, Some(until)) {
                         self.engine.commit(&changes);
                         self.write(&changes);
                         // Its time may have been over, and nobody has looked yet.
-                        let whose = client(1);
-                        self.wanted.entry(opening).or_insert((until, whose)).0 = until;
+                        self.wanted.insert(whose, until);
                     }
                 }
             }
@@ -217,13 +217,20 @@ impl World {
     /// What a knock means, said simply.
     fn expect(&mut self, who: IpAddr, port: u16, time: u8, news: &[LeaseNews]) {
         let wall = self.wall();
-        self.wanted.retain(|_, (until, _)| *until > wall);
+        self.wanted.retain(|_, until| *until > wall);
+        // Where one person has all leases, each of them is whose knock it is.
+        let is_theirs = |setup: Setup, whose: IpAddr| setup.one || whose == who;
+        let setup = self.setup;
         if time == 255 {
-            self.wanted.retain(|opening, _| opening.port != port || !opening.network.holds(who));
+            let is_meant = |(opening, _): &(Opening, IpAddr)| {
+                opening.port == port && opening.network.holds(who)
+            };
+            let own = self.wanted.keys().any(|key| is_meant(key) && is_theirs(setup, key.1));
+            self.wanted.retain(|key, _| !is_meant(key) || own && !is_theirs(setup, key.1));
             return;
         }
-        if self.setup.one {
-            self.wanted.retain(|opening, _| opening.network.holds(who));
+        if setup.one {
+            self.wanted.retain(|(opening, _), _| opening.network.holds(who));
         }
         let seconds = if time == 0 { MAX } else { MAX.min(u64::from(time) * 60) };
         let until = wall + Duration::from_secs(seconds);
@@ -232,9 +239,10 @@ impl World {
             _ => None,
         });
         let opening = opening.expect("every knock that opens is granted here");
-        let before = self.wanted.get(&opening).filter(|(_, whose)| *whose != who);
-        let until = before.map_or(until, |(before, _)| until.max(*before));
-        self.wanted.insert(opening, (until, who));
+        if setup.one {
+            self.wanted.retain(|(other, _), _| *other != opening);
+        }
+        self.wanted.insert((opening, who), until);
     }
 
     fn lease(&self, which: usize) -> Option<LeaseId> {
@@ -242,8 +250,17 @@ impl World {
         (!ids.is_empty()).then(|| ids[which % ids.len()])
     }
 
-    fn opening_of(&self, id: LeaseId) -> Opening {
-        self.engine.leases().find(|lease| lease.id == id).unwrap().opening
+    fn whose(&self, id: LeaseId) -> (Opening, IpAddr) {
+        let lease = self.engine.leases().find(|lease| lease.id == id).unwrap();
+        (lease.opening, lease.client)
+    }
+
+    /// Who should be able to use it now.
+    fn holders(&self, opening: Opening) -> Vec<IpAddr> {
+        let wall = self.wall();
+        let wanted =
+            self.wanted.iter().filter(|((one, _), until)| *one == opening && **until > wall);
+        wanted.map(|((_, whose), _)| *whose).collect()
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -259,8 +276,8 @@ impl World {
             let busy = self.flying.iter().any(|flying| subject(flying).0 == opening);
             assert!(!busy, "two orders for {opening}");
             if closes {
-                let wanted = self.wanted.get(&opening).filter(|(until, _)| *until > wall);
-                assert!(wanted.is_none(), "{opening} is closed early: {wanted:?} at {wall:?}");
+                let wanted = self.holders(opening);
+                assert!(wanted.is_empty(), "{opening} is closed early: {wanted:?} at {wall:?}");
             } else {
                 let closing = self.on_disk.leases().any(|lease| lease.opening == opening);
                 assert!(closing, "{opening} would stay open after a crash");
@@ -299,7 +316,7 @@ impl World {
         let finished = self.engine.finished(&self.time(), order.id, &outcome).unwrap();
         // An opening that is given up is not wanted any more.
         if let (Fate::GivenUp { .. }, false) = (finished.fate, subject(order).1) {
-            self.wanted.remove(&subject(order).0);
+            self.wanted.retain(|(opening, _), _| *opening != subject(order).0);
         }
         self.write(&finished.changes);
     }
@@ -312,13 +329,15 @@ impl World {
             .iter()
             .map(|(opening, until)| Held { opening: *opening, left: until.map(left) })
             .collect();
-        self.engine.reconcile(&self.time(), &held);
+        let asked = self.engine.lease_generation();
+        self.engine.reconcile(&self.time(), &held, asked);
     }
 
     fn look(&self) {
-        let mut openings = BTreeSet::new();
-        for lease in self.engine.leases() {
-            assert!(openings.insert(lease.opening), "{} has two leases", lease.opening);
+        let mut holders = BTreeSet::new();
+        for lease in self.engine.leases().filter(|lease| lease.is_wanted()) {
+            let is_first = holders.insert((lease.opening, lease.client));
+            assert!(is_first, "{} has two leases of {}", lease.client, lease.opening);
         }
         // The disk tells the same story as the memory, but for what is derived from the time.
         let on_disk: BTreeSet<_> =
@@ -350,10 +369,19 @@ impl World {
             self.finish(&order, How::Done);
         }
         let wall = self.wall();
-        self.wanted.retain(|_, (until, _)| *until > wall);
-        let open: Vec<&Opening> = self.firewall.keys().collect();
-        let wanted: Vec<&Opening> = self.wanted.keys().collect();
+        self.wanted.retain(|_, until| *until > wall);
+        let open: BTreeSet<&Opening> = self.firewall.keys().collect();
+        let wanted: BTreeSet<&Opening> = self.wanted.keys().map(|(opening, _)| opening).collect();
         assert_eq!(open, wanted, "what is open, and what should be");
+        // And the kernel's clock ends it when the last of them does, as nearly as a comparison looks.
+        for (opening, until) in &self.firewall {
+            let ends = self.wanted.iter().filter(|((one, _), _)| one == opening);
+            let last = ends.map(|(_, until)| *until).max().unwrap();
+            let span = last - Duration::from_secs(1)..=last + Duration::from_secs(5);
+            let is_right = until.is_none_or(|until| span.contains(&until));
+            assert!(is_right, "{opening} closes at {until:?}, not {last:?}");
+        }
+        let wanted = &self.wanted;
         assert_eq!(self.engine.leases().count(), wanted.len(), "leases that are over");
     }
 }

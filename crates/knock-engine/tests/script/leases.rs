@@ -8,6 +8,7 @@
 //! | `leases` | `id:port/network@until` with its state, if that is not open |
 //! | `revoke ID`; `extend ID TIME`, `extend ID never` | what it came to |
 //! | `held PORT/NETWORK[@LEFT] …` | what the comparison with the firewall came to |
+//! | `look-at-firewall` | what `held` says next was so at this moment |
 //! | `connected N ask/PORT CLIENT` | what becomes of the question |
 
 use knock_engine::{
@@ -115,10 +116,15 @@ impl Stage {
                         None => Held { opening: opening(text), left: None },
                     })
                     .collect();
-                let result = self.engine.reconcile(&self.now(), &held);
+                let asked = self.asked.take().unwrap_or(self.engine.lease_generation());
+                let result = self.engine.reconcile(&self.now(), &held, asked);
                 let back = result.put_back.iter().map(|opening| format!("+{}", short(opening)));
                 let gone = result.removed.iter().map(|opening| format!("-{}", short(opening)));
                 or_nothing(back.chain(gone).collect())
+            }
+            "look-at-firewall" => {
+                self.asked = Some(self.engine.lease_generation());
+                String::new()
             }
             "connected" => {
                 let (connections, order) = rest.split_once(' ').expect(rest);

@@ -171,6 +171,8 @@ struct Stage {
     /// The runs of the machine so far, and when the last began.
     boots: u32,
     booted: Duration,
+    /// The number that the leases had when the firewall was looked at.
+    asked: Option<u64>,
 }
 
 impl Stage {
@@ -184,6 +186,7 @@ impl Stage {
             wall: 0,
             boots: 1,
             booted: Duration::ZERO,
+            asked: None,
         }
     }
 
@@ -300,7 +303,7 @@ impl Stage {
                 self.handed_out.clear();
                 String::new()
             }
-            ("leases" | "revoke" | "extend" | "held" | "connected", rest) => {
+            ("leases" | "revoke" | "extend" | "held" | "connected" | "look-at-firewall", rest) => {
                 self.lease_command(verb, rest)
             }
             ("clock", jump) => {

@@ -15,8 +15,6 @@ use super::event::Event;
 
 /// What a reload of the firewall wiped is back after so long at most.
 const EVERY: Duration = Duration::from_secs(60);
-/// The answer was about the past, since an order was under way: asked again so soon.
-const SOON: Duration = Duration::from_secs(1);
 /// So long after the first lease: it is being opened, and nothing else is to be in a hurry meanwhile.
 const FIRST: Duration = Duration::from_millis(100);
 /// How long each of the firewall's programs may take.
@@ -149,11 +147,7 @@ impl Reconciling {
             tracing::info!("leases are compared with the firewall again");
         }
         self.tell_made(seen.way, &seen.made);
-        if answer.generation != engine.lease_generation() {
-            self.next = Some(now.uptime + SOON);
-            return;
-        }
-        let reconciled = engine.reconcile(now, &seen.held);
+        let reconciled = engine.reconcile(now, &seen.held, answer.generation);
         self.compared = Some(now.uptime);
         self.put_right += (reconciled.put_back.len() + reconciled.removed.len()) as u64;
         if !reconciled.put_back.is_empty() {
