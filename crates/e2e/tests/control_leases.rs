@@ -32,8 +32,11 @@ struct Host {
 impl Host {
     fn start() -> Self {
         let written = WrittenLog::new(ACTIONS).unwrap();
-        let alone = ["unshare", "--user", "--map-root-user", "--net"].map(str::to_owned);
-        let daemon = written.daemon(&alone, &[]).unwrap();
+        let alone = ["unshare", "--user", "--map-root-user", "--net"];
+        // So that it lives on when it may not write any more.
+        let surviving = ["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
+        let before: Vec<String> = alone.into_iter().chain(surviving).map(str::to_owned).collect();
+        let daemon = written.daemon(&before, &[]).unwrap();
         Self { written, daemon }
     }
 
@@ -132,4 +135,25 @@ fn the_leases_of_a_client_and_all_of_them_are_revoked_at_once() {
     assert_eq!((code, said.trim()), (0, "no lease: nothing was open"));
     assert_eq!(host.told(&["revoke"]).0, 64, "which ones must be said");
     assert_eq!(host.told(&["revoke", "--all", "1"]).0, 64);
+}
+
+/// It closes all the same, and who asked knows that a crash could undo it.
+#[test]
+fn a_lease_that_is_revoked_on_a_full_disk_closes_and_the_answer_says_so() {
+    let mut host = Host::start();
+    let id = host.let_in();
+    let pid = host.daemon.pid().as_raw_nonzero().to_string();
+    let limit = |bytes: &str| {
+        let limited = Command::new("prlimit")
+            .args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")])
+            .status();
+        assert!(limited.unwrap().success());
+    };
+    limit("0");
+    let (status, said) = host.told(&["revoke", &id]);
+    assert_ne!(status, 0, "{said}");
+    assert!(said.contains("cannot be kept on disk"), "{said}");
+    assert!(await_until(PATIENCE, || !host.kernel_lets_in()), "{}", host.daemon.lines().join("\n"));
+    limit("unlimited");
+    host.daemon.await_line("what could not be kept on disk now is").unwrap();
 }

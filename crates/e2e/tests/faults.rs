@@ -12,12 +12,12 @@ use knock_e2e::written::{CLIENT, WrittenLog};
 use rusqlite::Connection;
 use rustix::process::Signal;
 
-/// 1 opens for an hour, 2 for two seconds, and 255 closes.
+/// 1 opens for an hour, 2 for long enough to fill a disk meanwhile, and 255 closes.
 const RULES: &str = "
 <actions>
   <action>\ncondition = TIME < 255\ntemplate = open\n</action>
   <action>\ncondition = TIME == 1\ntemplate = close\ndelay = 1h\n</action>
-  <action>\ncondition = TIME == 2\ntemplate = close\ndelay = 2s\n</action>
+  <action>\ncondition = TIME == 2\ntemplate = close\ndelay = 15s\n</action>
   <action>\ncondition = TIME == 255\ntemplate = close\n</action>
   <template open>\niptables = -I INPUT -p tcp -s IP/32 --dport PORT -j ACCEPT\n</template>
   <template close>\niptables = -D INPUT -p tcp -s IP/32 --dport PORT -j ACCEPT\n</template>

@@ -135,7 +135,7 @@ fn a_daemon_that_does_not_turn_any_more_is_started_again_and_knows_what_it_knew(
     let host = started();
     write(&host, &lines(&host, "0"));
     await_said(&host, "done: iptables -I");
-    let drop_in = "[Service]\nWatchdogSec=10\nRestartSec=0\n";
+    let drop_in = "[Service]\nWatchdogSec=20\nRestartSec=0\n";
     let path = "/etc/systemd/system/knockdaemon.service.d/soon.conf";
     fs::write(host.path(path), drop_in).unwrap();
     host.done(&["systemctl", "daemon-reload"]).unwrap();

@@ -45,7 +45,7 @@ impl Daemon {
             }
         }
         // What is to be closed closes also if that cannot be kept.
-        self.respond.keep(&changes, "that leases were revoked");
+        let is_kept = self.respond.keep(&changes, "that leases were revoked");
         revoked.sort_unstable();
         let listed = self.engine.leases().filter(|lease| revoked.binary_search(&lease.id).is_ok());
         let leases: Vec<_> = listed.take(MAX_LISTED).map(|one| lease(one, wall)).collect();
@@ -61,6 +61,13 @@ impl Daemon {
         if let (true, Which::Client(client)) = (revoked.is_empty(), which) {
             let message = format!("{client} has no lease");
             return Answer::Refused(Refused::new(Code::NotFound, message));
+        }
+        if !is_kept {
+            let message =
+                "closing, but that cannot be kept on disk: should the daemon die before it \
+                           can, what is not closed by then would be open again; see its log"
+                    .to_owned();
+            return Answer::Refused(Refused::new(Code::Store, message));
         }
         Answer::Revoked(Revoked { total: revoked.len(), leases, unknown })
     }

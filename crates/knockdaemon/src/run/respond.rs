@@ -162,12 +162,15 @@ impl Respond {
         }
     }
 
-    /// Makes changes durable that nothing has been done about. `what` they tell.
-    pub(crate) fn keep(&mut self, changes: &[Change], what: &str) {
-        let Self::Real(real) = self else { return };
-        if let Err(error) = real.durable.append_sooner_or_later(changes) {
+    /// Makes changes durable that nothing has been done about, now or later. `what` they tell. Returns
+    /// whether they are.
+    pub(crate) fn keep(&mut self, changes: &[Change], what: &str) -> bool {
+        let Self::Real(real) = self else { return true };
+        let kept = real.durable.append_sooner_or_later(changes);
+        if let Err(error) = &kept {
             tracing::error!("{what} cannot be kept on disk: {error}");
         }
+        kept.is_ok()
     }
 
     /// Tries to write what could not be written, if it is time.
