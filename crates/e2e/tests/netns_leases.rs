@@ -108,18 +108,20 @@ fn a_session_that_is_passed_on_holds_a_lease_too() {
 
 #[test]
 #[ignore = "needs root: sudo make test"]
-fn a_network_gets_in_and_any_of_it_closes() {
+fn a_network_gets_in_until_the_last_of_its_leases_ends() {
     let setup = setup("lease = TIME\n    prefix4 = 24", "");
     let (client, other) = (setup.lab.client(), setup.lab.second_client());
     assert!(!setup.is_open(other));
-    setup.knock_from(client, &["-port", "22", "-time", "5"]);
+    setup.knock_from(client, &["-port", "22", "-time", "9"]);
     setup.await_open(client);
     setup.await_open(other);
-    // Renewed by the other, it is still one lease.
-    setup.knock_from(other, &["-port", "22", "-time", "9"]);
-    setup.daemon.await_line("opens tcp port 22 to 10.99.").unwrap();
-    setup.daemon.await_line("again for").unwrap();
+    // The other has a lease of its own, and ends that only.
+    setup.knock_from(other, &["-port", "22", "-time", "5"]);
+    setup.daemon.await_lines(": open tcp port 22 to 10.99.", 2).unwrap();
     setup.knock_from(other, &["-port", "22", "-time", "255"]);
+    setup.daemon.await_lines(": open tcp port 22 to 10.99.", 3).unwrap();
+    assert!(setup.is_open(client) && setup.is_open(other));
+    setup.knock_from(client, &["-port", "22", "-time", "255"]);
     setup.await_closed(client);
     setup.await_closed(other);
 }
