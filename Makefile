@@ -22,7 +22,7 @@ all: build
 help:
 	@echo 'make demo       a real knock opens a real port, between two network namespaces (root)'
 	@echo 'make test       all checks and tests (end-to-end tests when root)'
-	@echo 'make torture    kills the daemon 1,200 times while it opens and closes, and compares (root, KILLS=600, SEED=random)'
+	@echo 'make torture    kills the daemon 1,200 times while it opens and closes, and compares (root, KILLS=400, SEED=random)'
 	@echo 'make properties property tests with other random cases (ROUNDS=10, CASES=4096, TESTS=part of a name)'
 	@echo 'make bench      benchmarks'
 	@echo 'make build      optimised programs in target/release'
@@ -66,7 +66,7 @@ properties:
 	done
 
 # So often with each of the two engines of iptables.
-KILLS ?= 600
+KILLS ?= 400
 SEED  ?=
 torture:
 	@.ci/install-tools test

@@ -4,13 +4,11 @@
 
 use knock_e2e::firewall::Backend;
 use knock_e2e::torture::{Ordeal, run};
+use knock_firewall::Kind;
 
-const KILLS: u32 = 25;
-
-fn torture(backend: Backend) {
+fn torture(kind: Kind, backend: Backend, kills: u32) {
     let seed = u64::from(std::process::id());
-    let report = run(Ordeal { kills: KILLS, seed, backend }, |_| ());
-    match report {
+    match run(Ordeal { kills, seed, backend, kind }, |_| ()) {
         Ok(report) => assert!(report.comparisons > 0 && report.knocks > 0, "{report}"),
         Err(error) => panic!("seed {seed}: {error}"),
     }
@@ -18,11 +16,18 @@ fn torture(backend: Backend) {
 
 #[test]
 fn killed_at_any_moment_nothing_stays_open_or_is_lost() {
-    torture(Backend::Nft);
+    torture(Kind::Nftables, Backend::Nft, 9);
 }
 
 #[test]
 #[ignore = "needs root: sudo make test"]
-fn killed_at_any_moment_with_the_old_engine_of_rules_and_its_lock() {
-    torture(Backend::Legacy);
+fn killed_at_any_moment_with_leases_in_sets_of_ipset() {
+    torture(Kind::Ipset, Backend::Nft, 8);
+}
+
+/// With the old engine of rules and its lock.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn killed_at_any_moment_with_leases_as_rules() {
+    torture(Kind::Iptables, Backend::Legacy, 8);
 }

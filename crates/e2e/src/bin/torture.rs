@@ -1,5 +1,6 @@
 //! `make torture`: the daemon is killed a thousand times and more, and nothing stays open, closes early
-//! or is lost. Says the seed that it went by; `torture KILLS SEED` goes by another.
+//! or is lost. Says the seed that it went by; `torture KILLS SEED` goes by another,
+//! `torture KILLS SEED ipset` one way only.
 
 #![forbid(unsafe_code)]
 
@@ -10,34 +11,44 @@ use std::sync::Arc;
 use knock_e2e::firewall::Backend;
 use knock_e2e::process::interrupted;
 use knock_e2e::torture::{Ordeal, Report, run};
+use knock_firewall::Kind;
 
-/// With each of the kernel's rule engines.
-const KILLS: u32 = 600;
+/// With each way in which leases are held.
+const KILLS: u32 = 400;
 
 fn main() -> ExitCode {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let _left_as_it_is = signal_hook::flag::register(signal, Arc::clone(interrupted()));
     }
-    let mut numbers = std::env::args().skip(1).map(|word| word.parse::<u64>());
+    let way = std::env::args().nth(3);
+    let mut numbers = std::env::args().skip(1).take(2).map(|word| word.parse::<u64>());
     let (kills, seed) = match (numbers.next().transpose(), numbers.next().transpose()) {
         (Ok(kills), Ok(seed)) => (
             kills.and_then(|kills| u32::try_from(kills).ok()).unwrap_or(KILLS),
             seed.unwrap_or_else(|| u64::from(std::process::id())),
         ),
         _ => {
-            say("usage: torture [KILLS [SEED]]");
+            say("usage: torture [KILLS [SEED [nftables|ipset|iptables]]]");
             return ExitCode::from(64);
         }
     };
     // The old engine is for root only.
     let is_root = rustix::process::geteuid().is_root();
-    for backend in [Backend::Nft, Backend::Legacy] {
-        if backend == Backend::Legacy && !is_root {
-            say("left out, you are not root: iptables-legacy");
+    for (kind, backend) in [
+        (Kind::Nftables, Backend::Nft),
+        (Kind::Ipset, Backend::Nft),
+        (Kind::Iptables, Backend::Legacy),
+    ] {
+        if way.as_ref().is_some_and(|way| *way != kind.to_string()) {
             continue;
         }
-        say(&format!("== iptables-{}, {kills} kills, seed {seed}", backend.suffix()));
-        match run(Ordeal { kills, seed, backend }, so_far) {
+        let ways = format!("leases by {kind}, rules by iptables-{}", backend.suffix());
+        if kind != Kind::Nftables && !is_root {
+            say(&format!("left out, you are not root: {ways}"));
+            continue;
+        }
+        say(&format!("== {ways}, {kills} kills, seed {seed}"));
+        match run(Ordeal { kills, seed, backend, kind }, so_far) {
             Ok(report) => say(&format!("   {report}")),
             Err(error) => {
                 say(&format!("FAILED: {error}"));
@@ -49,8 +60,10 @@ fn main() -> ExitCode {
 }
 
 fn so_far(report: &Report) {
-    let Report { kills, comparisons, rules, .. } = report;
-    say(&format!("   {kills} kills, {comparisons} comparisons with {rules} rules so far"));
+    let Report { kills, comparisons, rules, leases, .. } = report;
+    say(&format!(
+        "   {kills} kills, {comparisons} comparisons with {rules} rules and {leases} leases so far"
+    ));
 }
 
 fn say(line: &str) {

@@ -7,23 +7,42 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use knock_firewall::Kind;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
+use super::members::{self, Member};
+use super::now;
 use crate::firewall::Backend;
 use crate::loggen::{KEY, SPAN};
 use crate::process::Running;
 use crate::{LabError, Result, tool};
 
-/// Openings last so many seconds; the knock's TIME says how many.
+/// Rules of templates last so many seconds; the knock's TIME says how many. Leases last twice as long.
 pub(super) const SECONDS: [u64; 3] = [1, 2, 4];
+/// The TIME of a knock that asks for a long lease, and for no rule.
+pub(super) const LONG: u64 = 9;
+/// How long that is: nothing here is so slow that it could be taken for one that was shortened.
+pub(super) const LONG_LEASE: u64 = 300;
 /// The TIME of a knock that closes.
 pub(super) const SHUT: u64 = 255;
 
+/// Closes the host as people do, with things that only look like ours.
 const SET_UP: &str = "set -e
 mount -t tmpfs tmpfs /run
 touch /run/xtables.lock
 [ -z \"$0\" ] || mount --bind \"$0\" /etc/alternatives
+iptables -P INPUT DROP
+iptables -A INPUT -p udp --dport 30000 -m comment --comment foreign -j DROP
+iptables -N foreign
+iptables -A foreign -s 203.0.113.1/32 -p tcp --dport 22 -j ACCEPT
+nft add table inet foreign
+nft 'add set inet foreign open4 { type ipv4_addr . inet_proto . inet_service; flags timeout; }'
+nft 'add element inet foreign open4 { 203.0.113.1 . tcp . 22 }'
+if [ \"$1\" = ipset ]; then
+    ipset create foreign hash:net,port timeout 0
+    ipset add foreign 203.0.113.1,tcp:22
+fi
 echo ready
 exec sleep infinity";
 
@@ -33,10 +52,15 @@ const ACTIONS: &str = "
     template  = count
   </action>
   <action>
-    condition = TIME != 255
+    condition = TIME != 255 && TIME != 9
     template  = open
   </action>
 CLOSE_LATER
+LEASES
+  <action>
+    condition = TIME == 255
+    template  = end-lease
+  </action>
   <action>
     condition = TIME == 255
     template  = close
@@ -54,6 +78,9 @@ CLOSE_LATER
   <template close>
     iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
   </template>
+  <template end-lease>
+    close = PORT
+  </template>
   <template tell>
     system = echo IP >>FOLDER/ran
   </template>
@@ -63,10 +90,16 @@ CLOSE_LATER
 pub(super) struct Ground {
     holder: Running,
     folder: TempDir,
+    kind: Kind,
+}
+
+/// How many seconds a knock with this TIME asks for a lease.
+pub(super) fn lease_of(time: u64) -> u64 {
+    if time == LONG { LONG_LEASE } else { time * 2 }
 }
 
 impl Ground {
-    pub(super) fn new(backend: Backend) -> Result<Self> {
+    pub(super) fn new(backend: Backend, kind: Kind) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("knockdaemon-e2e-").tempdir()?;
         let mut command = Command::new("unshare");
         if !rustix::process::geteuid().is_root() {
@@ -77,9 +110,10 @@ impl Ground {
             Backend::Nft => PathBuf::new(),
             Backend::Legacy => crate::programs::legacy_alternatives(folder.path())?,
         });
+        command.arg(kind.to_string());
         let holder = Running::spawn("holder", &mut command)?;
         holder.await_line("ready")?;
-        let ground = Self { holder, folder };
+        let ground = Self { holder, folder, kind };
         ground.write_config()?;
         Ok(ground)
     }
@@ -90,13 +124,23 @@ impl Ground {
                 "<action>\ncondition = TIME == {seconds}\ntemplate = close\ndelay = {seconds}s\n</action>\n"
             )
         });
+        let leases = SECONDS.into_iter().chain([LONG]).map(|time| {
+            format!(
+                "<action>\ncondition = TIME == {time}\ntemplate = lease{time}\n</action>\n\
+                 <template lease{time}>\nopen = PORT\nlease = {}s\n</template>\n",
+                lease_of(time)
+            )
+        });
         let text = format!(
-            "logfile = {}\nstatedir = {}\nresume = yes\nmaxlag = 2m\nportspan = {SPAN}\nkey = {KEY}\n{ACTIONS}",
+            "logfile = {}\nstatedir = {}\nresume = yes\nmaxlag = 2m\nportspan = {SPAN}\nkey = {KEY}\n\
+             firewall = {}\n{ACTIONS}",
             self.path("messages").display(),
             self.path("state").display(),
+            self.kind,
         );
         let text = text
             .replace("CLOSE_LATER", &later.concat())
+            .replace("LEASES", &leases.collect::<String>())
             .replace("FOLDER", &self.folder.path().display().to_string());
         let config = self.path("knockdaemon.conf");
         fs::write(&config, text)?;
@@ -124,15 +168,48 @@ impl Ground {
 
     /// How many rules each client has.
     pub(super) fn rules(&self) -> Result<BTreeMap<IpAddr, usize>> {
-        let listed = tool(&format!("nsenter {} iptables -w 30 -S INPUT", self.enter().join(" ")))?;
+        let listed = self.list("iptables -w 30 -S INPUT")?;
         let mut rules = BTreeMap::new();
-        for line in listed.lines().filter(|line| line.starts_with("-A")) {
+        for line in listed.lines().filter(|line| line.contains("-s 198.51.100.")) {
             let client = line.split("-s ").nth(1).and_then(|rest| rest.split('/').next());
             let client = client.and_then(|client| client.parse().ok());
             let client = client.ok_or_else(|| LabError(format!("whose rule is this: {line}")))?;
             *rules.entry(client).or_default() += 1;
         }
         Ok(rules)
+    }
+
+    /// What a program says there.
+    pub(super) fn list(&self, line: &str) -> Result<String> {
+        tool(&format!("nsenter {} {line}", self.enter().join(" ")))
+    }
+
+    /// The leases that the kernel holds.
+    pub(super) fn held(&self) -> Result<Vec<Member>> {
+        Ok(match self.kind {
+            Kind::Nftables => members::of_nftables(&self.list("nft -n list ruleset inet")?, now()),
+            Kind::Ipset => members::of_ipset(&self.list("ipset save")?, now()),
+            Kind::Iptables | Kind::Auto => members::of_iptables(&self.list("iptables -w 30 -S")?),
+        })
+    }
+
+    /// Whether leases end without the daemon, by the kernel's own clock, and are gone then.
+    pub(super) fn has_sets(&self) -> bool {
+        matches!(self.kind, Kind::Nftables | Kind::Ipset)
+    }
+
+    /// What is in the firewall and is none of the daemon's business.
+    pub(super) fn foreign(&self) -> Result<String> {
+        let mut foreign = self.list("nft list table inet foreign")?;
+        let mut listings = vec!["iptables -w 30 -S"];
+        listings.extend((self.kind == Kind::Ipset).then_some("ipset save"));
+        for listing in listings {
+            let listed = self.list(listing)?;
+            let lines =
+                listed.lines().filter(|line| line.contains("foreign") || line.starts_with("-P"));
+            foreign.extend(lines.flat_map(|line| [line, "\n"]));
+        }
+        Ok(foreign)
     }
 
     /// The firewall's programs that run there now.
@@ -145,7 +222,12 @@ impl Ground {
             let Ok(pid) = name.parse() else { continue };
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
-            if first.ends_with(b"iptables") && network(&name) == ours {
+            let name_of_program = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            // The last one is a child that has not become a program yet.
+            let programs: [&[u8]; 5] =
+                [b"iptables", b"ip6tables", b"ipset", b"nft", b"knockdaemon"];
+            let is_one = programs.iter().any(|program| name_of_program.starts_with(program));
+            if is_one && network(&name) == ours {
                 tools.push(pid);
             }
         }

@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 
-use super::ground::{SECONDS, SHUT};
+use super::ground::{LONG, SECONDS, SHUT};
+use super::now;
 use crate::loggen::{KEY, Random, ports};
 use crate::{LabError, Result};
 
@@ -28,6 +29,8 @@ const LAST: u8 = 250;
 pub(super) struct Knocks {
     pub(super) all: u64,
     pub(super) shut: u64,
+    /// The TIME of the last one, and a moment before its end was written.
+    pub(super) last: Option<(u64, SystemTime)>,
 }
 
 /// Whether a client ever closes what it opened, before its time.
@@ -64,6 +67,14 @@ struct Log {
     file: File,
     source_port: u16,
     rotated: u32,
+}
+
+impl Log {
+    fn aside(&self, number: u32) -> PathBuf {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(format!(".{number}"));
+        aside.into()
+    }
 }
 
 impl Knocker {
@@ -105,11 +116,38 @@ impl Knocker {
             return Err(LabError(format!("the knocker: {failure}")));
         }
         let client = client(LAST);
-        for port in ports(KEY, client.into(), SHUT)? {
-            state.hit(client, port)?;
-        }
-        state.wrote(client, SHUT);
+        state.knock(client, SHUT)?;
         Ok(client.into())
+    }
+
+    /// With nobody else knocking: each long lease is made a short one or is closed.
+    pub(super) fn end_long_ones(&self) -> Result<()> {
+        let mut state = self.shared.lock();
+        for number in 1..=CLIENTS {
+            let client = client(number);
+            let knocks = state.written.get(&IpAddr::from(client)).copied().unwrap_or_default();
+            if knocks.last.is_some_and(|(time, _)| time == LONG) {
+                state.knock(client, if shuts(client.into()) { SHUT } else { 1 })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All has been read: the log begins anew, and of the old ones the newest is kept. A daemon that
+    /// lives for half a second shall not spend it on what was.
+    pub(super) fn begin_anew(&self) -> Result<()> {
+        let mut state = self.shared.lock();
+        state.rotate()?;
+        let log = state.log.as_ref().ok_or_else(|| LabError("there is no log".into()))?;
+        for number in 1..log.rotated {
+            match fs::remove_file(log.aside(number)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn written(&self) -> BTreeMap<IpAddr, Knocks> {
@@ -160,19 +198,28 @@ impl State {
         Ok(())
     }
 
-    fn wrote(&mut self, client: Ipv4Addr, time: u64) {
+    /// A whole one, with nobody's lines between.
+    fn knock(&mut self, client: Ipv4Addr, time: u64) -> Result<()> {
+        let begun = now();
+        for port in ports(KEY, client.into(), time)? {
+            self.hit(client, port)?;
+        }
+        self.wrote(client, time, begun);
+        Ok(())
+    }
+
+    fn wrote(&mut self, client: Ipv4Addr, time: u64, before: SystemTime) {
         let knocks = self.written.entry(client.into()).or_default();
         knocks.all += 1;
         knocks.shut += u64::from(time == SHUT);
+        knocks.last = Some((time, before));
     }
 
     /// As logrotate does with `create`.
     fn rotate(&mut self) -> Result<()> {
         let log = self.log.as_mut().ok_or_else(|| LabError("there is no log".into()))?;
         log.rotated += 1;
-        let mut aside = log.path.clone().into_os_string();
-        aside.push(format!(".{}", log.rotated));
-        fs::rename(&log.path, aside)?;
+        fs::rename(&log.path, log.aside(log.rotated))?;
         log.file = OpenOptions::new().create(true).append(true).open(&log.path)?;
         Ok(())
     }
@@ -195,11 +242,12 @@ fn knock(shared: &Shared, mut random: Random) -> Result<()> {
         }
         let chosen = usize::try_from(random.below(pending.len() as u64)).unwrap_or_default();
         if let Some(one) = pending.get_mut(chosen) {
+            let before = now();
             if let Some(port) = one.ports.pop() {
                 state.hit(one.client, port)?;
             }
             if one.ports.is_empty() {
-                state.wrote(one.client, one.time);
+                state.wrote(one.client, one.time, before);
                 pending.swap_remove(chosen);
             }
         }
@@ -220,6 +268,8 @@ fn another(pending: &[Pending], random: &mut Random) -> Result<Option<Pending>> 
     }
     let time = if shuts(client.into()) && random.below(3) == 0 {
         SHUT
+    } else if random.below(4) == 0 {
+        LONG
     } else {
         let nth = usize::try_from(random.below(SECONDS.len() as u64)).unwrap_or_default();
         SECONDS.get(nth).copied().unwrap_or(1)
@@ -231,9 +281,4 @@ fn another(pending: &[Pending], random: &mut Random) -> Result<Option<Pending>> 
 
 fn client(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, number)
-}
-
-#[allow(clippy::disallowed_methods, reason = "the log's lines say when they were written")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }

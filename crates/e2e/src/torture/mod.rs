@@ -4,23 +4,26 @@
 //!
 //! The knocks come as lines in a log, from many clients at once, also while nobody reads it.
 
+mod calm;
 mod ground;
 mod knocker;
+mod leases;
+mod members;
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use knock_firewall::Kind;
 use rustix::process::Signal;
 
 use crate::firewall::Backend;
 use crate::loggen::Random;
-use crate::process::{PATIENCE, Running, await_until, interrupted};
+use crate::process::{Running, await_until, interrupted};
 use crate::{LabError, Result, programs};
 use ground::Ground;
 use knocker::Knocker;
@@ -36,8 +39,10 @@ pub struct Ordeal {
     pub kills: u32,
     /// For the same again, as far as a machine does the same again.
     pub seed: u64,
-    /// Which of the kernel's rule engines.
+    /// Which of the kernel's rule engines has the rules of templates.
     pub backend: Backend,
+    /// What holds the leases beside them.
+    pub kind: Kind,
 }
 
 /// What was seen; all was well.
@@ -51,11 +56,17 @@ pub struct Report {
     pub comparisons: u32,
     /// Rules that were seen in those.
     pub rules: u64,
+    /// Leases that the kernel held in those.
+    pub leases: u64,
     /// Kills after which an iptables of the dead daemon still ran.
     pub left_running: u32,
     /// Closings that were waited for, with the daemon alive.
     pub closings: u32,
-    /// The latest of them, from its time or from the daemon's start.
+    /// Leases whose end was waited for, with the daemon alive.
+    pub ended: u32,
+    /// Leases that the kernel ended while the daemon was dead.
+    pub ended_by_kernel: u32,
+    /// The latest of those that the daemon closed, from its time or from the daemon's start.
     pub latest: Duration,
 }
 
@@ -63,16 +74,21 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kills, {} knocks, each answered once; {} comparisons with {} rules: none without a \
-             closing on disk, none twice, none closed early; {} kills left an iptables running; {} \
-             closings waited for, the latest after {} ms; nothing open at the end",
+            "{} kills, {} knocks, each answered once; {} comparisons with {} rules and {} leases in \
+             the kernel: none without a closing on disk, none twice, none closed early; {} kills left \
+             a program of the firewall running; {} closings of rules and {} of leases waited for, the \
+             latest after {} ms; {} leases ended by the kernel with the daemon dead; nothing open at \
+             the end, and nothing of others touched",
             self.kills,
             self.knocks,
             self.comparisons,
             self.rules,
+            self.leases,
             self.left_running,
             self.closings,
-            self.latest.as_millis()
+            self.ended,
+            self.latest.as_millis(),
+            self.ended_by_kernel
         )
     }
 }
@@ -84,15 +100,20 @@ impl fmt::Display for Report {
 pub fn run(ordeal: Ordeal, mut tell: impl FnMut(&Report)) -> Result<Report> {
     let mut trial = Trial::new(ordeal)?;
     trial.begin()?;
+    let mut rounds: u32 = 0;
     while trial.report.kills < ordeal.kills {
         if interrupted().load(Ordering::Relaxed) {
             return Err(LabError("interrupted".into()));
         }
         trial.round()?;
-        if trial.report.kills.is_multiple_of(CALM) {
+        rounds += 1;
+        if rounds.is_multiple_of(CALM) {
             trial.calm()?;
             tell(&trial.report);
         }
+    }
+    if !rounds.is_multiple_of(CALM) {
+        trial.calm()?;
     }
     trial.end()?;
     Ok(trial.report)
@@ -106,12 +127,17 @@ struct Trial {
     random: Random,
     /// Clients of which an order was given up: their rule need not be there.
     given_up: BTreeSet<IpAddr>,
+    /// What the last daemon that died has said.
+    last_words: Vec<String>,
+    /// What stood in the firewall before the daemon came.
+    foreign: String,
     report: Report,
 }
 
 impl Trial {
     fn new(ordeal: Ordeal) -> Result<Self> {
-        let ground = Ground::new(ordeal.backend)?;
+        let ground = Ground::new(ordeal.backend, ordeal.kind)?;
+        let foreign = ground.foreign()?;
         let mut random = Random(ordeal.seed.wrapping_mul(2) | 1);
         let knocker = Knocker::start(ground.path("messages"), random.below(u64::MAX))?;
         Ok(Self {
@@ -120,6 +146,8 @@ impl Trial {
             ground,
             random,
             given_up: BTreeSet::new(),
+            last_words: Vec::new(),
+            foreign,
             report: Report::default(),
         })
     }
@@ -160,8 +188,9 @@ impl Trial {
 
     /// Some moment in the life of a daemon.
     fn await_moment(&mut self) -> Result<()> {
-        let said = match self.random.below(4) {
+        let said = match self.random.below(5) {
             0 => None,
+            4 => Some("done: open"),
             1 => Some("following"),
             2 => Some("knock accepted"),
             _ => Some("done: iptables"),
@@ -199,7 +228,8 @@ impl Trial {
         let Some(mut daemon) = self.daemon.take() else { return Ok(()) };
         daemon.await_end()?;
         daemon.await_last_words()?;
-        for line in daemon.lines() {
+        self.last_words = daemon.lines();
+        for line in &self.last_words {
             let is_fault = ["panicked", "damaged", "cannot be kept", "fault of this program"];
             if is_fault.iter().any(|word| line.contains(word)) {
                 return Err(LabError(format!("the daemon said: {line}")));
@@ -215,135 +245,33 @@ impl Trial {
     /// With the daemon and its tools dead: each rule has its closing on disk, none is there twice, and
     /// each that is to be there is.
     fn compare(&mut self) -> Result<Snapshot> {
-        let rules = self.ground.rules()?;
-        let snapshot = Snapshot::take(&self.ground.path("state"), rules)?;
+        let snapshot = Snapshot::take(&self.ground)?;
         self.report.comparisons += 1;
         self.report.rules += snapshot.rules.values().map(|count| *count as u64).sum::<u64>();
-        let wrong = snapshot.wrong(&self.given_up);
+        self.report.leases += snapshot.held.len() as u64;
+        let mut wrong = snapshot.wrong(&self.given_up);
+        wrong.extend(leases::wrong(&snapshot, self.ground.has_sets()));
         // Once given up is not given up for ever.
         self.given_up.retain(|client| snapshot.rules.contains_key(client));
-        if wrong.is_empty() {
-            return Ok(snapshot);
-        }
-        Err(LabError(format!(
-            "after {} kills: {}\n{snapshot}",
-            self.report.kills,
-            wrong.join("; ")
-        )))
+        self.judged(&snapshot, &wrong)?;
+        Ok(snapshot)
     }
 
-    /// Nobody knocks, and the daemon lives: everything closes, and nothing too early.
-    fn calm(&mut self) -> Result<()> {
-        self.knocker.pause();
-        self.read_all()?;
-        self.pause(1500);
-        self.kill()?;
-        let gone = await_until(PATIENCE, || self.ground.tools().is_empty());
-        if !gone {
-            return Err(LabError("an iptables of the dead daemon does not end".into()));
+    fn judged(&self, snapshot: &Snapshot, wrong: &[String]) -> Result<()> {
+        if wrong.is_empty() {
+            return Ok(());
         }
-        let snapshot = self.compare()?;
-        let mut open: BTreeMap<IpAddr, SystemTime> = snapshot.closing_times();
-        let started = now();
-        self.start()?;
-        let mut early = Vec::new();
-        let (mut closings, mut latest) = (0, Duration::ZERO);
-        let ground = &self.ground;
-        let mut failure = None;
-        let closed = await_until(PATIENCE * 2, || {
-            let rules = match ground.rules() {
-                Ok(rules) => rules,
-                Err(error) => {
-                    failure = Some(error);
-                    return true;
-                }
-            };
-            let seen = now();
-            open.retain(|client, due| {
-                if rules.contains_key(client) {
-                    return true;
-                }
-                if seen < *due {
-                    early.push(*client);
-                }
-                closings += 1;
-                let late = seen.duration_since((*due).max(started)).unwrap_or_default();
-                latest = latest.max(late);
-                false
-            });
-            rules.is_empty()
-        });
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        if !closed {
-            return Err(LabError(format!(
-                "still open: {:?}; the daemon said:\n{}",
-                self.ground.rules()?,
-                self.daemon()?.lines().join("\n")
-            )));
-        }
-        if !early.is_empty() {
-            return Err(LabError(format!("closed too early: {early:?}")));
-        }
-        self.report.closings += closings;
-        self.report.latest = self.report.latest.max(latest);
-        self.knocker.go_on();
-        Ok(())
+        let (kills, wrong) = (self.report.kills, wrong.join("; "));
+        let said = self.last_words.join("\n");
+        Err(LabError(format!(
+            "after {kills} kills: {wrong}\n{snapshot}\nthe dead daemon said:\n{said}"
+        )))
     }
 
     /// Waits until the daemon has read what was written so far: a knock behind it is answered.
     fn read_all(&mut self) -> Result<()> {
         let last = self.knocker.last_knock()?;
         self.daemon()?.await_line(&format!("client={last}")).map(drop)
-    }
-
-    fn end(&mut self) -> Result<()> {
-        self.knocker.pause();
-        self.read_all()?;
-        let empty = await_until(PATIENCE * 2, || self.ground.rules().is_ok_and(|it| it.is_empty()));
-        if !empty {
-            return Err(LabError(format!("still open at the end: {:?}", self.ground.rules()?)));
-        }
-        // What was done and not struck out before a kill is done again, and may have a second to go.
-        let mut last = None;
-        for _ in 0..60 {
-            self.daemon()?.signal(Signal::TERM)?;
-            self.bury()?;
-            let snapshot = self.compare()?;
-            let waiting = !snapshot.orders.is_empty();
-            last = Some(snapshot);
-            if !waiting {
-                break;
-            }
-            self.start()?;
-            self.daemon()?.await_line("following")?;
-            self.pause(2000);
-        }
-        let Some(last) = last.filter(|snapshot| snapshot.orders.is_empty()) else {
-            return Err(LabError("the agenda does not become empty".into()));
-        };
-        let written = self.knocker.written();
-        self.report.knocks = written.values().map(|knocks| knocks.all).sum();
-        let ran = fs::read_to_string(self.ground.path("ran")).unwrap_or_default();
-        for (client, knocks) in written {
-            let counted = last.knocks(client);
-            if counted != knocks.all {
-                return Err(LabError(format!(
-                    "{client} knocked {} times, and the daemon counted {counted}",
-                    knocks.all
-                )));
-            }
-            let client = client.to_string();
-            let ran = ran.lines().filter(|line| **line == client).count() as u64;
-            if ran < knocks.shut {
-                return Err(LabError(format!(
-                    "{client} sent {} closing knocks, and the program ran {ran} times",
-                    knocks.shut
-                )));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -5,13 +5,14 @@ use std::fmt;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::SystemTime;
 
 use knock_actions::Store;
-use knock_engine::{Ledger, Order};
+use knock_engine::{Lease, Ledger, Order};
 
+use super::ground::Ground;
 use super::knocker::shuts;
+use super::members::Member;
 use crate::{LabError, Result};
 
 pub(super) struct Snapshot {
@@ -19,12 +20,16 @@ pub(super) struct Snapshot {
     pub(super) taken: SystemTime,
     pub(super) rules: BTreeMap<IpAddr, usize>,
     pub(super) orders: Vec<Order>,
+    /// Leases as the kernel holds them, read before the disk.
+    pub(super) held: Vec<Member>,
     ledger: Ledger,
 }
 
 impl Snapshot {
     /// Reads a copy, so that the daemon finds what it left, and not what we made of it.
-    pub(super) fn take(statedir: &Path, rules: BTreeMap<IpAddr, usize>) -> Result<Self> {
+    pub(super) fn take(ground: &Ground) -> Result<Self> {
+        let (rules, held) = (ground.rules()?, ground.held()?);
+        let statedir = ground.path("state");
         let copy = tempfile::Builder::new().prefix("knockdaemon-e2e-").tempdir()?;
         for name in ["knockdaemon.db", "knockdaemon.db-wal"] {
             let to = copy.path().join(name);
@@ -41,7 +46,7 @@ impl Snapshot {
             return Err(LabError(format!("the store: {notice}")));
         }
         let orders = ledger.orders().cloned().collect();
-        Ok(Self { taken: super::now(), rules, orders, ledger })
+        Ok(Self { taken: super::now(), rules, orders, held, ledger })
     }
 
     /// How often a client's knocks were answered.
@@ -85,6 +90,19 @@ impl Snapshot {
         wrong
     }
 
+    /// The leases on disk.
+    pub(super) fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.ledger.leases()
+    }
+
+    /// Seconds, negative if it is to come.
+    fn ago(&self, moment: SystemTime) -> f64 {
+        match self.taken.duration_since(moment) {
+            Ok(past) => past.as_secs_f64(),
+            Err(future) => -future.duration().as_secs_f64(),
+        }
+    }
+
     fn of(&self, client: IpAddr) -> impl Iterator<Item = &Order> {
         self.orders.iter().filter(move |order| order.client == client)
     }
@@ -115,6 +133,21 @@ impl fmt::Display for Snapshot {
                 "order {} for {} in {left:.3} s, tried {} times: {}",
                 order.id, order.client, order.attempts, order.command
             )?;
+        }
+        for lease in self.leases() {
+            let (opened, renewed) = (self.ago(lease.opened), self.ago(lease.renewed));
+            writeln!(
+                f,
+                "lease {} of {}, {:?}, opened {opened:.3} s ago, renewed {renewed:.3} s ago, ended {:?} s ago",
+                lease.id.0,
+                lease.client,
+                lease.state,
+                lease.until.map(|until| self.ago(until))
+            )?;
+        }
+        for held in &self.held {
+            let ended = held.until.map(|until| self.ago(until));
+            writeln!(f, "the kernel lets {} in, ended {ended:?} s ago", held.client)?;
         }
         Ok(())
     }
