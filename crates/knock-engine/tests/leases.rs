@@ -77,6 +77,21 @@ fn a_renewal_waits_for_the_opening_that_is_under_way() {
     );
 }
 
+/// The order waited for the firewall's lock until its time was over; the lease has another time by now.
+#[test]
+fn a_renewal_outlives_the_failure_of_the_opening_before_it() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 50s knock 10.0.0.1 PORT=22 TIME=9 -> accepted renews 1:22/10.0.0.1@590s opening
+         at 61s broken open/22 10.0.0.1 -> again in 1s
+         at 62s due -> open/22 10.0.0.1
+         at 62s show open/22 10.0.0.1 -> open tcp port 22 to 10.0.0.1 before 590s
+         at 62s done open/22 10.0.0.1 -> 1:22/10.0.0.1@590s",
+    );
+}
+
 #[test]
 fn a_knock_that_closes_closes_at_once_also_while_it_is_opening() {
     check(

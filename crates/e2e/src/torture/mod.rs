@@ -30,7 +30,7 @@ use knocker::Knocker;
 use snapshot::Snapshot;
 
 /// After so many kills there is a calm in which everything has to close, and not before its time.
-const CALM: u32 = 50;
+const CALM: u32 = 25;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug)]

@@ -399,10 +399,14 @@ impl Leases {
         if self.wanted(slot).any(|lease| lease.state == LeaseState::Open) {
             return (fate, Vec::new());
         }
-        let is_over = self
-            .end(slot)
-            .flatten()
-            .is_some_and(|until| wall.checked_add(after).is_none_or(|next| next >= until));
+        let until = self.end(slot).flatten();
+        // Renewed while it was being opened: what failed, perhaps because its time was over, is not what
+        // is wanted now.
+        if flying.order.expires != until {
+            return (fate, Vec::new());
+        }
+        let is_over =
+            until.is_some_and(|until| wall.checked_add(after).is_none_or(|next| next >= until));
         if again && tries < TRIES_OF_A_RULE && !is_over {
             return (fate, Vec::new());
         }
