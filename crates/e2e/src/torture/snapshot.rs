@@ -67,8 +67,10 @@ impl Snapshot {
         let mut wrong = Vec::new();
         for (client, count) in &self.rules {
             // A rule is put in first and made the only one then. A kill in between leaves two to the order
-            // that runs again; or, once that is too late, to the closing, which takes out both.
+            // that runs again; or, once that is too late or was given up, to the closing, which takes
+            // out both.
             let is_mended = self.has_work_at_once(*client)
+                || given_up.contains(client)
                 || self.last_closing(*client).is_some_and(|due| due <= self.taken);
             if *count > 1 && !is_mended {
                 wrong.push(format!("{client} has {count} rules"));
