@@ -12,8 +12,11 @@ use crate::exit::Exit;
 use super::frame::{FrameError, Line};
 use super::protocol::{Answer, MAX_ANSWER, Request};
 
-/// How long an answer may take. A reload asks for users, who may stand in a directory that does not answer.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an answer may take: longer than the daemon itself waits for its loop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A reload asks for users, who may stand in a directory that does not answer.
+const PATIENCE_RELOAD: Duration = Duration::from_secs(90);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -88,7 +91,11 @@ impl fmt::Display for AskError {
 /// Asks, and waits for the answer.
 pub(crate) fn ask(socket: &Path, request: &Request) -> Result<Answer, AskError> {
     let stream = connect(socket)?;
-    let line = Line::within(&stream, PATIENCE);
+    let patience = match request {
+        Request::Reload {} => PATIENCE_RELOAD,
+        _ => PATIENCE,
+    };
+    let line = Line::within(&stream, patience);
     let request = serde_json::to_vec(request).map_err(AskError::NotUnderstood)?;
     // A daemon that refuses at once has closed its end before it has read; its answer is there.
     let written = line.write(&request);

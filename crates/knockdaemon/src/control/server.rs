@@ -36,8 +36,11 @@ const BACKLOG: i32 = 128;
 /// How long a request may take to come, and an answer to be taken.
 const HASTE: Duration = Duration::from_secs(5);
 
-/// How long the loop may take: reading a configuration asks for users, one at a time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the loop may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Reading a configuration asks for users, one at a time.
+const PATIENCE_RELOAD: Duration = Duration::from_secs(60);
 
 /// A request on its way to the loop.
 #[derive(Debug)]
@@ -222,10 +225,14 @@ impl Ours {
 fn lock(path: &Path) -> Result<File, ControlError> {
     let lock = with_suffix(path, ".lock");
     let failed = |what| ControlError::failed(&lock, what);
-    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+    // Whatever somebody may have put there, nobody is led astray by a link or waits for a pipe's reader.
+    let careful = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link);
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(careful);
     let file = options.open(&lock).map_err(failed("make"))?;
+    if !file.metadata().map_err(failed("look at"))?.is_file() {
+        return Err(failed("use")(io::Error::other("it is no regular file; remove it")));
+    }
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(ControlError::Taken { path: path.to_owned() }),
@@ -297,11 +304,15 @@ fn carry(stream: &UnixStream, by: Peer, ask: &dyn Fn(Asked) -> bool) {
     };
     let said = match request {
         Ok(request) => {
+            let patience = match request {
+                Request::Reload {} => PATIENCE_RELOAD,
+                _ => PATIENCE,
+            };
             let (reply, answered) = Reply::new();
-            match ask(Asked { request, by, reply }).then(|| answered.recv_timeout(PATIENCE)) {
+            match ask(Asked { request, by, reply }).then(|| answered.recv_timeout(patience)) {
                 Some(Ok(answer)) => answer,
                 Some(Err(mpsc::RecvTimeoutError::Timeout)) => {
-                    let seconds = PATIENCE.as_secs();
+                    let seconds = patience.as_secs();
                     refused(
                         Code::Busy,
                         format!("no answer within {seconds} s; it may still be done"),

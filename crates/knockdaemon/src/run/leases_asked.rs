@@ -24,7 +24,7 @@ impl Daemon {
     /// Ends leases. They are marked before this returns, and closed by the orders that come of it.
     pub(super) fn revoke(&mut self, which: &Which, by: Peer) -> Answer {
         let wall = self.now().wall;
-        let meant: Vec<LeaseId> = match which {
+        let mut meant: Vec<LeaseId> = match which {
             Which::Ids(ids) => ids.iter().copied().map(LeaseId).collect(),
             Which::Client(client) => {
                 let client = client.to_canonical();
@@ -33,6 +33,9 @@ impl Daemon {
             }
             Which::All => self.engine.leases().map(|lease| lease.id).collect(),
         };
+        // Who names one twice is told of it once.
+        meant.sort_unstable();
+        meant.dedup();
         let (mut revoked, mut changes) = (Vec::new(), Vec::<Change>::new());
         let mut unknown = Vec::new();
         for id in meant {
@@ -46,7 +49,6 @@ impl Daemon {
         }
         // What is to be closed closes also if that cannot be kept.
         let is_kept = self.respond.keep(&changes, "that leases were revoked");
-        revoked.sort_unstable();
         let listed = self.engine.leases().filter(|lease| revoked.binary_search(&lease.id).is_ok());
         let leases: Vec<_> = listed.take(MAX_LISTED).map(|one| lease(one, wall)).collect();
         for one in &leases {
@@ -75,6 +77,9 @@ impl Daemon {
     /// Moves the end of a lease. Durable before it holds.
     pub(super) fn extend(&mut self, id: LeaseId, longer: Duration, by: Peer) -> Answer {
         let refused = |code, message: String| Answer::Refused(Refused::new(code, message));
+        if longer.is_zero() {
+            return refused(Code::Lease, "it says no time to extend by".to_owned());
+        }
         let now = self.now();
         let Some(before) = self.engine.leases().find(|lease| lease.id == id) else {
             return refused(Code::NotFound, format!("there is no lease {id}"));
