@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use knock_engine::{Lease, LeaseState};
 
-use super::ground::{SHUT, lease_of};
+use super::ground::{LONG, LONG_LEASE, SHUT};
 use super::knocker::Knocks;
 use super::members::Member;
 use super::snapshot::Snapshot;
@@ -48,20 +48,23 @@ pub(super) fn wrong(snapshot: &Snapshot, has_sets: bool) -> Vec<String> {
     wrong
 }
 
-/// With all knocks read: who asked last for a lease that is not over has one.
+/// With all knocks read: who asked last for a long lease has it.
 pub(super) fn lost(snapshot: &Snapshot, written: &BTreeMap<IpAddr, Knocks>) -> Vec<String> {
     let mut lost = Vec::new();
     for (client, knocks) in written {
         let Some((time, answered_after)) = knocks.last else { continue };
         let mut leases = snapshot.leases().filter(|lease| lease.client == *client);
         if time == SHUT {
-            if leases.any(Lease::is_wanted) {
+            // What is over already is being closed, whatever its row says.
+            if leases.any(|lease| lease.is_wanted() && is_sure_to_last(lease, snapshot.taken)) {
                 lost.push(format!("{client} closed, and its lease goes on"));
             }
             continue;
         }
-        let end = answered_after.checked_add(Duration::from_secs(lease_of(time)));
-        let Some(end) = end.filter(|end| *end > snapshot.taken) else { continue };
+        // A short one may have failed behind a held lock, and nobody have lived to tell it.
+        let end = answered_after.checked_add(Duration::from_secs(LONG_LEASE));
+        let is_long = time == LONG;
+        let Some(end) = end.filter(|end| is_long && *end > snapshot.taken) else { continue };
         let has_one = |lease: &Lease| {
             matches!(lease.state, LeaseState::Failed { .. })
                 || lease.is_wanted() && lease.until.is_some_and(|until| until >= end)

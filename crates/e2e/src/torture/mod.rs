@@ -127,6 +127,8 @@ struct Trial {
     random: Random,
     /// Clients of which an order was given up: their rule need not be there.
     given_up: BTreeSet<IpAddr>,
+    /// Clients whose lease could not be opened, since the last calm: it need not be on disk.
+    not_opened: BTreeSet<IpAddr>,
     /// What the last daemon that died has said.
     last_words: Vec<String>,
     /// What stood in the firewall before the daemon came.
@@ -146,6 +148,7 @@ impl Trial {
             ground,
             random,
             given_up: BTreeSet::new(),
+            not_opened: BTreeSet::new(),
             last_words: Vec::new(),
             foreign,
             report: Report::default(),
@@ -236,7 +239,9 @@ impl Trial {
             }
             if line.contains("given up") || line.contains("not tried again") {
                 let client = line.split("client=").nth(1).and_then(|rest| rest.split(' ').next());
-                self.given_up.extend(client.and_then(|client| client.parse::<IpAddr>().ok()));
+                let client = client.and_then(|client| client.parse::<IpAddr>().ok());
+                self.given_up.extend(client);
+                self.not_opened.extend(client.filter(|_| line.contains("open tcp port")));
             }
         }
         Ok(())
@@ -271,7 +276,8 @@ impl Trial {
     /// Waits until the daemon has read what was written so far: a knock behind it is answered.
     fn read_all(&mut self) -> Result<()> {
         let last = self.knocker.last_knock()?;
-        self.daemon()?.await_line(&format!("client={last}")).map(drop)
+        // Orders of the one before may still be done, and told.
+        self.daemon()?.await_line(&format!("knock accepted: IP={last} ")).map(drop)
     }
 }
 
