@@ -56,8 +56,7 @@ impl Runner for Host {
                 return self.firewall.apply(*family, args, limit);
             }
             Command::Open { opening } => {
-                let held = order.expires.map(|_| left);
-                return self.gate.open(opening, held, order.timeout);
+                return self.gate.open(opening, order.expires, order.timeout);
             }
             Command::Close { opening } => {
                 return self.gate.close(opening, limit);

@@ -431,7 +431,9 @@ fn what_the_firewall_lost_is_put_back_and_what_it_should_not_have_is_removed() {
          at 2m due -> open/80 10.0.0.1
          at 2m failed open/80 10.0.0.1 -> again in 1s
          at 2m held 22/10.0.0.1@3m 80/10.0.0.1@3m -> nothing
-         at 2m next -> 5m",
+         at 2m next -> 5m
+         at 3m held 22/10.0.0.1@never 80/10.0.0.1@2m -> +22/10.0.0.1
+         at 3m due -> open/22 10.0.0.1",
     );
 }
 

@@ -327,7 +327,11 @@ impl World {
         let held: Vec<Held> = self
             .firewall
             .iter()
-            .map(|(opening, until)| Held { opening: *opening, left: until.map(left) })
+            .map(|(opening, until)| Held {
+                opening: *opening,
+                left: until.map(left),
+                has_clock: true,
+            })
             .collect();
         let asked = self.engine.lease_generation();
         self.engine.reconcile(&self.time(), &held, asked);

@@ -9,6 +9,7 @@
 mod error;
 mod ipset;
 mod iptables;
+mod keeper;
 mod kind;
 mod netlink;
 mod nftables;
@@ -18,18 +19,21 @@ mod survey;
 mod tools;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use knock_rules::{Held, Opening};
 
 pub use error::FirewallError;
+pub use keeper::Keeper;
 pub use kind::Kind;
 pub use tools::{Ran, ToolError, Tools};
 
 use crate::iptables::rules::{self, HasNoClock};
 use crate::netlink::{Fault, Socket};
 use crate::nftables::elements::{self, Size};
+use crate::nftables::{chains, layout};
 use crate::survey::Survey;
 
 /// What became of a wish.
@@ -62,6 +66,28 @@ pub struct Firewall {
     /// Networks of these sizes have been asked for.
     sizes: Mutex<BTreeSet<Size>>,
     no_clock: HasNoClock,
+    /// At the last look nothing had a name of ours that was not ours.
+    is_seen: AtomicBool,
+}
+
+/// What became of the static part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// What was done, for people; nothing if all was as it should be.
+    pub done: Vec<String>,
+    /// What could not be done. The rest was done all the same.
+    pub failed: Vec<FirewallError>,
+    /// What should be known of this host's firewall before leases are relied on.
+    pub remarks: Vec<String>,
+}
+
+impl Work {
+    fn add<T>(&mut self, result: Result<T, FirewallError>, what: impl FnOnce() -> String) {
+        match result {
+            Ok(_) => self.done.push(what()),
+            Err(error) => self.failed.push(error),
+        }
+    }
 }
 
 impl Firewall {
@@ -91,6 +117,7 @@ impl Firewall {
             lane: Mutex::new(()),
             sizes: Mutex::new(Size::HOSTS.into()),
             no_clock: HasNoClock::default(),
+            is_seen: AtomicBool::new(false),
         })
     }
 
@@ -106,25 +133,30 @@ impl Firewall {
         lock(&self.sizes).extend(Size::of_prefixes(v4, v6));
     }
 
-    /// Lets somebody in until `left` is over; `None`: until it is closed. One who is in already gets
-    /// the new time. Makes the static part if it is missing.
+    /// Lets somebody in until then; `None`: until it is closed. One who is in already gets the new time.
+    /// Makes the static part if it is missing. How long is left is worked out when the kernel is told,
+    /// behind all waiting.
     ///
     /// # Errors
     /// When it is not open afterwards, or not for that time.
     pub fn open(
         &self,
         opening: &Opening,
-        left: Option<Duration>,
+        until: Option<SystemTime>,
         limit: Duration,
     ) -> Result<Did, FirewallError> {
         let is_new = match self.kind {
-            Kind::Nftables => self.in_set(opening, limit, |it| elements::add(it, opening, left)),
-            Kind::Ipset => self.in_set(opening, limit, |it| ipset::add(it, opening, left)),
+            Kind::Nftables => {
+                self.in_set(opening, until, limit, |it, left| elements::add(it, opening, left))
+            }
+            Kind::Ipset => {
+                self.in_set(opening, until, limit, |it, left| ipset::add(it, opening, left))
+            }
             Kind::Iptables | Kind::Auto => {
-                let until = left.and_then(|left| (self.clock)().checked_add(left));
                 let _alone = lock(&self.lane);
                 let survey = self.survey(limit)?;
-                self.mend(&survey, limit)?;
+                self.usable(&survey, opening, limit)?;
+                self.left(opening, until)?;
                 let (tools, no_clock) = (&*self.tools, &self.no_clock);
                 let mut is_new = false;
                 for (program, listing) in survey.engines(opening.network.is_v4()) {
@@ -144,15 +176,22 @@ impl Firewall {
     pub fn close(&self, opening: &Opening, limit: Duration) -> Result<Did, FirewallError> {
         let doing = || format!("close {opening}");
         let failed = |error| FirewallError::of_kernel(self.kind, doing(), error);
+        if self.is_foreign(opening.network.is_v4()).map_err(failed)? {
+            // Nothing of ours is in there.
+            return Ok(Did::AlreadySo);
+        }
         match self.kind {
             Kind::Nftables => elements::remove(&mut lock(&self.socket), opening).map_err(failed),
             Kind::Ipset => ipset::remove(&mut lock(&self.socket), opening).map_err(failed),
             Kind::Iptables | Kind::Auto => {
                 let _alone = lock(&self.lane);
                 let survey = self.survey(limit)?;
+                if let Some(error) = survey.unread(opening.network.is_v4()) {
+                    return Err(error);
+                }
                 let tools = &*self.tools;
                 let mut was_there = false;
-                for (program, listing) in survey.engines(opening.network.is_v4()) {
+                for (program, listing) in survey.own_engines(opening.network.is_v4()) {
                     let rules = rules::Rules { program, tools, limit };
                     was_there |= rules.remove(listing, opening)?;
                 }
@@ -169,10 +208,11 @@ impl Firewall {
     pub fn held(&self, limit: Duration) -> Result<Vec<Held>, FirewallError> {
         let failed = |error| FirewallError::of_kernel(self.kind, "list who is let in", error);
         match self.kind {
+            Kind::Nftables if self.is_foreign(true).map_err(failed)? => Ok(Vec::new()),
             Kind::Nftables => {
                 let mut socket = lock(&self.socket);
                 let mut held = Vec::new();
-                for size in elements::sizes(&mut socket).map_err(failed)? {
+                for size in elements::sets(&mut socket).map_err(failed)?.into_iter().flatten() {
                     held.extend(elements::list(&mut socket, size).map_err(failed)?);
                 }
                 Ok(held)
@@ -191,32 +231,39 @@ impl Firewall {
             Kind::Iptables | Kind::Auto => {
                 let _alone = lock(&self.lane);
                 let survey = self.survey(limit)?;
-                Ok(in_all_engines(&survey, (self.clock)()))
+                if let Some(error) = [true, false].into_iter().find_map(|v4| survey.unread(v4)) {
+                    return Err(error);
+                }
+                Ok(in_all_engines(&survey, &self.no_clock, (self.clock)()))
             }
         }
     }
 
     /// Makes what is missing of the static part, and takes away what another way has left behind.
-    /// Returns what was done, for people; nothing if all was as it should be.
+    /// Each piece is tried, whatever became of the others.
     ///
     /// # Errors
-    /// At the first piece that cannot be made.
-    pub fn apply(&self, limit: Duration) -> Result<Vec<String>, FirewallError> {
+    /// When this host's firewall cannot be looked at.
+    pub fn apply(&self, limit: Duration) -> Result<Work, FirewallError> {
         let _alone = lock(&self.lane);
         let survey = self.survey(limit)?;
-        let mut done = self.mend(&survey, limit)?;
-        done.extend(removal::remove(&survey, Some(self.kind), &*self.tools, limit)?);
-        Ok(done)
+        let mut work = self.mend(&survey, limit);
+        removal::remove(&survey, Some(self.kind), &*self.tools, limit, &mut work);
+        Ok(work)
     }
 
-    /// Takes away all that is ours, of all ways, and with it all openings. Returns what was taken.
+    /// Takes away all that is ours, of all ways, and with it all openings.
     ///
     /// # Errors
-    /// At the first thing that cannot be taken away.
-    pub fn remove(&self, limit: Duration) -> Result<Vec<String>, FirewallError> {
+    /// When this host's firewall cannot be looked at.
+    pub fn remove(&self, limit: Duration) -> Result<Work, FirewallError> {
         let _alone = lock(&self.lane);
         let survey = self.survey(limit)?;
-        removal::remove(&survey, None, &*self.tools, limit)
+        let mut work = Work::default();
+        // What has our name and is not ours is none of our business here.
+        work.failed.extend([true, false].into_iter().filter_map(|v4| survey.unread(v4)));
+        removal::remove(&survey, None, &*self.tools, limit, &mut work);
+        Ok(work)
     }
 
     /// The static part as a shell script with remarks, which may be run as often as one likes.
@@ -225,6 +272,9 @@ impl Firewall {
     /// When this host's firewall cannot be looked at.
     pub fn script(&self, limit: Duration) -> Result<String, FirewallError> {
         let survey = self.survey(limit)?;
+        if let Some(error) = survey.failures(self.kind).into_iter().next() {
+            return Err(error);
+        }
         let mut script = format!(
             "#!/bin/sh\n# What knockdaemon adds to the firewall of this host (firewall = {}).\n",
             self.kind
@@ -253,21 +303,34 @@ impl Firewall {
         // A socket of its own: programs run meanwhile, and whoever knocks does not wait for them.
         let mut socket = Socket::open()
             .map_err(|error| FirewallError::of_kernel(self.kind, "open a socket", error))?;
-        Survey::of(&mut socket, &*self.tools, self.kind, limit)
+        let survey = Survey::of(&mut socket, &*self.tools, self.kind, limit)?;
+        self.is_seen.store(survey.failures(self.kind).is_empty(), Ordering::Relaxed);
+        Ok(survey)
     }
 
     /// Does something to a set; if there is no such set, makes it first.
     fn in_set(
         &self,
         opening: &Opening,
+        until: Option<SystemTime>,
         limit: Duration,
-        work: impl Fn(&mut Socket) -> Result<bool, Fault>,
+        work: impl Fn(&mut Socket, Option<Duration>) -> Result<bool, Fault>,
     ) -> Result<bool, FirewallError> {
-        let mut result = work(&mut lock(&self.socket));
-        if result == Err(Fault::NOENT) {
+        let missing = Err(Fault::NOENT);
+        let mut result = missing;
+        // A set of our name is not used before it was seen that it is ours.
+        if self.is_seen.load(Ordering::Relaxed) {
+            let left = self.left(opening, until)?;
+            result = work(&mut lock(&self.socket), left);
+        }
+        if result == missing {
             lock(&self.sizes).insert(Size::of(&opening.network));
-            self.apply(limit)?;
-            result = work(&mut lock(&self.socket));
+            let _alone = lock(&self.lane);
+            let survey = self.survey(limit)?;
+            // Made at most: what else there is may be the new way's, if this order is the last of the old.
+            self.usable(&survey, opening, limit)?;
+            let left = self.left(opening, until)?;
+            result = work(&mut lock(&self.socket), left);
         }
         result.map_err(|error| match error {
             Fault::NFILE | ipset::FULL => FirewallError::Full(*opening),
@@ -275,23 +338,77 @@ impl Firewall {
         })
     }
 
-    /// Makes the pieces that were not seen. Says what was made.
-    fn mend(&self, survey: &Survey, limit: Duration) -> Result<Vec<String>, FirewallError> {
+    /// Whether the set of our name is somebody else's. Asks the kernel alone: a closing waits for no
+    /// program.
+    fn is_foreign(&self, v4: bool) -> Result<bool, Fault> {
+        if self.is_seen.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let mut socket = lock(&self.socket);
+        match self.kind {
+            Kind::Nftables => {
+                let chains = chains::chains(&mut socket)?;
+                Ok(!layout::is_as_ours(&elements::sets(&mut socket)?, &chains))
+            }
+            Kind::Ipset => {
+                Ok(ipset::list(&mut socket, v4)?.is_some_and(|listed| !listed.is_as_ours))
+            }
+            Kind::Iptables | Kind::Auto => Ok(false),
+        }
+    }
+
+    /// How long something is to be open from this moment on.
+    fn left(
+        &self,
+        opening: &Opening,
+        until: Option<SystemTime>,
+    ) -> Result<Option<Duration>, FirewallError> {
+        let Some(until) = until else { return Ok(None) };
+        match until.duration_since((self.clock)()) {
+            Ok(left) if !left.is_zero() => Ok(Some(left)),
+            _ => Err(FirewallError::Over(*opening)),
+        }
+    }
+
+    /// Makes what is missing. An error if what this opening needs is not there afterwards.
+    fn usable(
+        &self,
+        survey: &Survey,
+        opening: &Opening,
+        limit: Duration,
+    ) -> Result<(), FirewallError> {
+        let failures = survey.failures_of(self.kind, opening.network.is_v4());
+        if let Some(error) = failures.into_iter().next() {
+            return Err(error);
+        }
         let pieces = survey.pieces(self.kind, &lock(&self.sizes));
-        let mut done = Vec::new();
         for (piece, _) in pieces.iter().filter(|(_, is_there)| !is_there) {
             piece.make(&*self.tools, limit)?;
-            done.push(format!("made {piece}"));
         }
-        Ok(done)
+        Ok(())
+    }
+
+    /// Makes the pieces that were not seen, each for itself.
+    fn mend(&self, survey: &Survey, limit: Duration) -> Work {
+        let mut work = Work {
+            failed: survey.failures(self.kind),
+            remarks: survey.remarks(self.kind),
+            ..Work::default()
+        };
+        let pieces = survey.pieces(self.kind, &lock(&self.sizes));
+        for (piece, _) in pieces.iter().filter(|(_, is_there)| !is_there) {
+            work.add(piece.make(&*self.tools, limit), || format!("made {piece}"));
+        }
+        work
     }
 }
 
 /// Who is let in by each engine of iptables that has rules: with two of them, both must.
-fn in_all_engines(survey: &Survey, now: SystemTime) -> Vec<Held> {
+fn in_all_engines(survey: &Survey, no_clock: &HasNoClock, now: SystemTime) -> Vec<Held> {
     let mut held: Vec<Held> = Vec::new();
     for v4 in [true, false] {
-        let mut engines = survey.engines(v4).map(|(_, listing)| rules::held(listing, now));
+        let mut engines =
+            survey.own_engines(v4).map(|(_, listing)| rules::held(listing, no_clock, now));
         let mut family = engines.next().unwrap_or_default();
         for other in engines {
             let left = |it: &Held| it.left.unwrap_or(Duration::MAX);

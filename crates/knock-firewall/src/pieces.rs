@@ -68,8 +68,8 @@ impl Piece {
                 format!("nft -f - <<'EOF'\n{}EOF\n", layout::script(sizes))
             }
             Self::InChain(chain) => format!(
-                "nft list chain {chain} | grep -qF 'comment \"{}\"' || nft -f - <<'EOF'\n{}EOF\n",
-                crate::nftables::COMMENT,
+                "nft list chain {chain} | grep -qE '{}' ||\n    nft -f - <<'EOF'\n{}EOF\n",
+                layout::accepting_as_listed(),
                 layout::accepting(chain)
             ),
             Self::Set(v4) => format!("ipset {}\n", ipset::creation(*v4).join(" ")),

@@ -28,16 +28,23 @@ pub(crate) struct Survey {
     pub(crate) chains: Vec<Chain>,
     /// The sizes of networks that our table has sets for.
     pub(crate) sizes: Vec<Size>,
-    /// Which sets of ipset there are, IPv4 first.
+    /// Whether a table of our name is not ours.
+    pub(crate) table_is_foreign: bool,
+    /// Which sets of ipset there are that are ours, IPv4 first.
     pub(crate) sets: [bool; 2],
+    /// Which sets of our names are not ours.
+    foreign_sets: [bool; 2],
     /// The engines of iptables that are in use here, with their rules.
     pub(crate) iptables: Vec<(Program, Listing)>,
     /// The same engines, where iptables finds rules that it did not make and cannot print.
     foreign: Vec<Program>,
+    /// Those that do not say what rules they have.
+    unreadable: Vec<(Program, FirewallError)>,
 }
 
 impl Survey {
-    /// Looks.
+    /// Looks. What cannot be seen is told by [`Self::failures`] or [`Self::remarks`], and keeps nothing
+    /// else from being seen.
     pub(crate) fn of(
         socket: &mut Socket,
         tools: &dyn Tools,
@@ -50,31 +57,39 @@ impl Survey {
             Err(fault) if fault.is_unknown_here() => Vec::new(),
             other => other.map_err(|error| failed("list the chains of nftables", error))?,
         };
-        let sizes = match chains.is_empty() {
+        let in_table = match chains.is_empty() {
             true => Vec::new(),
-            false => elements::sizes(socket)
+            false => elements::sets(socket)
                 .map_err(|error| failed("list the sets of nftables", error))?,
         };
-        let mut sets = [false; 2];
-        for (v4, there) in [true, false].into_iter().zip(&mut sets) {
-            *there = match ipset::list(socket, v4) {
-                Ok(None) => false,
-                Ok(Some(listed)) if listed.is_as_ours => true,
-                Ok(Some(_)) if kind == Kind::Ipset => {
-                    let name = ipset::set(v4);
-                    return Err(FirewallError::NotAsOurs {
-                        what: format!("the set {name}"),
-                        remedy: format!("rename or destroy it: ipset rename {name} NAME"),
-                    });
-                }
-                Ok(Some(_)) => false,
-                Err(fault) if fault.is_unknown_here() => false,
+        let table_is_foreign = !layout::is_as_ours(&in_table, &chains);
+        let sizes = match table_is_foreign {
+            true => Vec::new(),
+            false => in_table.into_iter().flatten().collect(),
+        };
+        let (mut sets, mut foreign_sets) = ([false; 2], [false; 2]);
+        let slots = sets.iter_mut().zip(&mut foreign_sets);
+        for (v4, (there, foreign)) in [true, false].into_iter().zip(slots) {
+            match ipset::list(socket, v4) {
+                Ok(None) => {}
+                Ok(Some(listed)) if listed.is_as_ours => *there = true,
+                Ok(Some(_)) => *foreign = true,
+                Err(fault) if fault.is_unknown_here() => {}
                 Err(error) => {
                     return Err(FirewallError::of_kernel(Kind::Ipset, "list a set", error));
                 }
-            };
+            }
         }
-        let mut survey = Self { chains, sizes, sets, iptables: Vec::new(), foreign: Vec::new() };
+        let mut survey = Self {
+            chains,
+            sizes,
+            table_is_foreign,
+            sets,
+            foreign_sets,
+            iptables: Vec::new(),
+            foreign: Vec::new(),
+            unreadable: Vec::new(),
+        };
         for program in survey.programs(tools, kind, limit) {
             match program.list(tools, limit) {
                 Ok(listing) => survey.iptables.push((program, listing)),
@@ -85,16 +100,82 @@ impl Survey {
                 Err(FirewallError::NoTool { .. }) if kind == Kind::Nftables => {
                     survey.foreign.push(program);
                 }
-                Err(error) => return Err(error),
+                Err(error) => survey.unreadable.push((program, error)),
             }
         }
         Ok(survey)
+    }
+
+    /// What keeps this way from working, as far as it was seen: what has a name of ours and is not
+    /// ours, and programs that do not answer.
+    pub(crate) fn failures(&self, kind: Kind) -> Vec<FirewallError> {
+        [true, false].into_iter().flat_map(|v4| self.failures_of(kind, v4)).fold(
+            Vec::new(),
+            |mut all, error| {
+                if !all.contains(&error) {
+                    all.push(error);
+                }
+                all
+            },
+        )
+    }
+
+    /// Why it is not known what iptables of a family has.
+    pub(crate) fn unread(&self, v4: bool) -> Option<FirewallError> {
+        let unread = self.unreadable.iter().find(|(program, _)| program.v4 == v4);
+        unread.map(|(_, error)| error.clone())
+    }
+
+    /// The same as `failures`, for one family.
+    pub(crate) fn failures_of(&self, kind: Kind, v4: bool) -> Vec<FirewallError> {
+        let mut failures = Vec::new();
+        let is_foreign_set = if v4 { self.foreign_sets[0] } else { self.foreign_sets[1] };
+        match kind {
+            Kind::Nftables if self.table_is_foreign => {
+                failures.push(FirewallError::NotAsOurs {
+                    what: "the table inet knockdaemon of nftables".to_owned(),
+                    remedy:
+                        "give it another name where it is made, take it away (nft delete table \
+                             inet knockdaemon), or take out of it what is not knockdaemon's"
+                            .to_owned(),
+                });
+            }
+            Kind::Ipset if is_foreign_set => {
+                let name = ipset::set(v4);
+                failures.push(FirewallError::NotAsOurs {
+                    what: format!("the set {name} of ipset"),
+                    remedy: format!("rename or destroy it: ipset rename {name} NAME"),
+                });
+            }
+            Kind::Iptables => {
+                failures.extend(self.engines(v4).filter(has_foreign_chain).map(|(program, _)| {
+                    let chain = iptables::CHAIN;
+                    FirewallError::NotAsOurs {
+                        what: format!("the chain {chain} of {program}"),
+                        remedy: format!(
+                            "rename it, and where your rules name it: {program} -E {chain} NAME"
+                        ),
+                    }
+                }))
+            }
+            Kind::Auto | Kind::Nftables | Kind::Ipset => {}
+        }
+        if kind != Kind::Nftables {
+            let unreadable = self.unreadable.iter().filter(|(program, _)| program.v4 == v4);
+            failures.extend(unreadable.map(|(_, error)| error.clone()));
+        }
+        failures
     }
 
     /// The engines of iptables of a family.
     pub(crate) fn engines(&self, v4: bool) -> impl Iterator<Item = (&Program, &Listing)> {
         let engines = self.iptables.iter().filter(move |(program, _)| program.v4 == v4);
         engines.map(|(program, listing)| (program, listing))
+    }
+
+    /// Those without a chain of our name that is not ours.
+    pub(crate) fn own_engines(&self, v4: bool) -> impl Iterator<Item = (&Program, &Listing)> {
+        self.engines(v4).filter(|engine| !has_foreign_chain(engine))
     }
 
     /// The engines of iptables that have rules here; where each lease is a rule and a family has none,
@@ -126,6 +207,9 @@ impl Survey {
         match kind {
             Kind::Auto => {}
             Kind::Nftables => {
+                if self.table_is_foreign {
+                    return pieces;
+                }
                 let all: BTreeSet<Size> = sizes.iter().chain(&self.sizes).copied().collect();
                 let whole = layout::is_whole(&all, &self.sizes, &self.chains);
                 pieces.push((Piece::Table(all), whole));
@@ -140,10 +224,16 @@ impl Survey {
                 }
             }
             Kind::Ipset => {
+                let usable = |v4| !(if v4 { self.foreign_sets[0] } else { self.foreign_sets[1] });
                 for (v4, there) in [true, false].into_iter().zip(self.sets) {
-                    pieces.push((Piece::Set(v4), there));
+                    if usable(v4) {
+                        pieces.push((Piece::Set(v4), there));
+                    }
                 }
                 for (program, listing) in self.closing_iptables() {
+                    if !usable(program.v4) {
+                        continue;
+                    }
                     let rule = iptables::accepting_members(program.v4);
                     let there = listing.has(&rule);
                     pieces.push((Piece::InInput(program.clone(), rule), there));
@@ -151,6 +241,9 @@ impl Survey {
             }
             Kind::Iptables => {
                 for (program, listing) in &self.iptables {
+                    if has_foreign_chain(&(program, listing)) {
+                        continue;
+                    }
                     pieces.push((Piece::OwnChain(program.clone()), listing.has_chain()));
                     let rule = iptables::jumping();
                     let there = listing.has(&rule);
@@ -166,6 +259,11 @@ impl Survey {
         let mut remarks = Vec::new();
         let native: Vec<&Chain> = self.closing_chains().collect();
         let closing: Vec<&(Program, Listing)> = self.closing_iptables().collect();
+        if kind == Kind::Nftables {
+            remarks.extend(self.unreadable.iter().map(|(program, error)| {
+                format!("if {program} has rules that close this host, leases do not get through: {error}")
+            }));
+        }
         if native.is_empty() && closing.is_empty() {
             remarks.push(
                 "no chain was found that keeps anybody out of this host: there is nothing to open"
@@ -209,6 +307,10 @@ impl Survey {
         let v4 = chain.name.family == "ip";
         self.foreign.iter().any(|program| program.v4 == v4)
     }
+}
+
+fn has_foreign_chain((_, listing): &(&Program, &Listing)) -> bool {
+    listing.has_chain() && !listing.owns_chain()
 }
 
 /// Whether iptables-legacy has been used in this network. The kernel tells root alone, and to ask by

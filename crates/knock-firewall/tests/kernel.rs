@@ -22,6 +22,25 @@ fn firewall(kind: Kind) -> Firewall {
     Firewall::new(kind, Box::new(Shell), now).unwrap()
 }
 
+/// Makes the static part; nothing of it may fail.
+fn apply(firewall: &Firewall) -> Vec<String> {
+    let work = firewall.apply(LONG).unwrap();
+    assert_eq!(work.failed, []);
+    work.done
+}
+
+fn remove(firewall: &Firewall) -> Vec<String> {
+    let work = firewall.remove(LONG).unwrap();
+    assert_eq!(work.failed, []);
+    work.done
+}
+
+fn in_time(left: Duration) -> Option<SystemTime> {
+    #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
+    let now = SystemTime::now();
+    Some(now + left)
+}
+
 fn opening(text: &str) -> Opening {
     text.parse().unwrap()
 }
@@ -77,7 +96,7 @@ fn what_is_opened_is_held_renewed_and_closed() {
         for kind in WAYS {
             let firewall = firewall(kind);
             for one in &all {
-                assert_eq!(firewall.open(one, Some(HOUR), LONG), Ok(Did::Done), "{kind}: {one}");
+                assert_eq!(firewall.open(one, in_time(HOUR), LONG), Ok(Did::Done), "{kind}: {one}");
             }
             let held = firewall.held(LONG).unwrap();
             assert_eq!(held.len(), all.len(), "{kind}: {held:?}");
@@ -89,7 +108,11 @@ fn what_is_opened_is_held_renewed_and_closed() {
             // Longer, shorter, for ever, and with an end again: there once, with the new time.
             let one = &all[0];
             for left in [Some(HOUR * 100), Some(HOUR), None, Some(HOUR * 10)] {
-                assert_eq!(firewall.open(one, left, LONG), Ok(Did::AlreadySo), "{kind}: {left:?}");
+                assert_eq!(
+                    firewall.open(one, left.and_then(in_time), LONG),
+                    Ok(Did::AlreadySo),
+                    "{kind}: {left:?}"
+                );
                 let held = firewall.held(LONG).unwrap();
                 assert_eq!(held.len(), all.len(), "{kind}: {held:?}");
                 let found = held.iter().find(|held| held.opening == *one).unwrap().left;
@@ -118,7 +141,7 @@ fn the_kernel_closes_by_itself() {
             let firewall = firewall(kind);
             let one = opening("tcp port 22 to 192.0.2.7");
             // All but over: it must not become one without an end.
-            firewall.open(&one, Some(Duration::from_nanos(1)), LONG).unwrap();
+            firewall.open(&one, in_time(Duration::from_secs(1)), LONG).unwrap();
             let over = || {
                 let held = firewall.held(LONG).unwrap();
                 held.iter().all(|held| held.left == Some(Duration::ZERO))
@@ -135,9 +158,9 @@ fn foreign_rules_stay_as_they_are_to_the_byte() {
         let before = all_rules();
         for kind in WAYS {
             let firewall = firewall(kind);
-            assert!(!firewall.apply(LONG).unwrap().is_empty(), "{kind}");
+            assert!(!apply(&firewall).is_empty(), "{kind}");
             let applied = all_rules();
-            assert_eq!(firewall.apply(LONG), Ok(vec![]), "{kind}: it is there already");
+            assert!(apply(&firewall).is_empty(), "{kind}: it is there already");
             assert_eq!(all_rules(), applied, "{kind}");
             // Every foreign line is still there, in the same order.
             let mut lines = applied.lines();
@@ -145,9 +168,9 @@ fn foreign_rules_stay_as_they_are_to_the_byte() {
                 assert!(lines.any(|applied| applied == line), "{kind}: '{line}' in\n{applied}");
             }
             firewall.open(&opening("tcp port 22 to 192.0.2.0/24"), None, LONG).unwrap();
-            assert!(!firewall.remove(LONG).unwrap().is_empty(), "{kind}");
+            assert!(!remove(&firewall).is_empty(), "{kind}");
             assert_eq!(all_rules(), before, "{kind}");
-            assert_eq!(firewall.remove(LONG), Ok(vec![]), "{kind}");
+            assert!(remove(&firewall).is_empty(), "{kind}");
         }
     });
 }
@@ -159,14 +182,14 @@ fn the_printed_script_does_what_apply_does() {
         for kind in WAYS {
             let firewall = firewall(kind);
             let script = firewall.script(LONG).unwrap();
-            firewall.apply(LONG).unwrap();
+            apply(&firewall);
             let applied = all_rules();
-            firewall.remove(LONG).unwrap();
+            remove(&firewall);
             for _ in 0..2 {
                 common::sh(&script);
                 assert_eq!(all_rules(), applied, "{kind}:\n{script}");
             }
-            assert_eq!(firewall.apply(LONG), Ok(vec![]), "{kind}");
+            assert!(apply(&firewall).is_empty(), "{kind}");
         }
     });
 }
@@ -182,9 +205,9 @@ fn another_way_takes_away_what_the_one_before_has_left() {
                 continue;
             }
             firewall(old).open(&one, None, LONG).unwrap();
-            firewall(new).apply(LONG).unwrap();
+            apply(&firewall(new));
             assert_eq!(firewall(old).held(LONG), Ok(vec![]), "{old}, then {new}");
-            firewall(new).remove(LONG).unwrap();
+            remove(&firewall(new));
             assert_eq!(all_rules(), before, "{old}, then {new}");
         }
     });
@@ -197,23 +220,23 @@ fn what_is_wiped_is_made_again() {
         for kind in WAYS {
             foreign_rules();
             let firewall = firewall(kind);
-            firewall.open(&one, Some(HOUR), LONG).unwrap();
+            firewall.open(&one, in_time(HOUR), LONG).unwrap();
             let whole = all_rules();
             // One rule, or everything.
             run("iptables -F INPUT");
-            assert!(!firewall.apply(LONG).unwrap().is_empty(), "{kind}");
+            assert!(!apply(&firewall).is_empty(), "{kind}");
             nft("flush ruleset");
             run("ipset destroy");
             assert_eq!(firewall.held(LONG), Ok(vec![]), "{kind}");
             foreign_rules();
-            assert_eq!(firewall.open(&one, Some(HOUR), LONG), Ok(Did::Done), "{kind}");
+            assert_eq!(firewall.open(&one, in_time(HOUR), LONG), Ok(Did::Done), "{kind}");
             let times = |text: String| {
                 let numbers = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
                 let words = text.split_whitespace().filter(|word| !numbers(word));
                 words.map(str::to_owned).collect::<Vec<_>>()
             };
             assert_eq!(times(all_rules()), times(whole), "{kind}");
-            firewall.remove(LONG).unwrap();
+            remove(&firewall);
             nft("flush ruleset");
             run("ipset destroy");
         }
@@ -257,9 +280,10 @@ fn a_set_that_is_not_ours_is_left_alone() {
     inside("a_set_that_is_not_ours_is_left_alone", || {
         run("ipset create knockdaemon4 hash:ip");
         let before = all_rules();
-        let error = firewall(Kind::Ipset).apply(LONG).unwrap_err();
-        assert!(error.to_string().contains("ipset rename knockdaemon4 NAME"), "{error}");
-        assert_eq!(firewall(Kind::Nftables).remove(LONG), Ok(vec![]));
+        let failed = firewall(Kind::Ipset).apply(LONG).unwrap().failed;
+        let remedy = "ipset rename knockdaemon4 NAME";
+        assert!(failed.iter().any(|error| error.to_string().contains(remedy)), "{failed:?}");
+        remove(&firewall(Kind::Ipset));
         assert_eq!(all_rules(), before);
     });
 }
@@ -302,7 +326,7 @@ fn what_is_there_twice_is_there_once_afterwards() {
         foreign_rules();
         for kind in WAYS {
             let firewall = firewall(kind);
-            firewall.apply(LONG).unwrap();
+            apply(&firewall);
             let once = all_rules();
             let rules = run("iptables -S INPUT");
             let rule = rules.lines().find(|rule| rule.contains("--comment knockdaemon")).unwrap();
@@ -314,10 +338,168 @@ fn what_is_there_twice_is_there_once_afterwards() {
                 ));
             }
             assert_ne!(all_rules(), once, "{kind}");
-            firewall.apply(LONG).unwrap();
+            apply(&firewall);
             assert_eq!(all_rules(), once, "{kind}");
-            assert_eq!(firewall.apply(LONG), Ok(vec![]), "{kind}");
-            firewall.remove(LONG).unwrap();
+            assert!(apply(&firewall).is_empty(), "{kind}");
+            remove(&firewall);
         }
+    });
+}
+
+/// What an admin may have written, with our name all over it.
+fn rules_that_name_us() {
+    foreign_rules();
+    for program in ["iptables", "ip6tables"] {
+        let named = "-m comment --comment knockdaemon";
+        run(&format!("{program} -A INPUT -p tcp --dport 30000:30255 {named} -j LOG"));
+        run(&format!("{program} -A INPUT -m mark --mark 0x40000000 {named} -j ACCEPT"));
+        run(&format!("{program} -A FORWARD {named} -j DROP"));
+    }
+    nft("add rule inet filter input tcp dport 30000-30255 log prefix \"portknock \" comment \"knockdaemon\"
+         add rule inet filter input meta mark and 0x40000000 == 0x40000000 drop comment \"knockdaemon\"
+         add rule inet filter input meta mark and 0x40000000 == 0x40000000 accept comment \"mine\"");
+}
+
+#[test]
+fn a_rule_that_only_names_us_is_not_ours() {
+    inside("a_rule_that_only_names_us_is_not_ours", || {
+        rules_that_name_us();
+        let before = all_rules();
+        for kind in WAYS {
+            let firewall = firewall(kind);
+            let script = firewall.script(LONG).unwrap();
+            assert!(!apply(&firewall).is_empty(), "{kind}");
+            let applied = all_rules();
+            assert!(apply(&firewall).is_empty(), "{kind}");
+            assert_eq!(all_rules(), applied, "{kind}");
+            // Ours is there, before theirs.
+            if kind == Kind::Nftables {
+                let rule = "meta mark & 0x40000000 == 0x40000000 accept comment \"knockdaemon\"";
+                assert!(applied.contains(rule), "{applied}");
+            }
+            let mut lines = applied.lines();
+            for line in before.lines() {
+                assert!(lines.any(|applied| applied == line), "{kind}: '{line}' in\n{applied}");
+            }
+            remove(&firewall);
+            assert_eq!(all_rules(), before, "{kind}");
+            common::sh(&script);
+            assert_eq!(all_rules(), applied, "{kind}:\n{script}");
+            remove(&firewall);
+            assert_eq!(all_rules(), before, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn chains_sets_and_tables_of_our_name_that_are_not_ours_are_left_alone() {
+    inside("chains_sets_and_tables_of_our_name_that_are_not_ours_are_left_alone", || {
+        foreign_rules();
+        // As templates of an old set-up fill it: word by word what we would write, but for the jump.
+        run("iptables -N knockdaemon");
+        run("iptables -A knockdaemon -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j ACCEPT");
+        run("iptables -A INPUT -j knockdaemon");
+        run("ip6tables -N knockdaemon");
+        run("ip6tables -A knockdaemon -s 2001:db8::7 -j DROP");
+        nft("table inet knockdaemon {
+               set open4 { type ipv4_addr; elements = { 192.0.2.7 }; }
+               chain input {
+                 type filter hook input priority 0
+                 ip saddr @open4 accept
+               }
+             }");
+        run("ipset create knockdaemon4 hash:ip");
+        run("ipset create knockdaemon6 hash:net,port family inet timeout 0");
+        let before = all_rules();
+        for (kind, remedies) in [
+            (Kind::Nftables, &["another name"][..]),
+            (Kind::Ipset, &["ipset rename knockdaemon4 NAME", "ipset rename knockdaemon6 NAME"]),
+            (
+                Kind::Iptables,
+                &["iptables-nft -E knockdaemon NAME", "ip6tables-nft -E knockdaemon NAME"],
+            ),
+        ] {
+            let firewall = firewall(kind);
+            assert_eq!(firewall.held(LONG), Ok(vec![]), "{kind}: theirs are no leases");
+            let error = firewall.script(LONG).unwrap_err();
+            assert!(matches!(error, FirewallError::NotAsOurs { .. }), "{kind}: {error}");
+            for _ in 0..2 {
+                let failed = firewall.apply(LONG).unwrap().failed;
+                let failed: String = failed.iter().map(|error| format!("{error}\n")).collect();
+                for remedy in remedies {
+                    assert!(failed.contains(remedy), "{kind}: {remedy} in {failed}");
+                }
+                let open = firewall.open(&opening("tcp port 22 to 192.0.2.8"), None, LONG);
+                let error = open.unwrap_err();
+                assert!(matches!(error, FirewallError::NotAsOurs { .. }), "{kind}: {error}");
+            }
+            remove(&firewall);
+            assert_eq!(all_rules(), before, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn a_foreign_rule_in_our_chain_stays_and_so_does_the_chain() {
+    inside("a_foreign_rule_in_our_chain_stays_and_so_does_the_chain", || {
+        foreign_rules();
+        let firewall = firewall(Kind::Iptables);
+        firewall.open(&opening("tcp port 22 to 192.0.2.7"), None, LONG).unwrap();
+        run("iptables -A knockdaemon -p tcp --dport 23 -j DROP");
+        assert!(apply(&firewall).is_empty());
+        assert_eq!(firewall.held(LONG).unwrap().len(), 1);
+        remove(&firewall);
+        let left = run("iptables -S knockdaemon");
+        assert_eq!(left, "-N knockdaemon\n-A knockdaemon -p tcp -m tcp --dport 23 -j DROP\n");
+        assert!(!run("iptables -S INPUT").contains("knockdaemon"));
+    });
+}
+
+#[test]
+fn a_piece_that_cannot_be_made_keeps_no_other_from_being_made() {
+    inside("a_piece_that_cannot_be_made_keeps_no_other_from_being_made", || {
+        foreign_rules();
+        // As firewalld does from 2.1 on: nobody else may put a rule into its table. Nor can one be put
+        // into a chain of a name that the program takes for a word of its own.
+        run("ipset create knockdaemon4 hash:ip");
+        let firewall = firewall(Kind::Ipset);
+        let work = firewall.apply(LONG).unwrap();
+        assert!(!work.failed.is_empty(), "{work:?}");
+        let rules = run("ip6tables -S INPUT");
+        assert!(rules.contains("--match-set knockdaemon6 src,dst"), "{rules}");
+        let six = opening("tcp port 22 to 2001:db8::7");
+        assert_eq!(firewall.open(&six, None, LONG), Ok(Did::Done));
+        assert_eq!(firewall.held(LONG).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn what_is_over_is_not_opened() {
+    inside("what_is_over_is_not_opened", || {
+        foreign_rules();
+        for kind in WAYS {
+            let firewall = firewall(kind);
+            let one = opening("tcp port 22 to 192.0.2.7");
+            let over = Some(SystemTime::UNIX_EPOCH + HOUR);
+            assert_eq!(firewall.open(&one, over, LONG), Err(FirewallError::Over(one)), "{kind}");
+            assert_eq!(firewall.held(LONG), Ok(vec![]), "{kind}");
+        }
+    });
+}
+
+#[test]
+fn an_order_of_the_way_before_takes_nothing_from_the_new_one() {
+    inside("an_order_of_the_way_before_takes_nothing_from_the_new_one", || {
+        foreign_rules();
+        let one = opening("tcp port 22 to 192.0.2.7");
+        let (old, new) = (firewall(Kind::Nftables), firewall(Kind::Ipset));
+        apply(&old);
+        apply(&new);
+        new.open(&one, None, LONG).unwrap();
+        // It was under way when the configuration was changed.
+        old.open(&one, None, LONG).unwrap();
+        assert_eq!(new.held(LONG).unwrap().len(), 1);
+        apply(&new);
+        assert_eq!(old.held(LONG), Ok(vec![]));
     });
 }

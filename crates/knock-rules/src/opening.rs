@@ -89,6 +89,9 @@ pub struct Held {
     pub opening: Opening,
     /// After how long the firewall closes it by itself; `None`: never.
     pub left: Option<Duration>,
+    /// Whether this way of opening keeps an end of its own. Without that (rules of iptables where the
+    /// kernel cannot tell the time), `left: None` is as it should be also for what is to end.
+    pub has_clock: bool,
 }
 
 #[cfg(test)]

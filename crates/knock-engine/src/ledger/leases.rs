@@ -271,8 +271,7 @@ impl Leases {
     /// by the next orders. What has changed since is left for the next time.
     pub(crate) fn reconcile(&mut self, wall: SystemTime, held: &[Held], asked: u64) -> Reconciled {
         let mut result = Reconciled::default();
-        let held: HashMap<Opening, Option<Duration>> =
-            held.iter().map(|held| (held.opening, held.left)).collect();
+        let held: HashMap<Opening, &Held> = held.iter().map(|held| (held.opening, held)).collect();
         let openings: Vec<Opening> = self.slots.keys().copied().collect();
         for opening in openings {
             let found = held.get(&opening).copied();
@@ -584,12 +583,14 @@ fn ahead(step: Duration) -> Duration {
 }
 
 /// Whether the firewall has an opening, and for as long as it is to have it.
-fn holds_for(found: Option<Option<Duration>>, until: Option<SystemTime>, wall: SystemTime) -> bool {
-    match (found, until) {
-        (None, _) | (Some(Some(_)), None) => false,
-        // Rules without a clock of their own.
-        (Some(None), _) => true,
-        (Some(Some(left)), Some(until)) => {
+fn holds_for(found: Option<&Held>, until: Option<SystemTime>, wall: SystemTime) -> bool {
+    let Some(found) = found else { return false };
+    match (found.left, until) {
+        (None, None) => true,
+        (Some(_), None) => false,
+        // Endless where the end could be kept: nobody would close it if this daemon died.
+        (None, Some(_)) => !found.has_clock,
+        (Some(left), Some(until)) => {
             let wanted = until.duration_since(wall).unwrap_or_default();
             left.saturating_add(TOO_EARLY) >= wanted && left <= wanted.saturating_add(TOO_LATE)
         }

@@ -110,10 +110,16 @@ impl Stage {
                 let held: Vec<Held> = rest
                     .split_whitespace()
                     .map(|text| match text.split_once('@') {
-                        Some((text, left)) => {
-                            Held { opening: opening(text), left: Some(duration(left)) }
+                        Some((text, "never")) => {
+                            Held { opening: opening(text), left: None, has_clock: true }
                         }
-                        None => Held { opening: opening(text), left: None },
+                        Some((text, left)) => Held {
+                            opening: opening(text),
+                            left: Some(duration(left)),
+                            has_clock: true,
+                        },
+                        // A rule that cannot tell the time.
+                        None => Held { opening: opening(text), left: None, has_clock: false },
                     })
                     .collect();
                 let asked = self.asked.take().unwrap_or(self.engine.lease_generation());

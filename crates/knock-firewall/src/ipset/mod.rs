@@ -22,6 +22,9 @@ const DELETE: u8 = 10;
 const PROTOCOL: u16 = 1;
 const SET_NAME: u16 = 2;
 const TYPE_NAME: u16 = 3;
+const FAMILY: u16 = 5;
+const FAMILY_IPV4: u8 = 2;
+const FAMILY_IPV6: u8 = 10;
 const DATA: u16 = 7;
 const ENTRIES: u16 = 8;
 
@@ -105,7 +108,13 @@ pub(crate) fn list(socket: &mut Socket, v4: bool) -> Result<Option<Listed>, Faul
     let parts = socket.dump(&question, |_, _, body, parts| {
         let entries = attribute(body, ENTRIES).unwrap_or_default();
         let held = attributes(entries).filter_map(|(_, entry)| held(entry));
-        let found = attribute(body, TYPE_NAME).map(|name| text(name) == TYPE);
+        let found = attribute(body, TYPE_NAME).map(|name| {
+            let family = if v4 { FAMILY_IPV4 } else { FAMILY_IPV6 };
+            let header = attribute(body, DATA).unwrap_or_default();
+            text(name) == TYPE
+                && attribute(body, FAMILY) == Some(&[family])
+                && attribute(header, TIMEOUT).and_then(be32) == Some(0)
+        });
         parts.push(Listed { is_as_ours: found.unwrap_or(true), held: held.collect() });
     });
     match parts {
@@ -162,10 +171,12 @@ fn held(entry: &[u8]) -> Option<Held> {
     let port = u16::from_be_bytes(*attribute(entry, PORT)?.first_chunk()?);
     let left = attribute(entry, TIMEOUT).and_then(be32).filter(|left| *left > 0);
     // So long that it may have been cut: who looks when half of it is over can tell.
-    let left = left.filter(|left| u64::from(*left) <= MOST / 2);
+    let is_cut = left.is_some_and(|left| u64::from(left) > MOST / 2);
+    let left = left.filter(|_| !is_cut);
     Some(Held {
         opening: Opening { network, protocol, port },
         left: left.map(|left| Duration::from_secs(left.into())),
+        has_clock: !is_cut,
     })
 }
 
@@ -211,7 +222,11 @@ mod tests {
             let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
             let opening = Opening { network, protocol, port };
             let left = left.map(Duration::from_secs);
-            prop_assert_eq!(listed(entry(ADD, 0, &opening, Some(left))), Some(Held { opening, left }));
+            let has_clock = true;
+            prop_assert_eq!(
+                listed(entry(ADD, 0, &opening, Some(left))),
+                Some(Held { opening, left, has_clock })
+            );
         }
 
         #[test]

@@ -101,9 +101,10 @@ impl Listing {
         })
     }
 
-    /// Those of INPUT that say that they are ours.
+    /// Those of INPUT that are word by word what we write. To name us in a comment is not enough: others
+    /// do that, too.
     pub(crate) fn ours(&self) -> impl Iterator<Item = Vec<&str>> {
-        self.rules_of("INPUT").filter(|rule| says_ours(rule))
+        self.rules_of("INPUT").filter(|rule| is_ours(rule))
     }
 
     /// Whether this rule of ours is in INPUT.
@@ -116,10 +117,34 @@ impl Listing {
         self.text.lines().any(|line| line.strip_prefix("-N ") == Some(CHAIN))
     }
 
+    /// Whether the chain of our name is ours: our jump leads there, or nothing that others wrote is in it
+    /// or leads there.
+    pub(crate) fn owns_chain(&self) -> bool {
+        self.has(&jumping()) || (rules::are_all_ours(self) && !self.others_lead_to_chain())
+    }
+
+    /// Whether a rule that is not ours leads to the chain of our name.
+    pub(crate) fn others_lead_to_chain(&self) -> bool {
+        let own = format!("-A INPUT {}", jumping().join(" "));
+        self.text.lines().filter(|line| *line != own).any(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            words.windows(2).any(|pair| matches!(pair, ["-j" | "-g", CHAIN]))
+        })
+    }
+
+    /// Whether a rule that is not ours names this set of ipset.
+    pub(crate) fn others_use(&self, set: &str) -> bool {
+        let rules = self.text.lines().filter_map(|line| line.strip_prefix("-A "));
+        rules.map(|rule| rule.split(' ').collect::<Vec<_>>()).any(|rule| {
+            rule.windows(2).any(|pair| pair == ["--match-set", set])
+                && !(rule.first() == Some(&"INPUT") && is_ours(rule.get(1..).unwrap_or_default()))
+        })
+    }
+
     /// Whether INPUT does anything but let pass, apart from rules of ours.
     pub(crate) fn filters(&self) -> bool {
         self.text.lines().any(|line| line.starts_with("-P INPUT") && !line.ends_with(" ACCEPT"))
-            || self.rules_of("INPUT").any(|rule| !says_ours(&rule))
+            || self.rules_of("INPUT").any(|rule| !is_ours(&rule))
     }
 
     /// Whether some rule is about connections that are established.
@@ -128,8 +153,10 @@ impl Listing {
     }
 }
 
-fn says_ours(rule: &[&str]) -> bool {
-    rule.windows(2).any(|pair| pair == ["--comment", COMMENT])
+fn is_ours(rule: &[&str]) -> bool {
+    [accepting_marked(), accepting_members(true), accepting_members(false), jumping()]
+        .iter()
+        .any(|own| rule == own)
 }
 
 /// The rule that lets in what our table of nftables has marked.
@@ -202,6 +229,7 @@ mod tests {
              -A INPUT -m comment --comment \"not knockdaemon\" -j DROP\n\
              -A INPUT -m mark --mark 0x40000000/0x40000000 -m comment --comment knockdaemon -j ACCEPT\n\
              -A INPUT -m comment --comment knockdaemon2 -j ACCEPT\n\
+             -A INPUT -p tcp -m tcp --dport 30000:30255 -m comment --comment knockdaemon -j LOG\n\
              -A FORWARD -m comment --comment knockdaemon -j ACCEPT",
         );
         assert_eq!(all.ours().map(|rule| rule.join(" ")).collect::<Vec<_>>(), [own.join(" ")]);

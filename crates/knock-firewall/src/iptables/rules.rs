@@ -16,6 +16,7 @@ use crate::words;
 const MOMENT: &str = "%Y-%m-%dT%H:%M:%S";
 /// The last second that it knows is in 2038. What ends later has no end of its own until then.
 const LAST: u64 = 2_147_483_647;
+const YEAR: u64 = 366 * 24 * 3600;
 
 /// Whether this kernel and these programs have the match `time`, as far as is known.
 #[derive(Debug, Default)]
@@ -97,15 +98,29 @@ impl Rules<'_> {
     }
 }
 
+/// Whether all that is in the chain of our name could be from us.
+pub(crate) fn are_all_ours(listing: &Listing) -> bool {
+    listing.rules_of(CHAIN).all(|words| read(&words).is_some())
+}
+
+/// The words of our rules in our chain.
+pub(crate) fn own_words(listing: &Listing) -> impl Iterator<Item = Vec<String>> + '_ {
+    rules(listing).map(|rule| rule.words)
+}
+
 /// What the rules in our chain let in; those whose time is over let nobody in.
-pub(crate) fn held(listing: &Listing, now: SystemTime) -> Vec<Held> {
+pub(crate) fn held(listing: &Listing, no_clock: &HasNoClock, now: SystemTime) -> Vec<Held> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // What ends behind the last second that the kernel knows has no end in the rule, either.
+    let knows_the_end = now.as_secs().saturating_add(YEAR) < LAST;
+    let has_clock = knows_the_end && !no_clock.0.load(Ordering::Relaxed);
     let left = |last: u64| Duration::from_secs(last.saturating_add(1)).checked_sub(now);
     rules(listing)
         .map(|rule| Held {
             opening: rule.opening,
             // A rule that is over is still to be taken out, so it is told.
             left: rule.last.map(|last| left(last).unwrap_or_default()),
+            has_clock: rule.last.is_some() || has_clock,
         })
         .collect()
 }
@@ -214,7 +229,7 @@ mod tests {
         let rule = "-A knockdaemon -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -m time \
                     --datestop 1970-01-01T00:00:10 -j ACCEPT";
         let listing = Listing { text: rule.to_owned() };
-        let left = |millis| held(&listing, at(millis))[0].left;
+        let left = |millis| held(&listing, &HasNoClock::default(), at(millis))[0].left;
         assert_eq!(left(9_500), Some(Duration::from_millis(1_500)));
         assert_eq!(left(60_000), Some(Duration::ZERO));
     }

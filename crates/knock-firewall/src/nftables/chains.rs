@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{COMMENT, SUBSYSTEM};
+use super::elements::Size;
+use super::{COMMENT, MARK, SUBSYSTEM};
 use crate::netlink::message::{Question, attribute, attributes, be32, be64, flags, text};
 use crate::netlink::{Fault, Socket};
 
@@ -16,6 +17,7 @@ const CHAIN_HOOK: u16 = 4;
 const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
 const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
 
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
@@ -32,8 +34,15 @@ const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 const LOOKUP_SET: u16 = 1;
 const LOOKUP_DESTINATION: u16 = 3;
+const META_KEY: u16 = 2;
+const META_SOURCE: u16 = 3;
+const META_MARK: u32 = 3;
+const COMPARE_DATA: u16 = 3;
+const COMPARE_OPERATOR: u16 = 2;
+const EQUAL: u32 = 0;
 const CT_KEY: u16 = 2;
 const BITWISE_MASK: u16 = 4;
+const BITWISE_XOR: u16 = 5;
 
 /// The hook of what comes to this host itself.
 const LOCAL_IN: u32 = 1;
@@ -68,7 +77,8 @@ impl std::fmt::Display for ChainName {
 pub(crate) struct Chain {
     pub(crate) name: ChainName,
     /// Packets to this host begin here.
-    is_input: bool,
+    pub(crate) is_input: bool,
+    pub(crate) priority: Option<i32>,
     drops_the_rest: bool,
     pub(crate) rules: Vec<Rule>,
 }
@@ -77,8 +87,10 @@ pub(crate) struct Chain {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) handle: u64,
-    /// It says that it is ours.
+    /// It is the rule that we put into the chains of others, not one that only says so.
     pub(crate) is_ours: bool,
+    /// It could be from our own chain: it sets the mark, by the members of our sets at most.
+    pub(crate) only_marks: bool,
     verdict: Verdict,
     /// It is about members of a set with a name, as the bans of other programs are.
     is_about_a_set: bool,
@@ -165,6 +177,9 @@ fn chain(family: u8, body: &[u8]) -> Option<Chain> {
     Some(Chain {
         name,
         is_input: is_filter && hook == Some(LOCAL_IN),
+        priority: attribute(body, CHAIN_HOOK)
+            .and_then(|hook| be32(attribute(hook, HOOK_PRIORITY)?))
+            .map(u32::cast_signed),
         drops_the_rest: attribute(body, CHAIN_POLICY).and_then(be32) == Some(DROP),
         rules: Vec::new(),
     })
@@ -172,13 +187,14 @@ fn chain(family: u8, body: &[u8]) -> Option<Chain> {
 
 fn rule(family: u8, body: &[u8]) -> Option<(ChainName, Rule)> {
     let name = name(family, attribute(body, RULE_TABLE)?, attribute(body, RULE_CHAIN)?)?;
-    let mut rule = Rule {
-        handle: attribute(body, RULE_HANDLE).and_then(be64)?,
-        is_ours: attribute(body, RULE_USERDATA).is_some_and(|data| comment(data) == COMMENT),
-        ..Rule::default()
-    };
+    let mut rule = Rule { handle: attribute(body, RULE_HANDLE).and_then(be64)?, ..Rule::default() };
+    let expressions = attribute(body, RULE_EXPRESSIONS).unwrap_or_default();
+    let parts: Vec<Part<'_>> = attributes(expressions).map(|(_, it)| Part::of(it)).collect();
+    rule.is_ours = accepts_marked(&parts)
+        && attribute(body, RULE_USERDATA).is_some_and(|data| comment(data) == COMMENT);
+    rule.only_marks = only_marks(&parts);
     let mut is_about_state = false;
-    for (_, expression) in attributes(attribute(body, RULE_EXPRESSIONS).unwrap_or_default()) {
+    for (_, expression) in attributes(expressions) {
         let data = attribute(expression, EXPRESSION_DATA).unwrap_or_default();
         match attribute(expression, EXPRESSION_NAME).map(text).unwrap_or_default() {
             "immediate" => rule.verdict = verdict(data).unwrap_or(rule.verdict),
@@ -205,6 +221,65 @@ fn rule(family: u8, body: &[u8]) -> Option<(ChainName, Rule)> {
         }
     }
     Some((name, rule))
+}
+
+/// One expression of a rule.
+struct Part<'a> {
+    name: &'a str,
+    data: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    fn of(expression: &'a [u8]) -> Self {
+        Self {
+            name: attribute(expression, EXPRESSION_NAME).map(text).unwrap_or_default(),
+            data: attribute(expression, EXPRESSION_DATA).unwrap_or_default(),
+        }
+    }
+
+    fn number(&self, kind: u16) -> Option<u32> {
+        attribute(self.data, kind).and_then(be32)
+    }
+
+    /// A value that the kernel keeps in its own order.
+    fn value(&self, kind: u16) -> Option<u32> {
+        let value = attribute(attribute(self.data, kind)?, DATA_VALUE)?;
+        Some(u32::from_ne_bytes(<[u8; 4]>::try_from(value).ok()?))
+    }
+}
+
+/// `meta mark and MARK == MARK accept`, and nothing else. Which registers it goes by is nft's affair.
+fn accepts_marked(parts: &[Part<'_>]) -> bool {
+    let [load, mask, compare, accept] = parts else { return false };
+    load.name == "meta"
+        && load.number(META_KEY) == Some(META_MARK)
+        && load.number(META_SOURCE).is_none()
+        && mask.name == "bitwise"
+        && mask.value(BITWISE_MASK) == Some(MARK)
+        && mask.value(BITWISE_XOR) == Some(0)
+        && compare.name == "cmp"
+        && compare.number(COMPARE_OPERATOR) == Some(EQUAL)
+        && compare.value(COMPARE_DATA) == Some(MARK)
+        && accept.name == "immediate"
+        && verdict(accept.data) == Some(Verdict::Accepts)
+}
+
+/// Loads, compares, looks up in sets that are named as ours, and at the end sets the mark.
+fn only_marks(parts: &[Part<'_>]) -> bool {
+    let Some((last, before)) = parts.split_last() else { return false };
+    let harmless = |part: &Part<'_>| match part.name {
+        "meta" => part.number(META_SOURCE).is_none(),
+        "payload" | "bitwise" | "cmp" => true,
+        "lookup" => {
+            let set = attribute(part.data, LOOKUP_SET).map(text).unwrap_or_default();
+            Size::of_set(set).is_some()
+        }
+        _ => false,
+    };
+    last.name == "meta"
+        && last.number(META_KEY) == Some(META_MARK)
+        && last.number(META_SOURCE).is_some()
+        && before.iter().all(harmless)
 }
 
 fn verdict(immediate: &[u8]) -> Option<Verdict> {
@@ -262,7 +337,7 @@ mod tests {
     }
 
     fn with(name: &str, is_input: bool, rules: Vec<Rule>) -> Chain {
-        Chain { name: named(name), is_input, drops_the_rest: false, rules }
+        Chain { name: named(name), is_input, priority: None, drops_the_rest: false, rules }
     }
 
     fn goes(to: &str) -> Rule {

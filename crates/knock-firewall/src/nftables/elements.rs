@@ -7,7 +7,7 @@ use std::time::Duration;
 use knock_rules::{Held, Network, Opening, Protocol};
 
 use super::{SUBSYSTEM, TABLE};
-use crate::netlink::message::{Question, attribute, attributes, be64, flags, text};
+use crate::netlink::message::{Question, attribute, attributes, be32, be64, flags, text};
 use crate::netlink::{Fault, Socket};
 
 const GET_SET: u8 = 10;
@@ -21,6 +21,11 @@ const INET: u8 = 1;
 
 const SET_TABLE: u16 = 1;
 const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_LENGTH: u16 = 5;
+const SET_TIMEOUT: u32 = 0x10;
+/// Constant, of intervals, a map, or a map to objects.
+const SET_OF_ANOTHER_KIND: u32 = 0x2 | 0x4 | 0x8 | 0x40;
 
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
@@ -81,7 +86,7 @@ impl Size {
     }
 
     /// Which size a set of ours is for.
-    fn of_set(name: &str) -> Option<Self> {
+    pub(crate) fn of_set(name: &str) -> Option<Self> {
         let rest = name.strip_prefix("open")?;
         let (family, bits) = match rest.split_once('_') {
             Some((family, bits)) => (family, Some(bits.parse().ok()?)),
@@ -156,15 +161,24 @@ pub(crate) fn remove(socket: &mut Socket, opening: &Opening) -> Result<bool, Fau
     }
 }
 
-/// The sizes of which our table has a set. None if there is no table.
-pub(crate) fn sizes(socket: &mut Socket) -> Result<Vec<Size>, Fault> {
+/// The sizes of which our table has a set, and `None` for each set that is not as we make it. Nothing if
+/// there is no table.
+pub(crate) fn sets(socket: &mut Socket) -> Result<Vec<Option<Size>>, Fault> {
     let mut question = Question::new(SUBSYSTEM, GET_SET, flags::DUMP, INET);
     question.text(SET_TABLE, TABLE);
     let sizes = socket.dump(&question, |kind, _, body, sizes| {
         let is_ours = attribute(body, SET_TABLE).is_some_and(|name| text(name) == TABLE);
         let name = attribute(body, SET_NAME).map(text);
         if kind == u16::from_be_bytes([SUBSYSTEM, NEW_SET]) && is_ours {
-            sizes.extend(name.and_then(Size::of_set));
+            let number = |kind| attribute(body, kind).and_then(be32);
+            let size = name.and_then(Size::of_set).filter(|size| {
+                let length = 8 + u32::from(size.width() / 8);
+                let flags = number(SET_FLAGS).unwrap_or_default();
+                // Behind those of other kinds of sets: constant, intervals, maps.
+                number(SET_KEY_LENGTH) == Some(length)
+                    && flags & (SET_TIMEOUT | SET_OF_ANOTHER_KIND) == SET_TIMEOUT
+            });
+            sizes.push(size);
         }
     });
     or_none(sizes)
@@ -248,7 +262,7 @@ fn held(element: &[u8], size: Size) -> Option<Held> {
     // Without a time, or with one of 0, an element stays.
     let timed = number(ELEMENT_TIMEOUT).is_some_and(|timeout| !timeout.is_zero());
     let left = timed.then(|| number(ELEMENT_EXPIRATION).unwrap_or_default());
-    Some(Held { opening, left })
+    Some(Held { opening, left, has_clock: true })
 }
 
 /// At least one: an element of none would stay for ever.

@@ -60,10 +60,28 @@ pub(crate) fn is_whole(sizes: &BTreeSet<Size>, there: &[Size], chains: &[Chain])
         && own.is_some_and(|chain| chain.rules.len() == there.len() + 1)
 }
 
+/// Whether all that is in the table of our name is what we write, or a part of it.
+pub(crate) fn is_as_ours(sets: &[Option<Size>], chains: &[Chain]) -> bool {
+    sets.iter().all(Option::is_some)
+        && chains.iter().filter(|chain| is_own(chain)).all(|chain| {
+            chain.name == own_chain()
+                && chain.is_input
+                && chain.priority == Some(PRIORITY)
+                && chain.rules.iter().all(|rule| rule.only_marks)
+        })
+}
+
 /// The rule that lets marked packets pass, at the head of somebody's chain.
 pub(crate) fn accepting(chain: &ChainName) -> String {
     format!(
         "insert rule {chain} meta mark and 0x{MARK:08x} == 0x{MARK:08x} accept comment \"{COMMENT}\"\n"
+    )
+}
+
+/// The same as `nft list` prints it, for `grep -E`.
+pub(crate) fn accepting_as_listed() -> String {
+    format!(
+        "^[[:space:]]*meta mark (&|and) 0x{MARK:08x} == 0x{MARK:08x} accept comment \"{COMMENT}\"$"
     )
 }
 

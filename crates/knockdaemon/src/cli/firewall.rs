@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use knock_actions::Gate;
 use knock_config::FirewallChoice;
-use knock_firewall::{FirewallError, Kind};
+use knock_firewall::{FirewallError, Keeper, Kind, Work};
 
 use super::args::{Common, FirewallArgs, FirewallKind};
 use super::machine::Purpose;
@@ -25,36 +25,52 @@ pub(crate) fn run(common: &Common, args: FirewallArgs) -> Exit {
         },
     };
     match ask(Gate::new(kind), args) {
-        Ok(lines) => {
+        Ok((lines, failed)) => {
             let mut out = Printer::new();
             if !common.quiet || args.print {
                 lines.iter().for_each(|line| out.line(line.trim_end()));
             }
-            out.finish()
+            let exit = out.finish();
+            failed.iter().for_each(|error| output::error(&error.to_string()));
+            match failed.first() {
+                Some(error) => exit_of(error),
+                None => exit,
+            }
         }
         Err(error) => {
             output::error(&error.to_string());
-            if error.is_permission() { Exit::Permission } else { Exit::Input }
+            exit_of(&error)
         }
     }
 }
 
-fn ask(gate: Gate, args: FirewallArgs) -> Result<Vec<String>, FirewallError> {
+fn exit_of(error: &FirewallError) -> Exit {
+    if error.is_permission() { Exit::Permission } else { Exit::Input }
+}
+
+/// What was done, and what could not be.
+fn ask(gate: Gate, args: FirewallArgs) -> Result<(Vec<String>, Vec<FirewallError>), FirewallError> {
     let firewall = gate.firewall()?;
     if args.print {
-        return Ok(vec![firewall.script(LIMIT)?]);
+        return Ok((vec![firewall.script(LIMIT)?], Vec::new()));
     }
-    let mut lines = match args.apply {
+    let Work { done: mut lines, failed, remarks } = match args.apply {
         true => firewall.apply(LIMIT)?,
         false => firewall.remove(LIMIT)?,
     };
-    if lines.is_empty() {
+    if lines.is_empty() && failed.is_empty() {
         lines.push(format!("nothing to do ({})", firewall.kind()));
     }
-    if args.apply {
-        lines.extend(firewall.remarks(LIMIT)?.iter().map(|remark| format!("note: {remark}")));
+    lines.extend(remarks.iter().map(|remark| format!("note: {remark}")));
+    if !args.apply
+        && let Some(process) = Keeper::running()
+    {
+        lines.push(format!(
+            "note: a running knockdaemon (process {process}) puts back what its leases need, within \
+             a minute; end the leases first (knockdaemon revoke --all), or stop it"
+        ));
     }
-    Ok(lines)
+    Ok((lines, failed))
 }
 
 /// What the configuration says; where none is found, this command needs none.

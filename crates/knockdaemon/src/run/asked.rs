@@ -7,6 +7,7 @@ use knock_actions::group_id;
 use knock_config::ControlSettings;
 use knock_engine::LeaseId;
 
+use crate::cli::firewall::of_choice;
 use crate::control::ControlError;
 use crate::control::protocol::{Answer, Code, Refused, Reloaded, Request};
 use crate::control::server::{Asked, ControlSocket, Reply};
@@ -102,6 +103,20 @@ impl Daemon {
             let message = format!("{config} has mistakes; the running configuration stays");
             return Answer::Refused(Refused { code: Code::Config, message, report });
         };
+        // Without a way that works nothing could be closed any more, either.
+        let needs_it = settings.plan.actions.iter().any(|action| action.lease.is_some())
+            || self.engine.leases().next().is_some();
+        if let Some(gate) = self.respond.gate()
+            && needs_it
+            && let Err(error) = gate.probe(of_choice(settings.firewall))
+        {
+            let message = format!(
+                "{config}: 'firewall' cannot be what it is there; the running configuration stays: \
+                 {error}"
+            );
+            tracing::error!("{message}");
+            return Answer::Refused(Refused { code: Code::Config, message, report });
+        }
         self.reload(settings);
         self.reloaded = Some(self.clock.now().wall);
         Answer::Reloaded(Reloaded { config, report })

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use knock_actions::Gate;
 use knock_engine::{Engine, LeaseRule, Now, Plan};
-use knock_firewall::{FirewallError, Kind};
+use knock_firewall::{FirewallError, Kind, Work};
 use knock_rules::Held;
 
 use super::event::Event;
 
 /// What a reload of the firewall wiped is back after so long at most.
 const EVERY: Duration = Duration::from_secs(60);
+/// The firewall did not answer: programs are not there yet, or another one has it locked.
+const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 /// So long after the first lease: it is being opened, and nothing else is to be in a hurry meanwhile.
 const FIRST: Duration = Duration::from_millis(100);
 /// How long each of the firewall's programs may take.
@@ -35,7 +37,10 @@ struct Seen {
     way: Kind,
     /// What was missing of the static part, and was made.
     made: Vec<String>,
-    held: Vec<Held>,
+    /// What of it cannot be made, and what else keeps leases from working here.
+    failed: Vec<FirewallError>,
+    remarks: Vec<String>,
+    held: Result<Vec<Held>, FirewallError>,
 }
 
 /// Keeps the time of the comparisons.
@@ -49,6 +54,8 @@ pub(crate) struct Reconciling {
     way: Option<Kind>,
     /// The last trouble that was told.
     told: Option<String>,
+    /// What was last remarked about this host's rules.
+    remarked: Vec<String>,
     /// When the last comparison was, by uptime.
     compared: Option<Duration>,
     /// How much was put right since the start.
@@ -64,6 +71,7 @@ impl Reconciling {
             is_asking: false,
             way: None,
             told: None,
+            remarked: Vec::new(),
             compared: None,
             put_right: 0,
         };
@@ -125,29 +133,39 @@ impl Reconciling {
         self.next = has_leases.then(|| uptime + EVERY);
         match thread::Builder::new().name("firewall".to_owned()).spawn(ask) {
             Ok(_) => self.is_asking = true,
-            Err(error) => tracing::warn!("the firewall is not looked at: {error}"),
+            Err(error) => {
+                self.next = Some(uptime + AFTER_TROUBLE);
+                tracing::warn!("the firewall is not looked at: {error}");
+            }
         }
     }
 
     /// What was asked for has arrived. The engine's next orders put right what differs.
     pub(crate) fn answer(&mut self, engine: &mut Engine, now: &Now, answer: Answer) {
         self.is_asking = false;
-        let seen = match answer.result {
-            Ok(seen) => seen,
+        let Answer { result, generation } = answer;
+        let (failed, held) = match result {
+            Ok(Seen { way, made, failed, remarks, held }) => {
+                self.tell_made(way, &made);
+                self.tell_remarks(remarks);
+                (failed, held)
+            }
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let held = match held {
+            Ok(held) => held,
             Err(error) => {
-                let error = error.to_string();
-                if self.told.as_ref() != Some(&error) {
-                    tracing::error!("leases are not compared with the firewall: {error}");
-                }
-                self.told = Some(error);
+                self.tell_trouble(&[error], "leases are not compared with the firewall");
+                self.next = Some(now.uptime + AFTER_TROUBLE);
                 return;
             }
         };
-        if self.told.take().is_some() {
-            tracing::info!("leases are compared with the firewall again");
+        // One piece that cannot be made keeps nothing else from being put right.
+        self.tell_trouble(&failed, "the firewall is not as leases need it");
+        if !failed.is_empty() {
+            self.next = Some(now.uptime + EVERY);
         }
-        self.tell_made(seen.way, &seen.made);
-        let reconciled = engine.reconcile(now, &seen.held, answer.generation);
+        let reconciled = engine.reconcile(now, &held, generation);
         self.compared = Some(now.uptime);
         self.put_right += (reconciled.put_back.len() + reconciled.removed.len()) as u64;
         if !reconciled.put_back.is_empty() {
@@ -158,6 +176,28 @@ impl Reconciling {
             let what = list(&reconciled.removed);
             tracing::warn!("open without a lease, it is closed: {what}");
         }
+    }
+
+    /// Said once, until it is another one or over.
+    fn tell_trouble(&mut self, errors: &[FirewallError], what: &str) {
+        let told = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        if told.is_empty() {
+            if self.told.take().is_some() {
+                tracing::info!("leases are compared with the firewall again");
+            }
+            return;
+        }
+        if self.told.as_ref() != Some(&told) {
+            tracing::error!("{what}: {told}");
+        }
+        self.told = Some(told);
+    }
+
+    fn tell_remarks(&mut self, remarks: Vec<String>) {
+        for remark in remarks.iter().filter(|remark| !self.remarked.contains(remark)) {
+            tracing::warn!("about this host's firewall: {remark}");
+        }
+        self.remarked = remarks;
     }
 
     fn tell_made(&mut self, way: Kind, made: &[String]) {
@@ -181,8 +221,9 @@ fn look(gate: &Gate, prefixes: &[(u8, u8)]) -> Result<Seen, FirewallError> {
     for (v4, v6) in prefixes {
         firewall.expect(*v4, *v6);
     }
-    let made = firewall.apply(LIMIT)?;
-    Ok(Seen { way: firewall.kind(), made, held: firewall.held(LIMIT)? })
+    let Work { done, failed, remarks } = firewall.apply(LIMIT)?;
+    let held = firewall.held(LIMIT);
+    Ok(Seen { way: firewall.kind(), made: done, failed, remarks, held })
 }
 
 /// Which sizes of networks the actions may open to.

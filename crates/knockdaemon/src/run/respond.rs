@@ -68,7 +68,7 @@ impl Respond {
         let left_behind = Arc::new(LeftBehind::by(store.session_before()));
         let mut durable = Durable::new(store);
         let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger);
-        let gate = Gate::new(of_choice(settings.firewall));
+        let gate = Gate::of_daemon(of_choice(settings.firewall));
         let its_gate = gate.clone();
         let host = move || Host::new(its_gate.clone(), Arc::clone(&left_behind));
         let pool = Pool::start(AT_ONCE, host, move |id, outcome| {
