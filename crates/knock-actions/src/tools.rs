@@ -2,6 +2,7 @@
 //! with nothing of our environment.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,7 +20,10 @@ pub struct Tools;
 
 impl knock_firewall::Tools for Tools {
     fn has(&self, program: &str) -> bool {
-        PATH.split(':').any(|folder| Path::new(folder).join(program).exists())
+        let can_be_run = |path: &Path| {
+            path.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
+        };
+        PATH.split(':').any(|folder| can_be_run(&Path::new(folder).join(program)))
     }
 
     fn run(

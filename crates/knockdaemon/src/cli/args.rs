@@ -255,7 +255,7 @@ pub(crate) struct FirewallArgs {
     #[arg(long)]
     pub(crate) apply: bool,
 
-    /// Take away all that is ours, and so end all leases
+    /// Take away all that is ours; a running daemon puts back what its leases need
     #[arg(long)]
     pub(crate) remove: bool,
 

@@ -1,0 +1,163 @@
+//! The comparison of leases with the firewall when something is in its way: a piece of somebody else, a
+//! tool that is not there yet, a lock, another daemon, a new way that does not work.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use knock_e2e::private::Private;
+use knock_e2e::process::{PATIENCE, Running, await_until};
+use knock_e2e::programs;
+use knock_e2e::written::{CLIENT, WrittenLog};
+
+/// TIME 255 closes; all else opens for a day.
+const LEASES: &str = "
+firewall = KIND
+<actions>
+  <action>\ncondition = TIME != 255\ntemplate = let-in\n</action>
+  <action>\ncondition = TIME == 255\ntemplate = out\n</action>
+  <template let-in>\nopen = PORT\nlease = 1440\n</template>
+  <template out>\nclose = PORT\n</template>
+</actions>
+";
+
+fn leases(kind: &str) -> WrittenLog {
+    WrittenLog::new(&LEASES.replace("KIND", kind)).unwrap()
+}
+
+/// Runs one of our commands in there; what it says on both ways out.
+fn ask(machine: &Private, host: &WrittenLog, words: &[&str]) -> (Option<i32>, String) {
+    let program = programs::folder().unwrap().join("knockdaemon").display().to_string();
+    let enter = machine.enter();
+    let output = Command::new(&enter[0])
+        .args(&enter[1..])
+        .arg(program)
+        .args(words)
+        .arg("-conf")
+        .arg(host.config())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn await_list(machine: &Private, daemon: &Running, line: &str, what: &str, is_there: bool) {
+    let seen = || machine.on(line).unwrap().contains(what) == is_there;
+    assert!(await_until(PATIENCE, seen), "{what}: {}", daemon.lines().join("\n"));
+}
+
+/// Nothing is at this path any more until it is unmounted.
+fn hide(machine: &Private, program: &str) {
+    machine.on(&format!("mount --bind /dev/null {program}")).unwrap();
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn what_cannot_be_made_keeps_nothing_else_from_being_put_right() {
+    let machine = Private::new().unwrap();
+    let mut host = leases("ipset");
+    machine.on("iptables -P INPUT DROP").unwrap();
+    machine.on("ip6tables -P INPUT DROP").unwrap();
+    machine.on("ipset create knockdaemon6 hash:ip family inet6").unwrap();
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    let said = daemon.await_line("the firewall is not as leases need it").unwrap();
+    assert!(said.contains("ipset rename knockdaemon6 NAME"), "{said}");
+    host.knock(0).unwrap();
+    let list = "ipset list knockdaemon4";
+    await_list(&machine, &daemon, list, CLIENT, true);
+    daemon.await_line("done: open tcp port 22").unwrap();
+    machine.on("ipset flush knockdaemon4").unwrap();
+    machine.on("ipset add knockdaemon4 192.0.2.99,tcp:22").unwrap();
+    assert_eq!(ask(&machine, &host, &["reload"]).0, Some(0));
+    await_list(&machine, &daemon, list, CLIENT, true);
+    await_list(&machine, &daemon, list, "192.0.2.99", false);
+    let (_, status) = ask(&machine, &host, &["status"]);
+    assert!(status.contains("knockdaemon6"), "{status}");
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_tool_that_comes_after_the_start_is_found() {
+    let machine = Private::new().unwrap();
+    let host = leases("nftables");
+    hide(&machine, "/usr/sbin/nft");
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    let said = daemon.await_line("leases are not compared with the firewall").unwrap();
+    assert!(said.contains("install the package 'nftables'"), "{said}");
+    machine.on("umount /usr/sbin/nft").unwrap();
+    // Nobody knocks, and it looks again all the same.
+    daemon.await_line("leases go into the firewall by nftables").unwrap();
+    daemon.await_line("leases are compared with the firewall again").unwrap();
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_reload_to_a_firewall_that_does_not_work_here_is_refused() {
+    let machine = Private::new().unwrap();
+    let mut host = leases("nftables");
+    hide(&machine, "/usr/sbin/ipset");
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    host.knock(0).unwrap();
+    let list = "nft list ruleset";
+    await_list(&machine, &daemon, list, CLIENT, true);
+    let config = fs::read_to_string(host.config()).unwrap();
+    fs::write(host.config(), config.replace("= nftables", "= ipset")).unwrap();
+    let (status, said) = ask(&machine, &host, &["reload"]);
+    assert_ne!(status, Some(0), "{said}");
+    assert!(said.contains("install the package 'ipset'"), "{said}");
+    assert!(said.contains("the running configuration stays"), "{said}");
+    // And so does the way to close.
+    assert_eq!(ask(&machine, &host, &["revoke", "--all"]).0, Some(0));
+    await_list(&machine, &daemon, list, CLIENT, false);
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_second_daemon_of_the_network_leaves_the_leases_to_the_first() {
+    let machine = Private::new().unwrap();
+    let mut host = leases("nftables");
+    let first = host.daemon(&machine.enter(), &[]).unwrap();
+    host.knock(0).unwrap();
+    let list = "nft list ruleset";
+    await_list(&machine, &first, list, CLIENT, true);
+    let mut other = leases("nftables");
+    let second = other.daemon(&machine.enter(), &[]).unwrap();
+    let said = second.await_line("keeps the leases of this network").unwrap();
+    let process = first.pid().as_raw_nonzero();
+    assert!(said.contains(&format!("(process {process})")), "{said}");
+    other.knock(0).unwrap();
+    second.await_line("failed: open tcp port 22").unwrap();
+    await_list(&machine, &first, list, CLIENT, true);
+    assert_eq!(ask(&machine, &host, &["reload"]).0, Some(0));
+    await_list(&machine, &first, list, CLIENT, true);
+    assert!(!first.lines().iter().any(|line| line.contains("open without a lease")));
+    // Who takes all away is told that it comes back.
+    let (status, said) = ask(&machine, &host, &["firewall", "--remove"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains(&format!("a running knockdaemon (process {process})")), "{said}");
+    // The kernel frees the name with the process.
+    first.signal(rustix::process::Signal::KILL).unwrap();
+    second.await_line("leases go into the firewall by nftables").unwrap();
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn rules_of_iptables_that_cannot_be_listed_are_no_hindrance_to_nftables() {
+    let machine = Private::new().unwrap();
+    let mut host = leases("nftables");
+    let legacy = programs::legacy_alternatives(&host.path("")).unwrap();
+    machine.on(&format!("mount --bind {} /etc/alternatives", legacy.display())).unwrap();
+    machine.on("iptables-legacy -A INPUT -p tcp --dport 80 -j ACCEPT").unwrap();
+    // As the first use by root leaves it.
+    let lock = machine.seen_from_here("/run/xtables.lock");
+    File::create(&lock).unwrap();
+    fs::set_permissions(&lock, Permissions::from_mode(0o600)).unwrap();
+    let capabilities = ["net_admin", "net_raw"];
+    let daemon = host.daemon_as("nobody", &capabilities, &machine.enter(), &[]).unwrap();
+    let said = daemon.await_line("about this host's firewall").unwrap();
+    assert!(said.contains("iptables-legacy"), "{said}");
+    host.knock(0).unwrap();
+    await_list(&machine, &daemon, "nft list ruleset", CLIENT, true);
+}
