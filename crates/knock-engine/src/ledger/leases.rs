@@ -586,10 +586,9 @@ fn ahead(step: Duration) -> Duration {
 fn holds_for(found: Option<&Held>, until: Option<SystemTime>, wall: SystemTime) -> bool {
     let Some(found) = found else { return false };
     match (found.left, until) {
-        (None, None) => true,
         (Some(_), None) => false,
-        // Endless where the end could be kept: nobody would close it if this daemon died.
-        (None, Some(_)) => !found.has_clock,
+        // Endless where an end could be kept: nobody would close it if this daemon died.
+        (None, until) => until.is_none() || !found.has_clock,
         (Some(left), Some(until)) => {
             let wanted = until.duration_since(wall).unwrap_or_default();
             left.saturating_add(TOO_EARLY) >= wanted && left <= wanted.saturating_add(TOO_LATE)
