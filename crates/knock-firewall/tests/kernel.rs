@@ -278,13 +278,16 @@ fn chains_that_close_are_told_from_bans() {
 #[test]
 fn a_set_that_is_not_ours_is_left_alone() {
     inside("a_set_that_is_not_ours_is_left_alone", || {
-        run("ipset create knockdaemon4 hash:ip");
-        let before = all_rules();
-        let failed = firewall(Kind::Ipset).apply(LONG).unwrap().failed;
-        let remedy = "ipset rename knockdaemon4 NAME";
-        assert!(failed.iter().any(|error| error.to_string().contains(remedy)), "{failed:?}");
-        remove(&firewall(Kind::Ipset));
-        assert_eq!(all_rules(), before);
+        for theirs in ["hash:ip", "hash:net,port", "hash:net,port timeout 0 comment"] {
+            run(&format!("ipset create knockdaemon4 {theirs}"));
+            let before = all_rules();
+            let failed = firewall(Kind::Ipset).apply(LONG).unwrap().failed;
+            let remedy = "ipset rename knockdaemon4 NAME";
+            assert!(failed.iter().any(|error| error.to_string().contains(remedy)), "{failed:?}");
+            remove(&firewall(Kind::Ipset));
+            assert_eq!(all_rules(), before);
+            run("ipset destroy knockdaemon4");
+        }
     });
 }
 

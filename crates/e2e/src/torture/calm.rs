@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 
 use super::snapshot::Snapshot;
-use super::{Trial, leases, now};
+use super::{Trial, leases, now, others};
 use crate::process::{PATIENCE, await_until};
 use crate::{LabError, Result};
 
@@ -35,6 +35,7 @@ impl Trial {
             snapshot = self.compare()?;
         }
         self.await_closings(&snapshot)?;
+        others::compare(&self.foreign, &self.ground.foreign()?)?;
         self.knocker.go_on();
         Ok(())
     }
@@ -187,11 +188,7 @@ impl Trial {
         let Some(last) = last.filter(|snapshot| !has_work(snapshot)) else {
             return Err(LabError("the agenda and the leases do not become empty".into()));
         };
-        let foreign = self.ground.foreign()?;
-        if foreign != self.foreign {
-            let before = &self.foreign;
-            return Err(LabError(format!("of others there was:\n{before}\nand is:\n{foreign}")));
-        }
+        others::compare(&self.foreign, &self.ground.foreign()?)?;
         let written = self.knocker.written();
         self.report.knocks = written.values().map(|knocks| knocks.all).sum();
         let ran = fs::read_to_string(self.ground.path("ran")).unwrap_or_default();

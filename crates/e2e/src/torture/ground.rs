@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use super::members::{self, Member};
-use super::now;
+use super::{now, others};
 use crate::firewall::Backend;
 use crate::loggen::{KEY, SPAN};
 use crate::process::Running;
@@ -27,24 +27,11 @@ pub(super) const LONG_LEASE: u64 = 300;
 /// The TIME of a knock that closes.
 pub(super) const SHUT: u64 = 255;
 
-/// Closes the host as people do, with things that only look like ours.
+/// The rest is what others have there.
 const SET_UP: &str = "set -e
 mount -t tmpfs tmpfs /run
 touch /run/xtables.lock
-[ -z \"$0\" ] || mount --bind \"$0\" /etc/alternatives
-iptables -P INPUT DROP
-iptables -A INPUT -p udp --dport 30000 -m comment --comment foreign -j DROP
-iptables -N foreign
-iptables -A foreign -s 203.0.113.1/32 -p tcp --dport 22 -j ACCEPT
-nft add table inet foreign
-nft 'add set inet foreign open4 { type ipv4_addr . inet_proto . inet_service; flags timeout; }'
-nft 'add element inet foreign open4 { 203.0.113.1 . tcp . 22 }'
-if [ \"$1\" = ipset ]; then
-    ipset create foreign hash:net,port timeout 0
-    ipset add foreign 203.0.113.1,tcp:22
-fi
-echo ready
-exec sleep infinity";
+[ -z \"$0\" ] || mount --bind \"$0\" /etc/alternatives";
 
 const ACTIONS: &str = "
 <actions>
@@ -105,7 +92,8 @@ impl Ground {
         if !rustix::process::geteuid().is_root() {
             command.args(["--user", "--map-root-user"]);
         }
-        command.args(["--mount", "--net", "sh", "-c", SET_UP]);
+        let script = [SET_UP, others::SET_UP, "echo ready\nexec sleep infinity"].concat();
+        command.args(["--mount", "--net", "sh", "-c", &script]);
         command.arg(match backend {
             Backend::Nft => PathBuf::new(),
             Backend::Legacy => crate::programs::legacy_alternatives(folder.path())?,
@@ -200,16 +188,7 @@ impl Ground {
 
     /// What is in the firewall and is none of the daemon's business.
     pub(super) fn foreign(&self) -> Result<String> {
-        let mut foreign = self.list("nft list table inet foreign")?;
-        let mut listings = vec!["iptables -w 30 -S"];
-        listings.extend((self.kind == Kind::Ipset).then_some("ipset save"));
-        for listing in listings {
-            let listed = self.list(listing)?;
-            let lines =
-                listed.lines().filter(|line| line.contains("foreign") || line.starts_with("-P"));
-            foreign.extend(lines.flat_map(|line| [line, "\n"]));
-        }
-        Ok(foreign)
+        others::listed(self, self.kind)
     }
 
     /// The firewall's programs that run there now.

@@ -9,6 +9,7 @@ mod ground;
 mod knocker;
 mod leases;
 mod members;
+mod others;
 mod snapshot;
 
 use std::collections::BTreeSet;

@@ -33,6 +33,9 @@ const CIDR: u16 = 3;
 const PORT: u16 = 4;
 const TIMEOUT: u16 = 6;
 const TRANSPORT: u16 = 7;
+const SET_FLAGS: u16 = 8;
+/// Counters, comments, forceadd and skbinfo: words that we do not write.
+const SET_OF_ANOTHER_KIND: u32 = 0x8 | 0x10 | 0x20 | 0x40;
 const IPV4: u16 = 1;
 const IPV6: u16 = 2;
 
@@ -111,9 +114,11 @@ pub(crate) fn list(socket: &mut Socket, v4: bool) -> Result<Option<Listed>, Faul
         let found = attribute(body, TYPE_NAME).map(|name| {
             let family = if v4 { FAMILY_IPV4 } else { FAMILY_IPV6 };
             let header = attribute(body, DATA).unwrap_or_default();
+            let flags = attribute(header, SET_FLAGS).and_then(be32).unwrap_or_default();
             text(name) == TYPE
                 && attribute(body, FAMILY) == Some(&[family])
                 && attribute(header, TIMEOUT).and_then(be32) == Some(0)
+                && flags & SET_OF_ANOTHER_KIND == 0
         });
         parts.push(Listed { is_as_ours: found.unwrap_or(true), held: held.collect() });
     });
