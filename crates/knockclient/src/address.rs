@@ -24,9 +24,26 @@ pub(crate) fn towards(remote: SocketAddr) -> Result<IpAddr, ClientError> {
         .map_err(|error| ClientError::NoRoute { to: remote.ip(), error })
 }
 
+/// The address that a socket has to be bound to, so that packets leave with it and not with the own one.
+/// Bound, it gets a source port by chance, now and then one that it had a moment ago, and then the packet
+/// counts as sent again. Left alone, the kernel goes on to the next port.
+pub(crate) fn to_bind(client: Option<IpAddr>, own: IpAddr) -> Option<IpAddr> {
+    client.filter(|client| client.to_canonical() != own)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_packets_leave_with_anyway_is_not_bound_to() {
+        let [own, other, mapped] = ["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"]
+            .map(|address| address.parse::<IpAddr>().unwrap());
+        assert_eq!(to_bind(None, own), None);
+        assert_eq!(to_bind(Some(own), own), None);
+        assert_eq!(to_bind(Some(mapped), own), None);
+        assert_eq!(to_bind(Some(other), own), Some(other));
+    }
 
     #[test]
     fn loopback_is_reached_from_itself() {

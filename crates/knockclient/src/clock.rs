@@ -1,6 +1,9 @@
-//! The client's only clock: how long something may still take, and the time that log lines carry.
+//! The client's only clock: how long something may still take, the time that log lines carry, and
+//! whose turn it is.
 
 use std::time::{Duration, Instant, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A moment by which something has to be done.
 #[derive(Clone, Copy, Debug)]
@@ -25,4 +28,23 @@ impl Deadline {
 #[allow(clippy::disallowed_methods, reason = "the line of a log carries the time of day")]
 pub(crate) fn time_of_day() -> SystemTime {
     SystemTime::now()
+}
+
+/// A stretch of time that has a number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// One more than that of the turn before, for all programs of this machine alike.
+    pub(crate) number: u64,
+    pub(crate) ends: Deadline,
+}
+
+/// The turn of this length that it is now. Nobody sets the clock that this goes by.
+pub(crate) fn turn(length: Duration) -> Turn {
+    let uptime = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
+    let (uptime, length) = (uptime.as_nanos(), length.as_nanos().max(1));
+    let left = u64::try_from(length - uptime % length).unwrap_or_default();
+    Turn {
+        number: u64::try_from(uptime / length).unwrap_or_default(),
+        ends: Deadline::after(Duration::from_nanos(left)),
+    }
 }

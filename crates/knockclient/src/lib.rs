@@ -69,9 +69,7 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
         Way::Append { log, format } => {
             // The client that the lines tell of is the one that the knock speaks for.
             let client = own_address(&job, remote)?;
-            let mut seed = [0; 8];
-            random(&mut seed)?;
-            logmode::append(log, format, client, remote.map(|to| to.ip()), &ports, seed)?;
+            logmode::append(log, format, client, remote.map(|to| to.ip()), &ports)?;
         }
         Way::Send => knock_at(&job, remote.ok_or(ClientError::NoRemote)?, &ports, voice)?,
     }
@@ -84,20 +82,21 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
 /// Knocks, and where a port is waited for, knocks again until it opens.
 fn knock_at(job: &Job, remote: SocketAddr, ports: &[u16], voice: Voice) -> Result<(), ClientError> {
     // Without a way there all packets would be lost one by one; so this is said before.
-    address::towards(remote)?;
+    let own = address::towards(remote)?;
+    let from = address::to_bind(job.client, own);
     let Some(wait) = &job.wait else {
-        return send::knock(job.client, remote, ports, job.delay);
+        return send::knock(from, remote, ports, job.delay);
     };
     let mut door = remote;
     door.set_port(wait.port);
     for attempt in 1..=wait.tries {
         // A knock with a random IV is drawn once: the second time it is still the same knock.
-        send::knock(job.client, remote, ports, job.delay)?;
+        send::knock(from, remote, ports, job.delay)?;
         voice.debug(&format!(
             "knock {attempt} of {} sent; waiting for port {}",
             wait.tries, wait.port
         ));
-        if wait::until_open(job.client, door, wait.timeout)? == wait::Outcome::Open {
+        if wait::until_open(from, door, wait.timeout)? == wait::Outcome::Open {
             voice.debug(&format!("port {} is open", wait.port));
             return Ok(());
         }
