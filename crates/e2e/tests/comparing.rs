@@ -11,6 +11,7 @@ use knock_e2e::private::Private;
 use knock_e2e::process::{PATIENCE, Running, await_until};
 use knock_e2e::programs;
 use knock_e2e::written::{CLIENT, WrittenLog};
+use serde_json::Value;
 
 /// TIME 255 closes; all else opens for a day.
 const LEASES: &str = "
@@ -70,11 +71,15 @@ fn what_cannot_be_made_keeps_nothing_else_from_being_put_right() {
     daemon.await_line("done: open tcp port 22").unwrap();
     machine.on("ipset flush knockdaemon4").unwrap();
     machine.on("ipset add knockdaemon4 192.0.2.99,tcp:22").unwrap();
-    assert_eq!(ask(&machine, &host, &["reload"]).0, Some(0));
+    let (status, said) = ask(&machine, &host, &["reload"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("NOT AS LEASES NEED IT") && said.contains("knockdaemon6"), "{said}");
     await_list(&machine, &daemon, list, CLIENT, true);
     await_list(&machine, &daemon, list, "192.0.2.99", false);
-    let (_, status) = ask(&machine, &host, &["status"]);
-    assert!(status.contains("knockdaemon6"), "{status}");
+    for command in ["leases", "status"] {
+        let (_, said) = ask(&machine, &host, &[command]);
+        assert!(said.contains("NOT AS LEASES NEED IT") && said.contains("knockdaemon6"), "{said}");
+    }
 }
 
 #[test]
@@ -86,10 +91,31 @@ fn a_tool_that_comes_after_the_start_is_found() {
     let daemon = host.daemon(&machine.enter(), &[]).unwrap();
     let said = daemon.await_line("leases are not compared with the firewall").unwrap();
     assert!(said.contains("install the package 'nftables'"), "{said}");
+    // Who looks at leases, or reloads, is told as who asks for the status.
+    for command in ["leases", "reload", "status"] {
+        let (status, said) = ask(&machine, &host, &[command]);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains("NOT COMPARED with the firewall"), "{command}: {said}");
+        assert!(said.contains("install the package 'nftables'"), "{command}: {said}");
+        assert!(!said.contains("nothing is open"), "{command}: {said}");
+        let (_, answer) = ask(&machine, &host, &[command, "--json"]);
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert!(answer["firewall"]["not_compared"].is_string(), "{command}: {answer}");
+    }
     machine.on("umount /usr/sbin/nft").unwrap();
     // Nobody knocks, and it looks again all the same.
     daemon.await_line("leases go into the firewall by nftables").unwrap();
     daemon.await_line("leases are compared with the firewall again").unwrap();
+    assert_eq!(
+        ask(&machine, &host, &["leases"]),
+        (Some(0), "no lease: nothing is open\n".to_owned())
+    );
+    // The answer comes behind the comparison.
+    let (_, answer) = ask(&machine, &host, &["reload", "--json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let seen = &answer["firewall"];
+    assert_eq!((&seen["not_compared"], &seen["comparing"]), (&Value::Null, &false.into()));
+    assert!(seen["compared_ago_s"].is_number(), "{answer}");
 }
 
 #[test]
@@ -156,8 +182,9 @@ fn rules_of_iptables_that_cannot_be_listed_are_no_hindrance_to_nftables() {
     fs::set_permissions(&lock, Permissions::from_mode(0o600)).unwrap();
     let capabilities = ["net_admin", "net_raw"];
     let daemon = host.daemon_as("nobody", &capabilities, &machine.enter(), &[]).unwrap();
-    let said = daemon.await_line("about this host's firewall").unwrap();
-    assert!(said.contains("iptables-legacy"), "{said}");
+    // Not the only remark.
+    let said = daemon.await_line("iptables-legacy").unwrap();
+    assert!(said.contains("about this host's firewall"), "{said}");
     host.knock(0).unwrap();
     await_list(&machine, &daemon, "nft list ruleset", CLIENT, true);
 }

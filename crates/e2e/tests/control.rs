@@ -145,6 +145,32 @@ fn reload_tells_the_mistakes_with_their_places_or_that_it_is_in_force() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_not_said_to_have_mistakes() {
+    let host = WrittenLog::new(ACTIONS).unwrap();
+    let daemon = host.daemon(&[], &[]).unwrap();
+    fs::rename(host.config(), host.path("away.conf")).unwrap();
+    let program = programs::folder().unwrap().join("knockdaemon");
+    let reload = |words: &[&str]| {
+        let socket = host.path("state/control.sock");
+        let mut command = Command::new(&program);
+        command.arg("reload").args(words).arg("--socket").arg(socket).output().unwrap()
+    };
+    let refused = reload(&[]);
+    let said = stderr(&refused);
+    assert_eq!(code(&refused), 74, "{said}");
+    assert!(
+        said.contains("cannot read the configuration") && said.contains("No such file"),
+        "{said}"
+    );
+    assert!(said.contains("the running configuration stays"), "{said}");
+    let answer: Value = serde_json::from_slice(&reload(&["--json"]).stdout).unwrap();
+    assert_eq!(answer["code"], "unreadable");
+    assert!(!daemon.lines().iter().any(|line| line.contains("mistakes")), "{:?}", daemon.lines());
+    fs::rename(host.path("away.conf"), host.config()).unwrap();
+    assert_eq!(code(&reload(&[])), 0);
+}
+
+#[test]
 fn without_a_daemon_the_words_say_what_to_do() {
     let mut host = WrittenLog::new(ACTIONS).unwrap();
     for command in [&["status"][..], &["reload"], &["leases"], &["revoke", "--all"]] {
@@ -172,7 +198,7 @@ fn without_a_daemon_the_words_say_what_to_do() {
 #[test]
 fn a_second_daemon_leaves_the_socket_to_the_first_and_runs_all_the_same() {
     let host = WrittenLog::new(&format!("controlsocket = FOLDER/shared\n{ACTIONS}")).unwrap();
-    let first = host.daemon(&[], &[]).unwrap();
+    let mut first = host.daemon(&[], &[]).unwrap();
     let other = host.path("other.conf");
     let config = fs::read_to_string(host.config()).unwrap();
     let state = host.path("state").display().to_string();
@@ -184,6 +210,12 @@ fn a_second_daemon_leaves_the_socket_to_the_first_and_runs_all_the_same() {
     assert!(said.contains("a 'controlsocket' of its own"), "{said}");
     second.await_line("following").unwrap();
     assert_eq!(status(&host)["pid"], first.pid().as_raw_nonzero().get());
+    // When the name is free again, a reload is an occasion to take it.
+    first.signal(Signal::TERM).unwrap();
+    assert!(first.await_end().unwrap().success());
+    second.signal(Signal::HUP).unwrap();
+    second.await_line("status and its like are answered now").unwrap();
+    assert_eq!(status(&host)["pid"], second.pid().as_raw_nonzero().get());
 }
 
 #[test]

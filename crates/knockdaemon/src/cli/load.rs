@@ -97,7 +97,7 @@ pub(crate) fn again(common: &Common, purpose: Purpose) -> NewSettings {
         Ok(source) => source,
         Err(error) => {
             let _exit = unreadable(&path, &error);
-            return NewSettings { settings: None, report: unreadable_text(&path, &error) };
+            return NewSettings::Unreadable { why: unreadable_text(&path, &error) };
         }
     };
     let Loaded { reading, sources, .. } = read_source(path, &source, common, purpose);
@@ -106,7 +106,10 @@ pub(crate) fn again(common: &Common, purpose: Purpose) -> NewSettings {
         output::report(&report);
     }
     let report = text_of(&reading.problems, &sources, report::Colour::Never);
-    NewSettings { settings: reading.value, report }
+    match reading.value {
+        Some(settings) => NewSettings::Read { settings: Box::new(settings), report },
+        None => NewSettings::Mistaken { report },
+    }
 }
 
 fn find(common: &Common) -> Result<PathBuf, Exit> {

@@ -17,6 +17,15 @@ pub(crate) enum ControlError {
         /// Which.
         path: PathBuf,
     },
+    /// A stranger has made the file that is to be locked, and it cannot be removed.
+    Stranger {
+        /// That file.
+        lock: PathBuf,
+        /// Whose it is.
+        user: u32,
+        /// Why it stays.
+        error: io::Error,
+    },
     /// The group is not known.
     Group(knock_actions::GroupError),
     /// The system refused.
@@ -43,6 +52,9 @@ impl ControlError {
         match self {
             Self::Taken { .. } => "give this daemon a 'controlsocket' of its own",
             Self::NoSocket { .. } => "move it away, or name another 'controlsocket'",
+            Self::Stranger { .. } => {
+                "remove it, and name a 'controlsocket' in a folder that nobody else may write to"
+            }
             Self::Group(error) => error.help(),
             Self::Failed { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 "name a 'controlsocket' in a folder that the daemon's user may write to, and a \
@@ -60,7 +72,14 @@ impl fmt::Display for ControlError {
                 write!(f, "another daemon answers at {}", path.display())
             }
             Self::NoSocket { path } => write!(f, "{} is no socket", path.display()),
-            Self::Group(error) => error.fmt(f),
+            Self::Stranger { lock, user, error } => write!(
+                f,
+                "{} is of user {user}, who keeps the socket from us, and cannot be removed: {error}",
+                lock.display()
+            ),
+            Self::Group(error) => {
+                write!(f, "{error}, so nobody but root and the daemon's own user may ask")
+            }
             Self::Failed { path, what, error } => {
                 write!(f, "cannot {what} {}: {error}", path.display())
             }

@@ -7,6 +7,7 @@
 pub(crate) mod client;
 mod error;
 mod frame;
+mod lock;
 pub(crate) mod protocol;
 pub(crate) mod server;
 

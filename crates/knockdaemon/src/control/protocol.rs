@@ -76,6 +76,8 @@ pub(crate) struct Leases {
     pub(crate) total: usize,
     /// The first [`MAX_LISTED`] of them, by their numbers.
     pub(crate) leases: Vec<Lease>,
+    /// Whether the firewall has been seen to hold them.
+    pub(crate) firewall: Firewall,
 }
 
 /// What ends.
@@ -139,12 +141,14 @@ pub(crate) enum LeaseState {
 }
 
 /// What was read anew.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reloaded {
     /// The file.
     pub(crate) config: String,
     /// Its warnings, with their places; empty if there are none.
     pub(crate) report: String,
+    /// What came of comparing the firewall with the leases afterwards.
+    pub(crate) firewall: Firewall,
 }
 
 /// Why something is not done.
@@ -180,6 +184,8 @@ pub(crate) enum Code {
     Lease,
     /// The configuration has mistakes.
     Config,
+    /// The configuration cannot be read.
+    Unreadable,
     /// The daemon is too busy, or about to end.
     Busy,
     /// It could not be made durable.
@@ -306,15 +312,19 @@ pub(crate) struct Hits {
 }
 
 /// How the leases compare with what the firewall has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Firewall {
     /// How leases get in: `nftables`, `ipset` or `iptables`; unknown until the first comparison.
     pub(crate) way: Option<String>,
     /// How long ago they were compared; never where there was no lease.
     pub(crate) compared_ago_s: Option<f64>,
+    /// Whether they are being compared at this moment.
+    pub(crate) comparing: bool,
     /// Openings that were put back, or closed because they had no lease, since the start.
     pub(crate) put_right: u64,
-    /// Why they cannot be compared.
+    /// Why they could not be compared, the last time.
+    pub(crate) not_compared: Option<String>,
+    /// What else the firewall lacks for leases to work; they were compared all the same.
     pub(crate) trouble: Option<String>,
 }
 

@@ -7,8 +7,7 @@
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{
-    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
-    PermissionsExt as _,
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
@@ -25,6 +23,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::error::ControlError;
 use super::frame::{FrameError, Line};
+use super::lock;
 use super::protocol::{Answer, Code, MAX_REQUEST, Refused, Request};
 
 /// Connections that are carried side by side.
@@ -82,12 +81,24 @@ pub(crate) struct Peer {
     pub(crate) gid: u32,
 }
 
+/// Who may ask beside root and the daemon's own user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Members {
+    /// Those of the group that this process runs as.
+    OwnGroup,
+    /// Those of this one.
+    Group(u32),
+    /// Nobody.
+    Nobody,
+}
+
 /// The socket; closed and taken away when this is dropped.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
     listener: UnixListener,
     ours: Ours,
+    members: Members,
     /// Held while the daemon lives, so that a second one does not take the name away.
     lock: File,
 }
@@ -101,17 +112,17 @@ struct Ours {
 }
 
 impl ControlSocket {
-    /// Listens at this path, for root, this process' user and this group.
+    /// Listens at this path, for root, this process' user and these.
     ///
     /// # Errors
     /// When the place cannot be used, or another daemon answers there.
-    pub(crate) fn listen(path: &Path, group: Option<u32>) -> Result<Self, ControlError> {
+    pub(crate) fn listen(path: &Path, members: Members) -> Result<Self, ControlError> {
         let failed = |what| ControlError::failed(path, what);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.exists()) {
             fs::DirBuilder::new().mode(0o755).create(folder).map_err(failed("make its folder"))?;
         }
-        let lock = lock(path)?;
+        let lock = lock::take(path)?;
         if let Ok(there) = fs::symlink_metadata(path)
             && !there.file_type().is_socket()
         {
@@ -131,20 +142,18 @@ impl ControlSocket {
         );
         let socket = socket.map_err(io::Error::from).map_err(failed("make"))?;
         rustix::net::bind(&socket, &address).map_err(io::Error::from).map_err(failed("make"))?;
-        if let Some(group) = group.filter(|group| *group != getegid().as_raw()) {
+        if let Members::Group(group) = members
+            && group != getegid().as_raw()
+        {
             std::os::unix::fs::chown(&new, None, Some(group)).map_err(failed("give the group"))?;
         }
-        fs::set_permissions(&new, Permissions::from_mode(0o660)).map_err(failed("narrow"))?;
+        let mode = if members == Members::Nobody { 0o600 } else { 0o660 };
+        fs::set_permissions(&new, Permissions::from_mode(mode)).map_err(failed("narrow"))?;
         let metadata = fs::symlink_metadata(&new).map_err(failed("look at"))?;
         fs::rename(&new, path).map_err(failed("put in its place"))?;
         rustix::net::listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed("use"))?;
         let listener = UnixListener::from(socket);
-        Ok(Self { path: path.to_owned(), listener, ours: Ours::of(&metadata), lock })
-    }
-
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { path: path.to_owned(), listener, ours: Ours::of(&metadata), members, lock })
     }
 
     /// Starts the thread that takes connections. `ask` carries a request to the loop, and returns
@@ -157,7 +166,8 @@ impl ControlSocket {
         ask: impl Fn(Asked) -> bool + Send + Sync + 'static,
     ) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
-        let (path, ours, ask) = (self.path.clone(), self.ours.clone(), Arc::new(ask));
+        let (path, ours, members) = (self.path.clone(), self.ours.clone(), self.members);
+        let ask = Arc::new(ask);
         thread::Builder::new().name("control".to_owned()).spawn(move || {
             let slots = Slots::default();
             loop {
@@ -175,7 +185,7 @@ impl ControlSocket {
                         return;
                     }
                 };
-                let permitted = permitted(&stream, &path, &ours);
+                let permitted = permitted(&stream, &path, &ours, members);
                 let by = match permitted {
                     Ok(peer) => peer,
                     Err(refused) => {
@@ -221,25 +231,6 @@ impl Ours {
     }
 }
 
-/// One daemon at a time: the file beside the socket stays, and is locked by whoever lives.
-fn lock(path: &Path) -> Result<File, ControlError> {
-    let lock = with_suffix(path, ".lock");
-    let failed = |what| ControlError::failed(&lock, what);
-    // Whatever somebody may have put there, nobody is led astray by a link or waits for a pipe's reader.
-    let careful = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(careful);
-    let file = options.open(&lock).map_err(failed("make"))?;
-    if !file.metadata().map_err(failed("look at"))?.is_file() {
-        return Err(failed("use")(io::Error::other("it is no regular file; remove it")));
-    }
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(ControlError::Taken { path: path.to_owned() }),
-        Err(fs::TryLockError::Error(error)) => Err(failed("lock")(error)),
-    }
-}
-
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -268,7 +259,12 @@ fn is_shortage(error: &io::Error) -> bool {
 /// For groups beside the first one there is no question to the kernel that needs no unsafe code. But
 /// it has asked them itself: it lets in whom the file's mode lets in, and so the file is looked at,
 /// whether it still lets in our group and nobody else.
-fn permitted(stream: &UnixStream, path: &Path, ours: &Ours) -> Result<Peer, Refused> {
+fn permitted(
+    stream: &UnixStream,
+    path: &Path,
+    ours: &Ours,
+    members: Members,
+) -> Result<Peer, Refused> {
     let refused = |message| Err(Refused::new(Code::Permission, message));
     let Ok(cred) = socket_peercred(stream) else {
         return refused("the kernel does not say who you are".to_owned());
@@ -276,11 +272,13 @@ fn permitted(stream: &UnixStream, path: &Path, ours: &Ours) -> Result<Peer, Refu
     let (uid, gid) = (cred.uid.as_raw(), cred.gid.as_raw());
     // Not the process: of one in another PID namespace the kernel has none to tell.
     let peer = Peer { uid, gid };
-    if uid == 0 || uid == geteuid().as_raw() || gid == ours.group {
+    let has_members = members != Members::Nobody;
+    if uid == 0 || uid == geteuid().as_raw() || (has_members && gid == ours.group) {
         return Ok(peer);
     }
-    let guarded = fs::symlink_metadata(path)
-        .is_ok_and(|metadata| Ours::of(&metadata) == *ours && metadata.mode() & 0o007 == 0);
+    let guarded = has_members
+        && fs::symlink_metadata(path)
+            .is_ok_and(|metadata| Ours::of(&metadata) == *ours && metadata.mode() & 0o007 == 0);
     if guarded {
         return Ok(peer);
     }

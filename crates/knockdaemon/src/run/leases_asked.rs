@@ -18,6 +18,7 @@ impl Daemon {
         Leases {
             total: self.engine.leases().count(),
             leases: self.engine.leases().take(MAX_LISTED).map(|one| lease(one, wall)).collect(),
+            firewall: self.firewall(),
         }
     }
 

@@ -43,17 +43,49 @@ struct Seen {
     held: Result<Vec<Held>, FirewallError>,
 }
 
+/// What the last look at the firewall met with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// It did not say who is let in.
+    NotCompared(String),
+    /// Some of what leases need is not there.
+    NotAsNeeded(String),
+}
+
+impl Obstacle {
+    fn tell(&self) {
+        match self {
+            Self::NotCompared(why) => {
+                tracing::error!("leases are not compared with the firewall: {why}");
+            }
+            Self::NotAsNeeded(why) => {
+                tracing::error!("the firewall is not as leases need it: {why}");
+            }
+        }
+    }
+
+    fn tell_its_end(&self) {
+        match self {
+            Self::NotCompared(_) => tracing::info!("leases are compared with the firewall again"),
+            Self::NotAsNeeded(_) => tracing::info!("the firewall is as leases need it again"),
+        }
+    }
+}
+
 /// Keeps the time of the comparisons.
 pub(crate) struct Reconciling {
     inbox: SyncSender<Event>,
     /// When the next one is, by uptime; none while there is nothing to compare.
     next: Option<Duration>,
     is_asking: bool,
+    /// How many looks have begun; and which of them has been answered last.
+    begun: u64,
+    answered: u64,
     /// How leases get in; unknown until the firewall has been asked once. From then on the static part
     /// was there.
     way: Option<Kind>,
-    /// The last trouble that was told.
-    told: Option<String>,
+    /// What is in the way, and was told.
+    obstacle: Option<Obstacle>,
     /// What was last remarked about this host's rules.
     remarked: Vec<String>,
     /// When the last comparison was, by uptime.
@@ -69,8 +101,10 @@ impl Reconciling {
             inbox,
             next: None,
             is_asking: false,
+            begun: 0,
+            answered: 0,
             way: None,
-            told: None,
+            obstacle: None,
             remarked: Vec::new(),
             compared: None,
             put_right: 0,
@@ -80,17 +114,30 @@ impl Reconciling {
     }
 
     /// After a start or a reload: also without a lease the static part is made, and what is open that
-    /// should not be is closed.
-    pub(crate) fn look_now(&mut self, engine: &Engine, uptime: Duration) {
+    /// should not be is closed. The number of the look that this asks for, if there is a reason for one.
+    pub(crate) fn look_now(&mut self, engine: &Engine, uptime: Duration) -> Option<u64> {
         let grants = !prefixes(engine.plan()).is_empty();
-        if grants || engine.leases().next().is_some() {
+        let has_reason = grants || engine.leases().next().is_some();
+        // One that goes on may have seen what was there before.
+        has_reason.then(|| {
             self.next = Some(uptime);
-        }
+            self.begun + 1
+        })
     }
 
-    /// Why the last look failed, if it did.
-    pub(crate) fn trouble(&self) -> Option<&str> {
-        self.told.as_deref()
+    /// Whether the look of this number has come back.
+    pub(crate) fn has_looked(&self, number: u64) -> bool {
+        self.answered >= number
+    }
+
+    /// Whether one is under way.
+    pub(crate) fn is_looking(&self) -> bool {
+        self.is_asking
+    }
+
+    /// What the last look met with, if anything.
+    pub(crate) fn obstacle(&self) -> Option<&Obstacle> {
+        self.obstacle.as_ref()
     }
 
     /// How leases get in, as far as it is known.
@@ -132,7 +179,10 @@ impl Reconciling {
         };
         self.next = has_leases.then(|| uptime + EVERY);
         match thread::Builder::new().name("firewall".to_owned()).spawn(ask) {
-            Ok(_) => self.is_asking = true,
+            Ok(_) => {
+                self.is_asking = true;
+                self.begun += 1;
+            }
             Err(error) => {
                 self.next = Some(uptime + AFTER_TROUBLE);
                 tracing::warn!("the firewall is not looked at: {error}");
@@ -143,6 +193,7 @@ impl Reconciling {
     /// What was asked for has arrived. The engine's next orders put right what differs.
     pub(crate) fn answer(&mut self, engine: &mut Engine, now: &Now, answer: Answer) {
         self.is_asking = false;
+        self.answered = self.begun;
         let Answer { result, generation } = answer;
         let (failed, held) = match result {
             Ok(Seen { way, made, failed, remarks, held }) => {
@@ -155,13 +206,14 @@ impl Reconciling {
         let held = match held {
             Ok(held) => held,
             Err(error) => {
-                self.tell_trouble(&[error], "leases are not compared with the firewall");
+                self.meets(Some(Obstacle::NotCompared(error.to_string())));
                 self.next = Some(now.uptime + AFTER_TROUBLE);
                 return;
             }
         };
         // One piece that cannot be made keeps nothing else from being put right.
-        self.tell_trouble(&failed, "the firewall is not as leases need it");
+        let lacks = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        self.meets((!failed.is_empty()).then_some(Obstacle::NotAsNeeded(lacks)));
         if !failed.is_empty() {
             self.next = Some(now.uptime + EVERY);
         }
@@ -179,18 +231,13 @@ impl Reconciling {
     }
 
     /// Said once, until it is another one or over.
-    fn tell_trouble(&mut self, errors: &[FirewallError], what: &str) {
-        let told = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        if told.is_empty() {
-            if self.told.take().is_some() {
-                tracing::info!("leases are compared with the firewall again");
-            }
-            return;
+    fn meets(&mut self, obstacle: Option<Obstacle>) {
+        match (&self.obstacle, &obstacle) {
+            (Some(before), None) => before.tell_its_end(),
+            (before, Some(now)) if before.as_ref() != Some(now) => now.tell(),
+            _ => {}
         }
-        if self.told.as_ref() != Some(&told) {
-            tracing::error!("{what}: {told}");
-        }
-        self.told = Some(told);
+        self.obstacle = obstacle;
     }
 
     fn tell_remarks(&mut self, remarks: Vec<String>) {

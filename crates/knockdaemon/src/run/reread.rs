@@ -5,11 +5,37 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
+use knock_config::DaemonSettings;
+
 use crate::control::protocol::Code;
 use crate::control::server::Reply;
 
-use super::Reread;
 use super::event::Event;
+
+/// Reads the configuration anew and reports its problems.
+pub(crate) type Reread = Arc<dyn Fn() -> NewSettings + Send + Sync>;
+
+/// What came of reading the configuration while the daemon runs.
+#[derive(Debug)]
+pub(crate) enum NewSettings {
+    /// It can be used.
+    Read {
+        /// What it says.
+        settings: Box<DaemonSettings>,
+        /// Its warnings, with places.
+        report: String,
+    },
+    /// It has mistakes.
+    Mistaken {
+        /// Which, with places.
+        report: String,
+    },
+    /// The file cannot be read.
+    Unreadable {
+        /// Which file, and why.
+        why: String,
+    },
+}
 
 /// At most one reading at a time.
 pub(crate) struct Rereading {
@@ -35,15 +61,16 @@ impl Rereading {
         Self { reread, inbox, state: State::Idle, waiting: Vec::new(), later: Vec::new() }
     }
 
-    /// Reads, and sends what was read to the inbox.
-    pub(crate) fn start(&mut self, reply: Option<Reply>) {
-        if self.state != State::Idle {
+    /// Reads, and sends what was read to the inbox. Returns whether it will.
+    pub(crate) fn start(&mut self, reply: Option<Reply>) -> bool {
+        if self.state == State::Idle {
+            self.waiting.extend(reply);
+            self.begin();
+        } else {
             self.state = State::ReadingAndAskedAgain;
             self.later.extend(reply);
-            return;
         }
-        self.waiting.extend(reply);
-        self.begin();
+        self.state != State::Idle
     }
 
     fn begin(&mut self) {
@@ -68,6 +95,11 @@ impl Rereading {
         }
     }
 
+    /// Whether nothing is being read.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
     /// What was read has arrived. Returns who wants to know what came of it.
     pub(crate) fn ended(&mut self) -> Vec<Reply> {
         let told = std::mem::take(&mut self.waiting);
@@ -87,7 +119,6 @@ mod tests {
     use std::sync::mpsc::{channel, sync_channel};
     use std::time::Duration;
 
-    use super::super::NewSettings;
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -100,12 +131,12 @@ mod tests {
         let reread = move || {
             begin.send(()).unwrap();
             gate.lock().unwrap().recv_timeout(LONG).unwrap();
-            NewSettings { settings: None, report: String::new() }
+            NewSettings::Mistaken { report: String::new() }
         };
         let (to_inbox, inbox) = sync_channel(1);
         let mut rereading = Rereading::new(Arc::new(reread), to_inbox);
         for _ in 0..3 {
-            rereading.start(None);
+            assert!(rereading.start(None));
         }
         for _ in 0..2 {
             begun.recv_timeout(LONG).unwrap();

@@ -17,14 +17,23 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A source that says nothing for so long does not keep the service from being ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is kept while systemd takes nothing; more is never said in a row.
-const MOST_UNSENT: usize = 8;
+/// What there is to say, each about another thing: of two about one, only the later counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Ready, reloading, stopping.
+    State,
+    /// One line on how things are.
+    Status,
+    /// That the loop turns.
+    Life,
+}
 
 /// The line to systemd.
 #[derive(Debug)]
 pub(crate) struct Service {
     to: Option<(UnixDatagram, SocketAddr)>,
-    unsent: Vec<String>,
+    /// What systemd has not taken yet.
+    unsent: Vec<(About, String)>,
     send_again: Duration,
     /// The time between two signs of life, with a watchdog.
     every: Option<Duration>,
@@ -87,11 +96,11 @@ impl Service {
         }
         if !self.is_ready && (uptime >= self.ready_by || begun()) {
             self.is_ready = true;
-            self.send(uptime, "READY=1");
+            self.send(uptime, About::State, "READY=1");
         }
         if let Some(every) = self.every.filter(|_| uptime >= self.next_sign) {
             self.next_sign = uptime + every;
-            self.send(uptime, "WATCHDOG=1");
+            self.send(uptime, About::Life, "WATCHDOG=1");
         }
         if !self.unsent.is_empty() && uptime >= self.send_again {
             self.send_unsent(uptime);
@@ -114,7 +123,7 @@ impl Service {
     /// How things are, in a line; sent only when it changes.
     pub(crate) fn status(&mut self, uptime: Duration, status: String) {
         if self.status != status {
-            self.send(uptime, &format!("STATUS={status}"));
+            self.send(uptime, About::Status, &format!("STATUS={status}"));
             self.status = status;
         }
     }
@@ -122,33 +131,34 @@ impl Service {
     /// The configuration is read again, since this moment of the machine's monotonic clock.
     pub(crate) fn reloading(&mut self, uptime: Duration, monotonic: Duration) {
         let usec = monotonic.as_micros();
-        self.send(uptime, &format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
+        self.send(uptime, About::State, &format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// It has been read; the service is ready again.
     pub(crate) fn reloaded(&mut self, uptime: Duration) {
         if self.is_ready {
-            self.send(uptime, "READY=1");
+            self.send(uptime, About::State, "READY=1");
         }
     }
 
     /// The end has begun.
     pub(crate) fn stopping(&mut self, uptime: Duration) {
         self.unsent.clear();
-        self.send(uptime, "STOPPING=1");
+        self.send(uptime, About::State, "STOPPING=1");
     }
 
-    fn send(&mut self, uptime: Duration, words: &str) {
-        if self.to.is_none() || self.unsent.len() >= MOST_UNSENT {
+    fn send(&mut self, uptime: Duration, about: About, words: &str) {
+        if self.to.is_none() {
             return;
         }
-        self.unsent.push(words.to_owned());
+        self.unsent.retain(|(other, _)| *other != about);
+        self.unsent.push((about, words.to_owned()));
         self.send_unsent(uptime);
     }
 
     fn send_unsent(&mut self, uptime: Duration) {
         let Some((socket, address)) = &self.to else { return };
-        let sent = self.unsent.iter().take_while(|words| {
+        let sent = self.unsent.iter().take_while(|(_, words)| {
             match socket.send_to_addr(words.as_bytes(), address) {
                 Ok(_) => true,
                 Err(error) => {
@@ -257,12 +267,14 @@ mod tests {
         service.turn(at(0), || true);
         for nth in 0..100 {
             service.status(at(0), format!("{nth}"));
+            service.reloading(at(0), Duration::ZERO);
         }
         assert_eq!(service.next_due(), Some(at(1)));
+        service.reloaded(at(0));
         std::fs::rename(folder.path().join("away"), &path).unwrap();
         service.turn(at(1), || true);
-        let heard = systemd.heard();
-        assert_eq!((heard.len(), heard[0].as_str()), (MOST_UNSENT, "READY=1"));
+        // Of each thing the latest: it would wait for READY=1 for ever.
+        assert_eq!(systemd.heard(), ["STATUS=99", "READY=1"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use knock_engine::Order;
 use crate::control::protocol;
 
 use super::failures::{Failure, cut};
+use super::reconcile::Obstacle;
 use super::source_state::SourceState;
 use super::{Daemon, Mode};
 
@@ -50,21 +51,32 @@ impl Daemon {
                     .collect(),
             },
             leases: self.engine.leases().count(),
-            firewall: protocol::Firewall {
-                way: self.reconciling.way().map(|way| way.to_string()),
-                compared_ago_s: self
-                    .reconciling
-                    .compared()
-                    .map(|then| tenths(uptime.saturating_sub(then))),
-                put_right: self.reconciling.put_right(),
-                trouble: self.reconciling.trouble().map(cut),
-            },
+            firewall: self.firewall(),
             agenda: self.agenda(now.wall),
             failed: self.failures.iter().map(|failure| failed(failure, now.uptime)).collect(),
             store: protocol::Store {
                 statedir: (self.mode == Mode::Respond).then(|| self.statedir.display().to_string()),
                 trouble: self.respond.trouble(),
             },
+        }
+    }
+
+    /// How the leases compare with what the firewall has.
+    pub(super) fn firewall(&self) -> protocol::Firewall {
+        let seen = &self.reconciling;
+        let ago = |then| tenths(self.clock.uptime().saturating_sub(then));
+        let (not_compared, trouble) = match seen.obstacle() {
+            Some(Obstacle::NotCompared(why)) => (Some(cut(why)), None),
+            Some(Obstacle::NotAsNeeded(why)) => (None, Some(cut(why))),
+            None => (None, None),
+        };
+        protocol::Firewall {
+            way: seen.way().map(|way| way.to_string()),
+            compared_ago_s: seen.compared().map(ago),
+            comparing: seen.is_looking(),
+            put_right: seen.put_right(),
+            not_compared,
+            trouble,
         }
     }
 

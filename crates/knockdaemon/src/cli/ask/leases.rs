@@ -4,17 +4,21 @@ use crate::cli::output::Printer;
 use crate::cli::paint::{Paint, Role};
 use crate::control::protocol::{Lease, LeaseState, Leases, Revoked};
 
-use super::shown;
 use super::table::{Cell, lines, number, span, word};
+use super::{compared, shown};
 
 /// What is open, in the sequence in which it was granted.
 pub(super) fn show(leases: &Leases, paint: Paint, out: &mut Printer) {
-    if leases.total == 0 {
-        out.line("no lease: nothing is open");
-        return;
+    let warning = compared::warning(&leases.firewall);
+    match (leases.total, &warning) {
+        (0, None) => out.line("no lease: nothing is open"),
+        (0, Some(_)) => out.line("no lease"),
+        _ => table(&leases.leases, paint, out),
     }
-    table(&leases.leases, paint, out);
     more(leases.total, leases.leases.len(), out);
+    if let Some(warning) = warning {
+        out.line(&paint.text(Role::Bad, &warning));
+    }
 }
 
 /// What ends.

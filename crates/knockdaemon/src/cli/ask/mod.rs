@@ -1,6 +1,7 @@
 //! The commands that speak to the running daemon: find its socket, ask, and show what it answers.
 //! What is true is the daemon's to say; nothing is worked out here.
 
+mod compared;
 mod leases;
 mod status;
 mod table;
@@ -80,6 +81,12 @@ pub(crate) fn reload(common: &Common, args: &SocketArgs) -> Exit {
             report(&reloaded.report);
             if !common.quiet {
                 out.line(&format!("{} is in force", shown(&reloaded.config)));
+                if reloaded.firewall.comparing {
+                    out.line("the firewall is still being compared with the leases; see 'leases'");
+                }
+            }
+            if let Some(warning) = compared::warning(&reloaded.firewall) {
+                output::report(&warning);
             }
             Shown::Yes
         }
@@ -150,7 +157,7 @@ fn exit_of(code: Code) -> Exit {
     match code {
         Code::Permission => Exit::Permission,
         Code::Busy => Exit::NoAnswer,
-        Code::Store => Exit::Input,
+        Code::Store | Code::Unreadable => Exit::Input,
         Code::Request | Code::NotFound | Code::Lease | Code::Config => Exit::Problems,
     }
 }

@@ -60,8 +60,13 @@ fn store(status: &Status) -> Cell {
 
 fn leases(status: &Status) -> Cell {
     let firewall = &status.firewall;
-    if let Some(trouble) = &firewall.trouble {
-        let text = format!("{}, NOT COMPARED with the firewall: {}", status.leases, shown(trouble));
+    if let Some(why) = &firewall.not_compared {
+        let text = format!("{}, NOT COMPARED with the firewall: {}", status.leases, shown(why));
+        return word(text).role(Role::Bad);
+    }
+    if let Some(what) = &firewall.trouble {
+        let count = status.leases;
+        let text = format!("{count}, the firewall is NOT AS LEASES NEED IT: {}", shown(what));
         return word(text).role(Role::Bad);
     }
     let compared = firewall

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use proptest::prelude::*;
 
 use super::super::client::ask;
-use super::super::protocol::{Reloaded, Which};
+use super::super::protocol::{Firewall, Reloaded, Which};
 use super::*;
 
 fn request() -> impl Strategy<Value = Request> {
@@ -55,8 +55,9 @@ proptest! {
 fn whatever_is_sent_is_refused_and_the_next_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
-    let socket = ControlSocket::listen(&path, None).unwrap();
-    let reloaded = Reloaded { config: String::new(), report: String::new() };
+    let socket = ControlSocket::listen(&path, Members::OwnGroup).unwrap();
+    let reloaded =
+        Reloaded { config: String::new(), report: String::new(), firewall: Firewall::default() };
     let answer = Answer::Reloaded(reloaded);
     let always = answer.clone();
     let serve = move |asked: Asked| {

@@ -4,18 +4,20 @@ use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::client::{AskError, ask};
-use super::super::protocol::{Refused, Reloaded};
+use super::super::protocol::{Firewall, Refused, Reloaded};
 use super::*;
 
 /// A socket whose loop answers everything at once, and counts.
 fn answering(folder: &Path) -> (ControlSocket, PathBuf, Arc<AtomicUsize>) {
     let path = folder.join("control.sock");
-    let socket = ControlSocket::listen(&path, None).unwrap();
+    let socket = ControlSocket::listen(&path, Members::OwnGroup).unwrap();
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let reply = move |asked: Asked| {
         counted.fetch_add(1, Ordering::Relaxed);
-        asked.reply.send(Answer::Reloaded(Reloaded { config: "a".into(), report: "b".into() }));
+        let firewall = Firewall::default();
+        let answer = Reloaded { config: "a".into(), report: "b".into(), firewall };
+        asked.reply.send(Answer::Reloaded(answer));
         true
     };
     socket.serve(reply).unwrap();
@@ -52,13 +54,13 @@ fn the_socket_of_a_killed_daemon_is_replaced_and_that_of_a_living_one_is_not() {
     let (socket, _, _) = answering(folder.path());
     ask(&path, &Request::Status {}).unwrap();
 
-    let second = ControlSocket::listen(&path, None).unwrap_err();
+    let second = ControlSocket::listen(&path, Members::OwnGroup).unwrap_err();
     assert!(matches!(second, ControlError::Taken { .. }));
     let text = second.to_string();
     assert!(text.contains("another daemon") && text.contains("controlsocket"), "{text}");
     ask(&path, &Request::Status {}).unwrap();
     drop(socket);
-    ControlSocket::listen(&path, None).unwrap();
+    ControlSocket::listen(&path, Members::OwnGroup).unwrap();
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn a_file_of_somebody_elses_is_not_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     fs::write(&path, "precious").unwrap();
-    let error = ControlSocket::listen(&path, None).unwrap_err();
+    let error = ControlSocket::listen(&path, Members::OwnGroup).unwrap_err();
     assert!(matches!(error, ControlError::NoSocket { .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
 }
@@ -113,8 +115,40 @@ fn those_who_hang_hold_up_nobody_for_long_and_all_others_are_answered() {
 fn without_a_loop_who_asks_is_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
-    let socket = ControlSocket::listen(&path, None).unwrap();
+    let socket = ControlSocket::listen(&path, Members::OwnGroup).unwrap();
     socket.serve(|_| false).unwrap();
     let answer = ask(&path, &Request::Status {}).unwrap();
     assert!(matches!(answer, Answer::Refused(Refused { code: Code::Busy, .. })));
+}
+
+#[test]
+fn a_locked_file_of_a_strangers_keeps_nobody_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let lock = with_suffix(&path, ".lock");
+    let theirs = File::create(&lock).unwrap();
+    theirs.try_lock().unwrap();
+    // Ours, or of whom the folder is: a daemon may have it.
+    let taken = ControlSocket::listen(&path, Members::OwnGroup).unwrap_err();
+    assert!(matches!(taken, ControlError::Taken { .. }), "{taken}");
+    // Only root can make a stranger's file.
+    if std::os::unix::fs::chown(&lock, Some(4321), None).is_err() {
+        return;
+    }
+    let _socket = ControlSocket::listen(&path, Members::OwnGroup).unwrap();
+    let ours = fs::metadata(&lock).unwrap();
+    assert_eq!((ours.uid(), ours.mode() & 0o777), (geteuid().as_raw(), 0o600));
+    let second = ControlSocket::listen(&path, Members::OwnGroup).unwrap_err();
+    assert!(matches!(second, ControlError::Taken { .. }), "{second}");
+}
+
+#[test]
+fn a_group_that_is_not_known_lets_nobody_in_by_their_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let socket = ControlSocket::listen(&path, Members::Nobody).unwrap();
+    socket.serve(|_| false).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    // The daemon's own user may ask.
+    ask(&path, &Request::Status {}).unwrap();
 }

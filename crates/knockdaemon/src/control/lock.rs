@@ -1,0 +1,58 @@
+//! One daemon for a socket: a file beside it stays, and is locked by whoever lives.
+//!
+//! Only a lock whose file could be made by nobody but the daemon is believed. In a folder that strangers may
+//! write to, any of them can make that file first, and have it locked for ever.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+use super::error::ControlError;
+
+/// Takes the lock of the socket at this path.
+///
+/// # Errors
+/// When another daemon has it, or the file cannot be used.
+pub(super) fn take(socket: &Path) -> Result<File, ControlError> {
+    let lock = beside(socket);
+    let failed = |what| ControlError::failed(&lock, what);
+    if let Ok(there) = fs::symlink_metadata(&lock)
+        && !is_believed(&lock, there.uid())
+    {
+        let stranger =
+            |error| ControlError::Stranger { lock: lock.clone(), user: there.uid(), error };
+        fs::remove_file(&lock).map_err(stranger)?;
+        tracing::warn!(user = there.uid(), "somebody else's file was removed: {}", lock.display());
+    }
+    // Whatever somebody may have put there, nobody is led astray by a link or waits for a pipe's reader.
+    let careful = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(careful);
+    let file = options.open(&lock).map_err(failed("make"))?;
+    let about = file.metadata().map_err(failed("look at"))?;
+    if !about.is_file() {
+        return Err(failed("use")(io::Error::other("it is no regular file; remove it")));
+    }
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(ControlError::Taken { path: socket.to_owned() }),
+        Err(fs::TryLockError::Error(error)) => Err(failed("lock")(error)),
+    }
+}
+
+/// Whether a file of this user's is a daemon's: ours, root's, or of whom the folder is, who can take the socket
+/// away anyway.
+fn is_believed(lock: &Path, owner: u32) -> bool {
+    let folder = lock.parent().and_then(|folder| fs::metadata(folder).ok());
+    owner == 0 || owner == geteuid().as_raw() || folder.is_some_and(|folder| folder.uid() == owner)
+}
+
+fn beside(socket: &Path) -> PathBuf {
+    let mut name = socket.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
