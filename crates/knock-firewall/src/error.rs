@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use knock_rules::Opening;
 
-use crate::Kind;
 use crate::netlink::Fault;
+use crate::{Kind, ipset};
 
 /// Why the firewall does not do what it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,11 @@ pub enum FirewallError {
         /// The first line of its complaint.
         says: String,
     },
+    /// What others are doing at the firewall took too long.
+    Busy {
+        /// How long was waited.
+        after: Duration,
+    },
     /// A program did not end in time.
     TimedOut {
         /// The words that were run.
@@ -75,6 +80,21 @@ impl FirewallError {
                 !reasons.is_empty() && reasons.iter().all(|(_, why)| *why == forbidden)
             }
             _ => false,
+        }
+    }
+
+    /// The table of our name is not as we make it; it may do nothing but mark all the same.
+    pub(crate) fn foreign_table(does_nothing_else: bool) -> Self {
+        let remedy = if does_nothing_else {
+            "another version may have made it, or somebody changed it by hand; take it away, and with it \
+             what is open: knockdaemon firewall --remove (or: nft delete table inet knockdaemon)"
+        } else {
+            "give it another name where it is made, take it away (nft delete table inet \
+             knockdaemon), or take out of it what is not knockdaemon's"
+        };
+        Self::NotAsOurs {
+            what: "the table inet knockdaemon of nftables".to_owned(),
+            remedy: remedy.to_owned(),
         }
     }
 
@@ -114,8 +134,11 @@ impl fmt::Display for FirewallError {
                 write!(f, "this kernel has no {kind} (module {module}); choose another 'firewall'")
             }
             Self::Kernel { doing, number } => {
-                let error = std::io::Error::from_raw_os_error(*number);
-                write!(f, "the kernel refuses to {doing}: {error}")
+                write!(f, "the kernel refuses to {doing}: ")?;
+                match ipset::meaning(*number) {
+                    Some(meaning) => write!(f, "{meaning} (error {number} of ipset)"),
+                    None => write!(f, "{}", std::io::Error::from_raw_os_error(*number)),
+                }
             }
             Self::Full(opening) => {
                 write!(f, "no room for {opening}: the set is full; revoke leases that are not used")
@@ -134,6 +157,12 @@ impl fmt::Display for FirewallError {
                 write!(f, "there is no program {program} here; install the package '{package}'")
             }
             Self::Tool { command, says } => write!(f, "'{command}' failed: {says}"),
+            Self::Busy { after } => write!(
+                f,
+                "what is done at the firewall before this has not ended within {} s: its programs \
+                 are slow or hang, or another program has it locked",
+                after.as_secs()
+            ),
             Self::TimedOut { command, after } => write!(
                 f,
                 "'{command}' did not end within {} s; is the firewall locked by another program?",
@@ -144,3 +173,25 @@ impl fmt::Display for FirewallError {
 }
 
 impl std::error::Error for FirewallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_kernel_are_words() {
+        let told = |number| {
+            FirewallError::Kernel { doing: "close tcp port 22".to_owned(), number }.to_string()
+        };
+        assert_eq!(
+            told(4107),
+            "the kernel refuses to close tcp port 22: the set was made without 'timeout' (error \
+             4107 of ipset)"
+        );
+        for number in (4097..=4114).chain(4352..=4357) {
+            assert!(!told(number).contains("Unknown error"), "{number}");
+        }
+        let plain = told(rustix::io::Errno::NOMEM.raw_os_error());
+        assert!(plain.contains("Cannot allocate memory"), "{plain}");
+    }
+}

@@ -11,6 +11,7 @@ mod ipset;
 mod iptables;
 mod keeper;
 mod kind;
+mod limit;
 mod netlink;
 mod nftables;
 mod pieces;
@@ -31,6 +32,7 @@ pub use kind::Kind;
 pub use tools::{Ran, ToolError, Tools};
 
 use crate::iptables::rules::{self, HasNoClock};
+use crate::limit::{Lane, Limit};
 use crate::netlink::{Fault, Socket};
 use crate::nftables::elements::{self, Size};
 use crate::nftables::{chains, layout};
@@ -62,7 +64,7 @@ pub struct Firewall {
     clock: fn() -> SystemTime,
     socket: Mutex<Socket>,
     /// Held for what is done by programs: a look and the deed after it go together.
-    lane: Mutex<()>,
+    lane: Lane,
     /// Networks of these sizes have been asked for.
     sizes: Mutex<BTreeSet<Size>>,
     no_clock: HasNoClock,
@@ -114,7 +116,7 @@ impl Firewall {
             tools,
             clock,
             socket: Mutex::new(socket),
-            lane: Mutex::new(()),
+            lane: Lane::default(),
             sizes: Mutex::new(Size::HOSTS.into()),
             no_clock: HasNoClock::default(),
             is_seen: AtomicBool::new(false),
@@ -145,6 +147,7 @@ impl Firewall {
         until: Option<SystemTime>,
         limit: Duration,
     ) -> Result<Did, FirewallError> {
+        let limit = Limit::of_all(limit);
         let is_new = match self.kind {
             Kind::Nftables => {
                 self.in_set(opening, until, limit, |it, left| elements::add(it, opening, left))
@@ -153,7 +156,7 @@ impl Firewall {
                 self.in_set(opening, until, limit, |it, left| ipset::add(it, opening, left))
             }
             Kind::Iptables | Kind::Auto => {
-                let _alone = lock(&self.lane);
+                let _alone = self.lane.enter(limit)?;
                 let survey = self.survey(limit)?;
                 self.usable(&survey, opening, limit)?;
                 self.left(opening, until)?;
@@ -174,6 +177,7 @@ impl Firewall {
     /// # Errors
     /// When it may be open still.
     pub fn close(&self, opening: &Opening, limit: Duration) -> Result<Did, FirewallError> {
+        let limit = Limit::of_all(limit);
         let doing = || format!("close {opening}");
         let failed = |error| FirewallError::of_kernel(self.kind, doing(), error);
         if self.is_foreign(opening.network.is_v4()).map_err(failed)? {
@@ -184,7 +188,7 @@ impl Firewall {
             Kind::Nftables => elements::remove(&mut lock(&self.socket), opening).map_err(failed),
             Kind::Ipset => ipset::remove(&mut lock(&self.socket), opening).map_err(failed),
             Kind::Iptables | Kind::Auto => {
-                let _alone = lock(&self.lane);
+                let _alone = self.lane.enter(limit)?;
                 let survey = self.survey(limit)?;
                 if let Some(error) = survey.unread(opening.network.is_v4()) {
                     return Err(error);
@@ -206,13 +210,15 @@ impl Firewall {
     /// # Errors
     /// When the firewall does not say.
     pub fn held(&self, limit: Duration) -> Result<Vec<Held>, FirewallError> {
+        let limit = Limit::of_each(limit);
         let failed = |error| FirewallError::of_kernel(self.kind, "list who is let in", error);
         match self.kind {
             Kind::Nftables if self.is_foreign(true).map_err(failed)? => Ok(Vec::new()),
             Kind::Nftables => {
                 let mut socket = lock(&self.socket);
                 let mut held = Vec::new();
-                for size in elements::sets(&mut socket).map_err(failed)?.into_iter().flatten() {
+                let sets = elements::sets(&mut socket).map_err(failed)?;
+                for size in sets.into_iter().filter_map(|set| set.size) {
                     held.extend(elements::list(&mut socket, size).map_err(failed)?);
                 }
                 Ok(held)
@@ -229,7 +235,7 @@ impl Firewall {
                 Ok(held)
             }
             Kind::Iptables | Kind::Auto => {
-                let _alone = lock(&self.lane);
+                let _alone = self.lane.enter(limit)?;
                 let survey = self.survey(limit)?;
                 if let Some(error) = [true, false].into_iter().find_map(|v4| survey.unread(v4)) {
                     return Err(error);
@@ -245,7 +251,8 @@ impl Firewall {
     /// # Errors
     /// When this host's firewall cannot be looked at.
     pub fn apply(&self, limit: Duration) -> Result<Work, FirewallError> {
-        let _alone = lock(&self.lane);
+        let limit = Limit::of_each(limit);
+        let _alone = self.lane.enter(limit)?;
         let survey = self.survey(limit)?;
         let mut work = self.mend(&survey, limit);
         removal::remove(&survey, Some(self.kind), &*self.tools, limit, &mut work);
@@ -257,7 +264,8 @@ impl Firewall {
     /// # Errors
     /// When this host's firewall cannot be looked at.
     pub fn remove(&self, limit: Duration) -> Result<Work, FirewallError> {
-        let _alone = lock(&self.lane);
+        let limit = Limit::of_each(limit);
+        let _alone = self.lane.enter(limit)?;
         let survey = self.survey(limit)?;
         let mut work = Work::default();
         // What has our name and is not ours is none of our business here.
@@ -271,6 +279,7 @@ impl Firewall {
     /// # Errors
     /// When this host's firewall cannot be looked at.
     pub fn script(&self, limit: Duration) -> Result<String, FirewallError> {
+        let limit = Limit::of_each(limit);
         let survey = self.survey(limit)?;
         if let Some(error) = survey.failures(self.kind).into_iter().next() {
             return Err(error);
@@ -296,10 +305,11 @@ impl Firewall {
     /// # Errors
     /// When it cannot be looked at.
     pub fn remarks(&self, limit: Duration) -> Result<Vec<String>, FirewallError> {
+        let limit = Limit::of_each(limit);
         Ok(self.survey(limit)?.remarks(self.kind))
     }
 
-    fn survey(&self, limit: Duration) -> Result<Survey, FirewallError> {
+    fn survey(&self, limit: Limit) -> Result<Survey, FirewallError> {
         // A socket of its own: programs run meanwhile, and whoever knocks does not wait for them.
         let mut socket = Socket::open()
             .map_err(|error| FirewallError::of_kernel(self.kind, "open a socket", error))?;
@@ -313,7 +323,7 @@ impl Firewall {
         &self,
         opening: &Opening,
         until: Option<SystemTime>,
-        limit: Duration,
+        limit: Limit,
         work: impl Fn(&mut Socket, Option<Duration>) -> Result<bool, Fault>,
     ) -> Result<bool, FirewallError> {
         let missing = Err(Fault::NOENT);
@@ -325,7 +335,7 @@ impl Firewall {
         }
         if result == missing {
             lock(&self.sizes).insert(Size::of(&opening.network));
-            let _alone = lock(&self.lane);
+            let _alone = self.lane.enter(limit)?;
             let survey = self.survey(limit)?;
             // Made at most: what else there is may be the new way's, if this order is the last of the old.
             self.usable(&survey, opening, limit)?;
@@ -375,7 +385,7 @@ impl Firewall {
         &self,
         survey: &Survey,
         opening: &Opening,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<(), FirewallError> {
         let failures = survey.failures_of(self.kind, opening.network.is_v4());
         if let Some(error) = failures.into_iter().next() {
@@ -389,7 +399,7 @@ impl Firewall {
     }
 
     /// Makes the pieces that were not seen, each for itself.
-    fn mend(&self, survey: &Survey, limit: Duration) -> Work {
+    fn mend(&self, survey: &Survey, limit: Limit) -> Work {
         let mut work = Work {
             failed: survey.failures(self.kind),
             remarks: survey.remarks(self.kind),

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use crate::error::FirewallError;
 use crate::iptables::{self, Program};
+use crate::limit::Limit;
 use crate::nftables::chains::ChainName;
 use crate::nftables::elements::Size;
 use crate::nftables::layout;
@@ -42,9 +42,16 @@ impl fmt::Display for Piece {
 
 impl Piece {
     /// Makes it. It was looked for before, and is not there.
-    pub(crate) fn make(&self, tools: &dyn Tools, limit: Duration) -> Result<(), FirewallError> {
+    pub(crate) fn make(&self, tools: &dyn Tools, limit: Limit) -> Result<(), FirewallError> {
         match self {
-            Self::Table(sizes) => nft(tools, &layout::script(sizes), limit),
+            Self::Table(sizes) => {
+                nft(tools, &layout::script(sizes), limit).map_err(|error| match error {
+                    FirewallError::Tool { says, .. } if is_of_another_shape(&says) => {
+                        FirewallError::foreign_table(true)
+                    }
+                    other => other,
+                })
+            }
             Self::InChain(chain) => nft(tools, &layout::accepting(chain), limit),
             Self::Set(v4) => {
                 let args = ipset::creation(*v4);
@@ -97,12 +104,17 @@ impl Piece {
     }
 }
 
+/// What nft says of a set or chain that is there with other words.
+fn is_of_another_shape(says: &str) -> bool {
+    ["File exists", "mismatch"].iter().any(|part| says.contains(part))
+}
+
 fn insertion(rule: &[String]) -> impl Iterator<Item = &str> {
     ["-I", "INPUT", "1"].into_iter().chain(rule.iter().map(String::as_str))
 }
 
 /// Runs lines of nft, all of them or none.
-pub(crate) fn nft(tools: &dyn Tools, script: &str, limit: Duration) -> Result<(), FirewallError> {
+pub(crate) fn nft(tools: &dyn Tools, script: &str, limit: Limit) -> Result<(), FirewallError> {
     let args = ["-f", "-"];
     let ran = iptables::run(tools, "nft", &args, script, limit)?;
     iptables::succeeded("nft", &args, ran).map(drop)

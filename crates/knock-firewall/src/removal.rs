@@ -1,12 +1,14 @@
 //! Taking away what is ours, and only that: what is word by word as we write it. Whatever has only our
 //! name stays, and so does what others have put into ours or let lead there.
 
-use std::time::Duration;
-
+use crate::error::FirewallError;
 use crate::iptables::{self, Listing, Program, rules};
+use crate::limit::Limit;
+use crate::netlink::{Fault, Socket};
 use crate::nftables::chains::Chain;
-use crate::nftables::layout;
-use crate::pieces::{Piece, nft};
+use crate::nftables::elements::Set;
+use crate::nftables::{layout, taking};
+use crate::pieces::Piece;
 use crate::survey::Survey;
 use crate::tools::Tools;
 use crate::{Kind, Work, ipset};
@@ -16,27 +18,39 @@ pub(crate) fn remove(
     survey: &Survey,
     keep: Option<Kind>,
     tools: &dyn Tools,
-    limit: Duration,
+    limit: Limit,
     work: &mut Work,
 ) {
     // The rules first: a set that a rule names cannot go.
     for chain in &survey.chains {
         // One is wanted where the way is kept. Two may come of a command beside a starting daemon.
         let wanted = usize::from(keep == Some(Kind::Nftables));
-        from_chain(chain, wanted, tools, limit, work);
+        from_chain(chain, wanted, tools, work);
     }
     for (program, listing) in &survey.iptables {
         from_iptables(program, listing, keep, tools, limit, work);
     }
-    let has_table = !survey.table_is_foreign && survey.chains.iter().any(layout::is_own);
-    if keep != Some(Kind::Nftables) && has_table {
-        let gone = nft(tools, &layout::removal(), limit);
-        work.add(gone, || "removed the table inet knockdaemon".to_owned());
+    if keep != Some(Kind::Nftables) {
+        // Who asks for all of ours to be gone means that of another version, too.
+        let is_ours: fn(&[Set], &[Chain]) -> bool =
+            if keep.is_some() { layout::is_as_ours } else { layout::does_nothing_else };
+        let doing = "remove the table inet knockdaemon";
+        match by_netlink(doing, |socket| taking::table(socket, is_ours)) {
+            Ok(true) => work.done.push("removed the table inet knockdaemon".to_owned()),
+            Ok(false) => {}
+            Err(FirewallError::NotInTheKernel(_)) => {}
+            Err(error) => work.failed.push(error),
+        }
     }
     if keep != Some(Kind::Ipset) {
-        for (v4, _) in [true, false].into_iter().zip(survey.sets).filter(|(_, there)| *there) {
+        let sets = survey.sets.into_iter().zip(survey.foreign_sets);
+        for (v4, (is_as_ours, is_foreign)) in [true, false].into_iter().zip(sets) {
             let set = ipset::set(v4);
-            if survey.iptables.iter().any(|(_, listing)| listing.others_use(set)) {
+            let rule = iptables::accepting_members(v4);
+            // Of another shape, and our own rule leads there: another version has made it.
+            let is_led_to = || survey.iptables.iter().any(|(_, listing)| listing.has(&rule));
+            let is_ours = is_as_ours || (is_foreign && keep.is_none() && is_led_to());
+            if !is_ours || survey.iptables.iter().any(|(_, listing)| listing.others_use(set)) {
                 continue;
             }
             let args = ["destroy", set];
@@ -47,16 +61,30 @@ pub(crate) fn remove(
     }
 }
 
-fn from_chain(chain: &Chain, wanted: usize, tools: &dyn Tools, limit: Duration, work: &mut Work) {
+fn from_chain(chain: &Chain, wanted: usize, tools: &dyn Tools, work: &mut Work) {
     // iptables takes its own away.
     if chain.is_of_iptables() && tools.has("iptables") {
         return;
     }
-    for rule in chain.rules.iter().filter(|rule| rule.is_ours).skip(wanted) {
-        let script = format!("delete rule {} handle {}\n", chain.name, rule.handle);
-        let gone = nft(tools, &script, limit);
-        work.add(gone, || format!("removed a rule from the chain {}", chain.name));
+    if chain.rules.iter().filter(|rule| rule.is_ours).count() <= wanted {
+        return;
     }
+    let doing = format!("remove a rule from the chain {}", chain.name);
+    match by_netlink(&doing, |socket| taking::rules(socket, &chain.name, wanted)) {
+        Ok(gone) => work.done.extend(
+            std::iter::repeat_with(|| format!("removed a rule from the chain {}", chain.name))
+                .take(gone),
+        ),
+        Err(error) => work.failed.push(error),
+    }
+}
+
+fn by_netlink<T>(
+    doing: &str,
+    work: impl FnOnce(&mut Socket) -> Result<T, Fault>,
+) -> Result<T, FirewallError> {
+    let failed = |error| FirewallError::of_kernel(Kind::Nftables, doing, error);
+    Socket::open().and_then(|mut socket| work(&mut socket)).map_err(failed)
 }
 
 fn from_iptables(
@@ -64,7 +92,7 @@ fn from_iptables(
     listing: &Listing,
     keep: Option<Kind>,
     tools: &dyn Tools,
-    limit: Duration,
+    limit: Limit,
     work: &mut Work,
 ) {
     let (kept, others): (Vec<_>, Vec<_>) =
@@ -85,8 +113,15 @@ fn from_iptables(
             work.failed.push(error);
         }
     }
+    let chain = iptables::CHAIN;
     if rules::are_all_ours(listing) && !listing.others_lead_to_chain() {
-        let gone = program.must(tools, &["-X", iptables::CHAIN], limit);
-        work.add(gone, || format!("removed the chain {} of {program}", iptables::CHAIN));
+        let gone = program.must(tools, &["-X", chain], limit);
+        work.add(gone, || format!("removed the chain {chain} of {program}"));
+    } else if keep.is_none() {
+        work.remarks.push(format!(
+            "the chain {chain} of {program} stays: rules are in it or lead there that are not \
+             knockdaemon's (look: {program} -S | grep {chain}; to be rid of it: {program} -F {chain}, \
+             then {program} -X {chain})"
+        ));
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::time::Duration;
 
 use crate::error::FirewallError;
 use crate::iptables::{self, Listing, Program};
+use crate::limit::Limit;
 use crate::netlink::Socket;
 use crate::nftables::chains::{self, Chain};
 use crate::nftables::elements::{self, Size};
@@ -30,10 +30,12 @@ pub(crate) struct Survey {
     pub(crate) sizes: Vec<Size>,
     /// Whether a table of our name is not ours.
     pub(crate) table_is_foreign: bool,
+    /// It is one of ours all the same, of another shape.
+    pub(crate) table_does_nothing_else: bool,
     /// Which sets of ipset there are that are ours, IPv4 first.
     pub(crate) sets: [bool; 2],
     /// Which sets of our names are not ours.
-    foreign_sets: [bool; 2],
+    pub(crate) foreign_sets: [bool; 2],
     /// The engines of iptables that are in use here, with their rules.
     pub(crate) iptables: Vec<(Program, Listing)>,
     /// The same engines, where iptables finds rules that it did not make and cannot print.
@@ -49,7 +51,7 @@ impl Survey {
         socket: &mut Socket,
         tools: &dyn Tools,
         kind: Kind,
-        limit: Duration,
+        limit: Limit,
     ) -> Result<Self, FirewallError> {
         let failed = |doing, error| FirewallError::of_kernel(Kind::Nftables, doing, error);
         // A kernel without nftables has no chains of it.
@@ -63,9 +65,10 @@ impl Survey {
                 .map_err(|error| failed("list the sets of nftables", error))?,
         };
         let table_is_foreign = !layout::is_as_ours(&in_table, &chains);
+        let table_does_nothing_else = layout::does_nothing_else(&in_table, &chains);
         let sizes = match table_is_foreign {
             true => Vec::new(),
-            false => in_table.into_iter().flatten().collect(),
+            false => in_table.into_iter().filter_map(|set| set.size).collect(),
         };
         let (mut sets, mut foreign_sets) = ([false; 2], [false; 2]);
         let slots = sets.iter_mut().zip(&mut foreign_sets);
@@ -84,6 +87,7 @@ impl Survey {
             chains,
             sizes,
             table_is_foreign,
+            table_does_nothing_else,
             sets,
             foreign_sets,
             iptables: Vec::new(),
@@ -132,19 +136,16 @@ impl Survey {
         let is_foreign_set = if v4 { self.foreign_sets[0] } else { self.foreign_sets[1] };
         match kind {
             Kind::Nftables if self.table_is_foreign => {
-                failures.push(FirewallError::NotAsOurs {
-                    what: "the table inet knockdaemon of nftables".to_owned(),
-                    remedy:
-                        "give it another name where it is made, take it away (nft delete table \
-                             inet knockdaemon), or take out of it what is not knockdaemon's"
-                            .to_owned(),
-                });
+                failures.push(FirewallError::foreign_table(self.table_does_nothing_else));
             }
             Kind::Ipset if is_foreign_set => {
                 let name = ipset::set(v4);
                 failures.push(FirewallError::NotAsOurs {
                     what: format!("the set {name} of ipset"),
-                    remedy: format!("rename or destroy it: ipset rename {name} NAME"),
+                    remedy: format!(
+                        "rename it (ipset rename {name} NAME), or take it away if it is of another \
+                         version of knockdaemon (knockdaemon firewall --remove, then ipset destroy {name})"
+                    ),
                 });
             }
             Kind::Iptables => {
@@ -180,7 +181,7 @@ impl Survey {
 
     /// The engines of iptables that have rules here; where each lease is a rule and a family has none,
     /// what the host means by iptables.
-    fn programs(&self, tools: &dyn Tools, kind: Kind, limit: Duration) -> Vec<Program> {
+    fn programs(&self, tools: &dyn Tools, kind: Kind, limit: Limit) -> Vec<Program> {
         let mut programs = Vec::new();
         for (v4, tables) in LEGACY_TABLES {
             let before = programs.len();
@@ -315,7 +316,7 @@ fn has_foreign_chain((_, listing): &(&Program, &Listing)) -> bool {
 
 /// Whether iptables-legacy has been used in this network. The kernel tells root alone, and to ask by
 /// iptables-legacy would make its tables; for others it is in use where `iptables` means it.
-fn has_legacy_rules(tools: &dyn Tools, v4: bool, tables: &str, limit: Duration) -> bool {
+fn has_legacy_rules(tools: &dyn Tools, v4: bool, tables: &str, limit: Limit) -> bool {
     match fs::read_to_string(tables) {
         Ok(tables) => tables.lines().any(|table| table == "filter"),
         Err(error) if error.kind() == ErrorKind::NotFound => false,

@@ -5,80 +5,14 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
-use common::{LONG, Shell, inside, nft, run};
-use knock_firewall::{Did, Firewall, FirewallError, Kind};
-use knock_rules::Opening;
-
-const WAYS: [Kind; 3] = [Kind::Nftables, Kind::Ipset, Kind::Iptables];
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn firewall(kind: Kind) -> Firewall {
-    #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
-    fn now() -> SystemTime {
-        SystemTime::now()
-    }
-    Firewall::new(kind, Box::new(Shell), now).unwrap()
-}
-
-/// Makes the static part; nothing of it may fail.
-fn apply(firewall: &Firewall) -> Vec<String> {
-    let work = firewall.apply(LONG).unwrap();
-    assert_eq!(work.failed, []);
-    work.done
-}
-
-fn remove(firewall: &Firewall) -> Vec<String> {
-    let work = firewall.remove(LONG).unwrap();
-    assert_eq!(work.failed, []);
-    work.done
-}
-
-fn in_time(left: Duration) -> Option<SystemTime> {
-    #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
-    let now = SystemTime::now();
-    Some(now + left)
-}
-
-fn opening(text: &str) -> Opening {
-    text.parse().unwrap()
-}
-
-/// Some rules of everybody: iptables with both families, a table of nft, bans.
-fn foreign_rules() {
-    for program in ["iptables", "ip6tables"] {
-        run(&format!("{program} -P INPUT DROP"));
-        run(&format!("{program} -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"));
-        run(&format!("{program} -A INPUT -p tcp --dport 80 -m comment --comment mine -j ACCEPT"));
-        run(&format!("{program} -N knockdaemon-of-mine"));
-    }
-    nft("table inet filter {
-           chain input {
-             type filter hook input priority 0; policy drop;
-             ct state established,related accept
-             tcp dport 80 accept comment \"mine\"
-           }
-           chain forward { type filter hook forward priority 0; policy drop; }
-         }
-         table inet bans {
-           set bad { type ipv4_addr; elements = { 192.0.2.66 }; }
-           chain input {
-             type filter hook input priority -1
-             tcp dport { 22, 80 } ip saddr @bad reject
-           }
-         }");
-    run("ipset create mine hash:ip timeout 0");
-    run("ipset add mine 192.0.2.5");
-}
-
-/// All rules of everybody, without counters and the numbers that a set is made with.
-fn all_rules() -> String {
-    let all = ["nft -s list ruleset", "ipset save", "iptables -S", "ip6tables -S"].map(run);
-    let lines = all.iter().flat_map(|text| text.lines());
-    let lines = lines.map(|line| line.split(" initval ").next().unwrap_or(line));
-    lines.flat_map(|line| [line, "\n"]).collect()
-}
+use common::{
+    HOUR, LONG, Shell, WAYS, all_rules, apply, firewall, foreign_rules, in_time, inside, nft,
+    opening, remove, run,
+};
+use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools};
 
 #[test]
 fn what_is_opened_is_held_renewed_and_closed() {
@@ -147,30 +81,6 @@ fn the_kernel_closes_by_itself() {
                 held.iter().all(|held| held.left == Some(Duration::ZERO))
             };
             common::await_true(over, &format!("{kind}: the end of a lease"));
-        }
-    });
-}
-
-#[test]
-fn foreign_rules_stay_as_they_are_to_the_byte() {
-    inside("foreign_rules_stay_as_they_are_to_the_byte", || {
-        foreign_rules();
-        let before = all_rules();
-        for kind in WAYS {
-            let firewall = firewall(kind);
-            assert!(!apply(&firewall).is_empty(), "{kind}");
-            let applied = all_rules();
-            assert!(apply(&firewall).is_empty(), "{kind}: it is there already");
-            assert_eq!(all_rules(), applied, "{kind}");
-            // Every foreign line is still there, in the same order.
-            let mut lines = applied.lines();
-            for line in before.lines() {
-                assert!(lines.any(|applied| applied == line), "{kind}: '{line}' in\n{applied}");
-            }
-            firewall.open(&opening("tcp port 22 to 192.0.2.0/24"), None, LONG).unwrap();
-            assert!(!remove(&firewall).is_empty(), "{kind}");
-            assert_eq!(all_rules(), before, "{kind}");
-            assert!(remove(&firewall).is_empty(), "{kind}");
         }
     });
 }
@@ -276,22 +186,6 @@ fn chains_that_close_are_told_from_bans() {
 }
 
 #[test]
-fn a_set_that_is_not_ours_is_left_alone() {
-    inside("a_set_that_is_not_ours_is_left_alone", || {
-        for theirs in ["hash:ip", "hash:net,port", "hash:net,port timeout 0 comment"] {
-            run(&format!("ipset create knockdaemon4 {theirs}"));
-            let before = all_rules();
-            let failed = firewall(Kind::Ipset).apply(LONG).unwrap().failed;
-            let remedy = "ipset rename knockdaemon4 NAME";
-            assert!(failed.iter().any(|error| error.to_string().contains(remedy)), "{failed:?}");
-            remove(&firewall(Kind::Ipset));
-            assert_eq!(all_rules(), before);
-            run("ipset destroy knockdaemon4");
-        }
-    });
-}
-
-#[test]
 fn a_full_set_says_so() {
     inside("a_full_set_says_so", || {
         run("ipset create knockdaemon4 hash:net,port family inet timeout 0 maxelem 1 hashsize 64");
@@ -349,115 +243,6 @@ fn what_is_there_twice_is_there_once_afterwards() {
     });
 }
 
-/// What an admin may have written, with our name all over it.
-fn rules_that_name_us() {
-    foreign_rules();
-    for program in ["iptables", "ip6tables"] {
-        let named = "-m comment --comment knockdaemon";
-        run(&format!("{program} -A INPUT -p tcp --dport 30000:30255 {named} -j LOG"));
-        run(&format!("{program} -A INPUT -m mark --mark 0x40000000 {named} -j ACCEPT"));
-        run(&format!("{program} -A FORWARD {named} -j DROP"));
-    }
-    nft("add rule inet filter input tcp dport 30000-30255 log prefix \"portknock \" comment \"knockdaemon\"
-         add rule inet filter input meta mark and 0x40000000 == 0x40000000 drop comment \"knockdaemon\"
-         add rule inet filter input meta mark and 0x40000000 == 0x40000000 accept comment \"mine\"");
-}
-
-#[test]
-fn a_rule_that_only_names_us_is_not_ours() {
-    inside("a_rule_that_only_names_us_is_not_ours", || {
-        rules_that_name_us();
-        let before = all_rules();
-        for kind in WAYS {
-            let firewall = firewall(kind);
-            let script = firewall.script(LONG).unwrap();
-            assert!(!apply(&firewall).is_empty(), "{kind}");
-            let applied = all_rules();
-            assert!(apply(&firewall).is_empty(), "{kind}");
-            assert_eq!(all_rules(), applied, "{kind}");
-            // Ours is there, before theirs.
-            if kind == Kind::Nftables {
-                let rule = "meta mark & 0x40000000 == 0x40000000 accept comment \"knockdaemon\"";
-                assert!(applied.contains(rule), "{applied}");
-            }
-            let mut lines = applied.lines();
-            for line in before.lines() {
-                assert!(lines.any(|applied| applied == line), "{kind}: '{line}' in\n{applied}");
-            }
-            remove(&firewall);
-            assert_eq!(all_rules(), before, "{kind}");
-            common::sh(&script);
-            assert_eq!(all_rules(), applied, "{kind}:\n{script}");
-            remove(&firewall);
-            assert_eq!(all_rules(), before, "{kind}");
-        }
-    });
-}
-
-#[test]
-fn chains_sets_and_tables_of_our_name_that_are_not_ours_are_left_alone() {
-    inside("chains_sets_and_tables_of_our_name_that_are_not_ours_are_left_alone", || {
-        foreign_rules();
-        // As templates of an old set-up fill it: word by word what we would write, but for the jump.
-        run("iptables -N knockdaemon");
-        run("iptables -A knockdaemon -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j ACCEPT");
-        run("iptables -A INPUT -j knockdaemon");
-        run("ip6tables -N knockdaemon");
-        run("ip6tables -A knockdaemon -s 2001:db8::7 -j DROP");
-        nft("table inet knockdaemon {
-               set open4 { type ipv4_addr; elements = { 192.0.2.7 }; }
-               chain input {
-                 type filter hook input priority 0
-                 ip saddr @open4 accept
-               }
-             }");
-        run("ipset create knockdaemon4 hash:ip");
-        run("ipset create knockdaemon6 hash:net,port family inet timeout 0");
-        let before = all_rules();
-        for (kind, remedies) in [
-            (Kind::Nftables, &["another name"][..]),
-            (Kind::Ipset, &["ipset rename knockdaemon4 NAME", "ipset rename knockdaemon6 NAME"]),
-            (
-                Kind::Iptables,
-                &["iptables-nft -E knockdaemon NAME", "ip6tables-nft -E knockdaemon NAME"],
-            ),
-        ] {
-            let firewall = firewall(kind);
-            assert_eq!(firewall.held(LONG), Ok(vec![]), "{kind}: theirs are no leases");
-            let error = firewall.script(LONG).unwrap_err();
-            assert!(matches!(error, FirewallError::NotAsOurs { .. }), "{kind}: {error}");
-            for _ in 0..2 {
-                let failed = firewall.apply(LONG).unwrap().failed;
-                let failed: String = failed.iter().map(|error| format!("{error}\n")).collect();
-                for remedy in remedies {
-                    assert!(failed.contains(remedy), "{kind}: {remedy} in {failed}");
-                }
-                let open = firewall.open(&opening("tcp port 22 to 192.0.2.8"), None, LONG);
-                let error = open.unwrap_err();
-                assert!(matches!(error, FirewallError::NotAsOurs { .. }), "{kind}: {error}");
-            }
-            remove(&firewall);
-            assert_eq!(all_rules(), before, "{kind}");
-        }
-    });
-}
-
-#[test]
-fn a_foreign_rule_in_our_chain_stays_and_so_does_the_chain() {
-    inside("a_foreign_rule_in_our_chain_stays_and_so_does_the_chain", || {
-        foreign_rules();
-        let firewall = firewall(Kind::Iptables);
-        firewall.open(&opening("tcp port 22 to 192.0.2.7"), None, LONG).unwrap();
-        run("iptables -A knockdaemon -p tcp --dport 23 -j DROP");
-        assert!(apply(&firewall).is_empty());
-        assert_eq!(firewall.held(LONG).unwrap().len(), 1);
-        remove(&firewall);
-        let left = run("iptables -S knockdaemon");
-        assert_eq!(left, "-N knockdaemon\n-A knockdaemon -p tcp -m tcp --dport 23 -j DROP\n");
-        assert!(!run("iptables -S INPUT").contains("knockdaemon"));
-    });
-}
-
 #[test]
 fn a_piece_that_cannot_be_made_keeps_no_other_from_being_made() {
     inside("a_piece_that_cannot_be_made_keeps_no_other_from_being_made", || {
@@ -504,5 +289,46 @@ fn an_order_of_the_way_before_takes_nothing_from_the_new_one() {
         assert_eq!(new.held(LONG).unwrap().len(), 1);
         apply(&new);
         assert_eq!(old.held(LONG), Ok(vec![]));
+    });
+}
+
+/// Its programs end when the test says so.
+#[derive(Debug)]
+struct Stuck {
+    begun: mpsc::Sender<()>,
+    go_on: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Tools for Stuck {
+    fn has(&self, program: &str) -> bool {
+        Shell.has(program)
+    }
+
+    fn run(&self, _: &str, _: &[&str], _: &str, _: Duration) -> Result<Ran, ToolError> {
+        // Nobody listens any more once the test has seen what it wants.
+        let _ = self.begun.send(());
+        let _ = self.go_on.lock().unwrap().recv();
+        Err(ToolError::TimedOut)
+    }
+}
+
+#[test]
+fn who_waits_behind_a_program_that_hangs_waits_no_longer_than_he_may() {
+    inside("who_waits_behind_a_program_that_hangs_waits_no_longer_than_he_may", || {
+        let (begun, has_begun) = mpsc::channel();
+        let (go_on, goes_on) = mpsc::channel();
+        let tools = Stuck { begun, go_on: Arc::new(Mutex::new(goes_on)) };
+        let firewall =
+            Firewall::new(Kind::Iptables, Box::new(tools), || SystemTime::UNIX_EPOCH).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| firewall.apply(LONG));
+            has_begun.recv().unwrap();
+            let soon = Duration::from_millis(50);
+            let one = opening("tcp port 22 to 192.0.2.7");
+            let busy = Err(FirewallError::Busy { after: soon });
+            assert_eq!(firewall.open(&one, None, soon), busy);
+            assert_eq!(firewall.close(&one, soon), busy);
+            drop(go_on);
+        });
     });
 }

@@ -63,6 +63,36 @@ pub(crate) fn creation(v4: bool) -> [&'static str; 8] {
     ["create", set(v4), TYPE, "family", family, "timeout", "0", "-exist"]
 }
 
+/// What ipset means by a number of its own (`IPSET_ERR_*`), for people.
+pub(crate) fn meaning(number: i32) -> Option<&'static str> {
+    Some(match number {
+        4097 => "its ipset speaks another protocol; load the module that belongs to this kernel",
+        4098 => "its ipset has no sets of this type (module ip_set_hash_netport)",
+        4099 => "there are as many sets as it has room for; destroy some that nobody needs",
+        4100 => "the set is in use by another set or a rule",
+        4101 => "there is a set of the new name already",
+        4102 => "the sets are of different types",
+        4103 => "the element is there already, or is not",
+        4104 => "no network is that large or small",
+        4105 => "the netmask is none",
+        4106 => "the set is of the other family",
+        4107 => "the set was made without 'timeout'",
+        4108 => "a rule or another set names the set",
+        4109 => "no IPv4 address was given",
+        4110 => "no IPv6 address was given",
+        4111 => "the set was made without 'counters'",
+        4112 => "the set was made without 'comment'",
+        4113 => "the markmask is none",
+        4114 => "the set was made without 'skbinfo'",
+        4352 => "the set is full",
+        4353 => "the set cannot hold this element",
+        4354 => "the set knows no such protocol",
+        4355 => "the set needs a protocol with each port",
+        4356 | 4357 => "the set takes no ranges as wide as this",
+        _ => return None,
+    })
+}
+
 /// Whether the kernel has ipset, and we may ask it.
 pub(crate) fn probe(socket: &mut Socket) -> Result<(), Fault> {
     let mut question = Question::new(SUBSYSTEM, GET_PROTOCOL, flags::ACK, 0);

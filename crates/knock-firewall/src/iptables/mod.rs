@@ -4,9 +4,9 @@
 pub(crate) mod rules;
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::error::FirewallError;
+use crate::limit::Limit;
 use crate::nftables::{COMMENT, MARK};
 use crate::tools::{Ran, ToolError, Tools};
 use crate::{ipset, words};
@@ -46,9 +46,9 @@ impl Program {
         &self,
         tools: &dyn Tools,
         args: &[&str],
-        limit: Duration,
+        limit: Limit,
     ) -> Result<Ran, FirewallError> {
-        let wait = limit.as_secs().saturating_sub(1).clamp(1, 3600).to_string();
+        let wait = limit.left().as_secs().saturating_sub(1).clamp(1, 3600).to_string();
         let args = [&["-w", &wait], args].concat();
         run(tools, &self.name, &args, "", limit)
     }
@@ -58,18 +58,14 @@ impl Program {
         &self,
         tools: &dyn Tools,
         args: &[&str],
-        limit: Duration,
+        limit: Limit,
     ) -> Result<String, FirewallError> {
         let ran = self.run(tools, args, limit)?;
         succeeded(&self.name, args, ran)
     }
 
     /// What it says of itself: `iptables v1.8.9 (nf_tables)`.
-    pub(crate) fn version(
-        &self,
-        tools: &dyn Tools,
-        limit: Duration,
-    ) -> Result<String, FirewallError> {
+    pub(crate) fn version(&self, tools: &dyn Tools, limit: Limit) -> Result<String, FirewallError> {
         let args = ["--version"];
         let ran = run(tools, &self.name, &args, "", limit)?;
         succeeded(&self.name, &args, ran)
@@ -77,11 +73,7 @@ impl Program {
 
     /// All rules of the table `filter`. Of one chain it would be cheaper, and an error where there is
     /// no such chain.
-    pub(crate) fn list(
-        &self,
-        tools: &dyn Tools,
-        limit: Duration,
-    ) -> Result<Listing, FirewallError> {
+    pub(crate) fn list(&self, tools: &dyn Tools, limit: Limit) -> Result<Listing, FirewallError> {
         Ok(Listing { text: self.must(tools, &["-S"], limit)? })
     }
 }
@@ -181,10 +173,15 @@ pub(crate) fn run(
     program: &str,
     args: &[&str],
     input: &str,
-    limit: Duration,
+    limit: Limit,
 ) -> Result<Ran, FirewallError> {
     let command = || [&[program], args].concat().join(" ");
-    tools.run(program, args, input, limit).map_err(|error| match error {
+    let late = || FirewallError::TimedOut { command: command(), after: limit.whole() };
+    let left = limit.left();
+    if left.is_zero() {
+        return Err(late());
+    }
+    tools.run(program, args, input, left).map_err(|error| match error {
         ToolError::Missing => {
             let package = match program {
                 "nft" => "nftables",
@@ -193,7 +190,7 @@ pub(crate) fn run(
             };
             FirewallError::NoTool { program: program.to_owned(), package }
         }
-        ToolError::TimedOut => FirewallError::TimedOut { command: command(), after: limit },
+        ToolError::TimedOut => late(),
         ToolError::NotRun(says) => FirewallError::Tool { command: command(), says },
     })
 }

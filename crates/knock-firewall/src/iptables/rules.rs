@@ -9,6 +9,7 @@ use knock_rules::{Held, Opening, Protocol};
 
 use super::{CHAIN, Listing, Program};
 use crate::error::FirewallError;
+use crate::limit::Limit;
 use crate::tools::Tools;
 use crate::words;
 
@@ -35,7 +36,7 @@ struct Rule {
 pub(crate) struct Rules<'a> {
     pub(crate) program: &'a Program,
     pub(crate) tools: &'a dyn Tools,
-    pub(crate) limit: Duration,
+    pub(crate) limit: Limit,
 }
 
 impl Rules<'_> {

@@ -17,6 +17,8 @@ use self::message::{Question, Says, answers};
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`: nftables takes changes in transactions only.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
+/// `NFNL_BATCH_GENID`: of which state of the rules a transaction speaks.
+const BATCH_GENERATION: u16 = 1;
 
 /// What the kernel puts into one datagram of a dump at most, with room to spare.
 const ROOM: usize = 64 * 1024;
@@ -35,6 +37,8 @@ impl Fault {
     pub(crate) const NOENT: Self = Self::of(Errno::NOENT);
     /// A set of nftables is full.
     pub(crate) const NFILE: Self = Self::of(Errno::NFILE);
+    /// The rules have been changed since the state that a transaction speaks of.
+    pub(crate) const STALE: Self = Self::of(Errno::RESTART);
     const INTR: Self = Self::of(Errno::INTR);
 
     const fn of(errno: Errno) -> Self {
@@ -106,9 +110,22 @@ impl Socket {
 
     /// All of these changes or none of them. The error is that of the first one that has one.
     pub(crate) fn batch(&mut self, changes: Vec<Question>) -> Result<(), Fault> {
+        self.batch_of(None, changes)
+    }
+
+    /// The same, unless anything at all was changed since the rules were in that state.
+    pub(crate) fn batch_of(
+        &mut self,
+        generation: Option<u32>,
+        changes: Vec<Question>,
+    ) -> Result<(), Fault> {
         let begin = self.number();
         let nftables = u16::from(crate::nftables::SUBSYSTEM);
-        let mut bytes = Question::raw(BATCH_BEGIN, 0, 0, nftables).finished(begin);
+        let mut opening = Question::raw(BATCH_BEGIN, 0, 0, nftables);
+        if let Some(generation) = generation {
+            opening.bytes(BATCH_GENERATION, &generation.to_be_bytes());
+        }
+        let mut bytes = opening.finished(begin);
         let first = begin.wrapping_add(1);
         for change in changes {
             let number = self.number();

@@ -54,7 +54,7 @@ const GOTO: u32 = 0u32.wrapping_sub(4);
 const CT_STATE: u32 = 0;
 const ESTABLISHED: u32 = 2;
 
-const INET: u8 = 1;
+pub(super) const INET: u8 = 1;
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;
 
@@ -72,6 +72,16 @@ impl std::fmt::Display for ChainName {
     }
 }
 
+impl ChainName {
+    pub(super) fn family_number(&self) -> u8 {
+        match self.family {
+            "ip" => IPV4,
+            "ip6" => IPV6,
+            _ => INET,
+        }
+    }
+}
+
 /// A chain and its rules.
 #[derive(Debug)]
 pub(crate) struct Chain {
@@ -79,7 +89,7 @@ pub(crate) struct Chain {
     /// Packets to this host begin here.
     pub(crate) is_input: bool,
     pub(crate) priority: Option<i32>,
-    drops_the_rest: bool,
+    pub(crate) drops_the_rest: bool,
     pub(crate) rules: Vec<Rule>,
 }
 

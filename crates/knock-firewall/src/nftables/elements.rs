@@ -22,10 +22,17 @@ const INET: u8 = 1;
 const SET_TABLE: u16 = 1;
 const SET_NAME: u16 = 2;
 const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
 const SET_KEY_LENGTH: u16 = 5;
+const SET_DEFAULT_TIMEOUT: u16 = 11;
 const SET_TIMEOUT: u32 = 0x10;
-/// Constant, of intervals, a map, or a map to objects.
-const SET_OF_ANOTHER_KIND: u32 = 0x2 | 0x4 | 0x8 | 0x40;
+/// Constant, of intervals, a map, filled by rules, a map to objects, or with expressions.
+const SET_OF_ANOTHER_KIND: u32 = 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x100;
+/// nft's numbers of the types of keys, of which it makes one of six bits each.
+const TYPE_IPV4: u32 = 7;
+const TYPE_IPV6: u32 = 8;
+const TYPE_PROTOCOL: u32 = 12;
+const TYPE_SERVICE: u32 = 13;
 
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
@@ -161,27 +168,38 @@ pub(crate) fn remove(socket: &mut Socket, opening: &Opening) -> Result<bool, Fau
     }
 }
 
-/// The sizes of which our table has a set, and `None` for each set that is not as we make it. Nothing if
-/// there is no table.
-pub(crate) fn sets(socket: &mut Socket) -> Result<Vec<Option<Size>>, Fault> {
+/// A set of the table of our name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Set {
+    /// By its name; none if it has not one of those that we give.
+    pub(crate) size: Option<Size>,
+    /// It is as we make it.
+    pub(crate) is_as_ours: bool,
+}
+
+/// The sets of the table of our name. Nothing if there is no table.
+pub(crate) fn sets(socket: &mut Socket) -> Result<Vec<Set>, Fault> {
     let mut question = Question::new(SUBSYSTEM, GET_SET, flags::DUMP, INET);
     question.text(SET_TABLE, TABLE);
-    let sizes = socket.dump(&question, |kind, _, body, sizes| {
+    let sets = socket.dump(&question, |kind, _, body, sets| {
         let is_ours = attribute(body, SET_TABLE).is_some_and(|name| text(name) == TABLE);
-        let name = attribute(body, SET_NAME).map(text);
         if kind == u16::from_be_bytes([SUBSYSTEM, NEW_SET]) && is_ours {
-            let number = |kind| attribute(body, kind).and_then(be32);
-            let size = name.and_then(Size::of_set).filter(|size| {
-                let length = 8 + u32::from(size.width() / 8);
-                let flags = number(SET_FLAGS).unwrap_or_default();
-                // Behind those of other kinds of sets: constant, intervals, maps.
-                number(SET_KEY_LENGTH) == Some(length)
-                    && flags & (SET_TIMEOUT | SET_OF_ANOTHER_KIND) == SET_TIMEOUT
-            });
-            sizes.push(size);
+            let size = attribute(body, SET_NAME).map(text).and_then(Size::of_set);
+            sets.push(Set { size, is_as_ours: size.is_some_and(|size| is_as_made(size, body)) });
         }
     });
-    or_none(sizes)
+    or_none(sets)
+}
+
+fn is_as_made(size: Size, body: &[u8]) -> bool {
+    let number = |kind| attribute(body, kind).and_then(be32);
+    let address = if size.v4 { TYPE_IPV4 } else { TYPE_IPV6 };
+    let flags = number(SET_FLAGS).unwrap_or_default();
+    number(SET_KEY_TYPE) == Some(address << 12 | TYPE_PROTOCOL << 6 | TYPE_SERVICE)
+        && number(SET_KEY_LENGTH) == Some(8 + u32::from(size.width() / 8))
+        && flags & (SET_TIMEOUT | SET_OF_ANOTHER_KIND) == SET_TIMEOUT
+        // What is to be open until it is closed would end by itself.
+        && attribute(body, SET_DEFAULT_TIMEOUT).and_then(be64).unwrap_or_default() == 0
 }
 
 /// All elements of one of our sets.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::elements::Size;
+use super::elements::{Set, Size};
 use super::{COMMENT, MARK, TABLE};
 use crate::nftables::chains::{Chain, ChainName};
 
@@ -61,12 +61,23 @@ pub(crate) fn is_whole(sizes: &BTreeSet<Size>, there: &[Size], chains: &[Chain])
 }
 
 /// Whether all that is in the table of our name is what we write, or a part of it.
-pub(crate) fn is_as_ours(sets: &[Option<Size>], chains: &[Chain]) -> bool {
-    sets.iter().all(Option::is_some)
+pub(crate) fn is_as_ours(sets: &[Set], chains: &[Chain]) -> bool {
+    sets.iter().all(|set| set.is_as_ours)
+        && does_nothing_else(sets, chains)
+        && chains
+            .iter()
+            .filter(|chain| is_own(chain))
+            .all(|chain| chain.is_input && chain.priority == Some(PRIORITY))
+}
+
+/// Whether the table of our name has no other names in it than those that we give, and does nothing but
+/// mark by its sets: another version of ours has made it, or somebody has changed it by hand. Who takes
+/// it away takes nothing else from anybody.
+pub(crate) fn does_nothing_else(sets: &[Set], chains: &[Chain]) -> bool {
+    sets.iter().all(|set| set.size.is_some())
         && chains.iter().filter(|chain| is_own(chain)).all(|chain| {
             chain.name == own_chain()
-                && chain.is_input
-                && chain.priority == Some(PRIORITY)
+                && !chain.drops_the_rest
                 && chain.rules.iter().all(|rule| rule.only_marks)
         })
 }
@@ -83,12 +94,6 @@ pub(crate) fn accepting_as_listed() -> String {
     format!(
         "^[[:space:]]*meta mark (&|and) 0x{MARK:08x} == 0x{MARK:08x} accept comment \"{COMMENT}\"$"
     )
-}
-
-/// Takes the table away with all that it holds.
-pub(crate) fn removal() -> String {
-    // To delete what is not there is an error, to add what is there is none.
-    format!("add table inet {TABLE}\ndelete table inet {TABLE}\n")
 }
 
 /// Whether a chain is in our table.

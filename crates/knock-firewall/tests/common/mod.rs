@@ -1,13 +1,85 @@
-//! A network namespace for each test, and programs in it.
+//! A network namespace for each test, programs and rules of everybody in it.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use knock_firewall::{Ran, ToolError, Tools};
+use knock_firewall::{Firewall, Kind, Ran, ToolError, Tools};
+use knock_rules::Opening;
 
 /// A limit that only a failing test comes to.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+pub(crate) const WAYS: [Kind; 3] = [Kind::Nftables, Kind::Ipset, Kind::Iptables];
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) fn firewall(kind: Kind) -> Firewall {
+    #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
+    fn now() -> SystemTime {
+        SystemTime::now()
+    }
+    Firewall::new(kind, Box::new(Shell), now).unwrap()
+}
+
+/// Makes the static part; nothing of it may fail.
+pub(crate) fn apply(firewall: &Firewall) -> Vec<String> {
+    let work = firewall.apply(LONG).unwrap();
+    assert_eq!(work.failed, []);
+    work.done
+}
+
+pub(crate) fn remove(firewall: &Firewall) -> Vec<String> {
+    let work = firewall.remove(LONG).unwrap();
+    assert_eq!(work.failed, []);
+    work.done
+}
+
+pub(crate) fn in_time(left: Duration) -> Option<SystemTime> {
+    #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
+    let now = SystemTime::now();
+    Some(now + left)
+}
+
+pub(crate) fn opening(text: &str) -> Opening {
+    text.parse().unwrap()
+}
+
+/// Some rules of everybody: iptables with both families, a table of nft, bans.
+pub(crate) fn foreign_rules() {
+    for program in ["iptables", "ip6tables"] {
+        run(&format!("{program} -P INPUT DROP"));
+        run(&format!("{program} -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"));
+        run(&format!("{program} -A INPUT -p tcp --dport 80 -m comment --comment mine -j ACCEPT"));
+        run(&format!("{program} -N knockdaemon-of-mine"));
+    }
+    nft("table inet filter {
+           chain input {
+             type filter hook input priority 0; policy drop;
+             ct state established,related accept
+             tcp dport 80 accept comment \"mine\"
+           }
+           chain forward { type filter hook forward priority 0; policy drop; }
+         }
+         table inet bans {
+           set bad { type ipv4_addr; elements = { 192.0.2.66 }; }
+           chain input {
+             type filter hook input priority -1
+             tcp dport { 22, 80 } ip saddr @bad reject
+           }
+         }");
+    run("ipset create mine hash:ip timeout 0");
+    run("ipset add mine 192.0.2.5");
+}
+
+/// All rules of everybody, without counters and the numbers that a set is made with.
+pub(crate) fn all_rules() -> String {
+    let all = ["nft -s list ruleset", "ipset save", "iptables -S", "ip6tables -S"].map(run);
+    let lines = all.iter().flat_map(|text| text.lines());
+    let lines = lines.map(|line| line.split(" initval ").next().unwrap_or(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
 
 /// Runs programs without a limit.
 #[derive(Debug)]
