@@ -1,5 +1,5 @@
 //! A lease: the record of one opening, how long it holds and what becomes of it. Plain data; when it
-//! is opened, extended and closed is decided in `ledger/leases.rs`.
+//! is opened, extended and closed is decided in `ledger/leases.rs` and its parts.
 
 use std::fmt;
 use std::net::IpAddr;

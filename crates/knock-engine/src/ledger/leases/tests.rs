@@ -1,1 +1,0 @@
-//! Leases as the book keeps them.
