@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -104,6 +105,53 @@ fn a_session_that_is_passed_on_holds_a_lease_too() {
         setup.lab.on(Host::Server, &format!("iptables-nft {rule}")).unwrap();
     }
     a_session_holds(&setup, 222, 8222);
+}
+
+/// Without a rule for what is established, which would keep any session.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_session_outlives_a_daemon_that_was_dead_at_the_end_of_its_lease() {
+    let mut setup = setup("lease = 6s\n    hold = connected", "firewall = nftables");
+    let rule = "iptables-nft -D INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT";
+    setup.lab.on(Host::Server, rule).unwrap();
+    let listener = listen(&setup.lab, 222);
+    setup.knock(&["-port", "222", "-time", "0"]);
+    let mut session = await_connection(&setup.lab, 222);
+    let (mut served, _) = listener.accept().unwrap();
+    served.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+    session.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+    setup.daemon.await_line("connections=1").unwrap();
+
+    setup.kill();
+    await_kernel_closed(&setup);
+    setup.restart();
+    setup.daemon.await_line(": open tcp port 222").unwrap();
+    session.write_all(b"still there?").unwrap();
+    let mut heard = [0; 12];
+    served.read_exact(&mut heard).expect("the session is cut off");
+    // And on, as any session that holds a lease.
+    setup.daemon.await_lines("connections=1", 2).unwrap();
+    served.write_all(b"yes").unwrap();
+    session.read_exact(&mut heard[..3]).unwrap();
+
+    // One that ended meanwhile holds nothing.
+    setup.kill();
+    drop(session);
+    drop(served);
+    await_kernel_closed(&setup);
+    setup.restart();
+    setup.daemon.await_line("close tcp port 222").unwrap();
+    assert!(connect(&setup.lab, 222).is_none());
+}
+
+/// The kernel's clock has closed what was open to the client.
+fn await_kernel_closed(setup: &Setup) {
+    let client = setup.lab.client().to_string();
+    let is_open = || {
+        let table = setup.lab.on(Host::Server, "nft list table inet knockdaemon").unwrap();
+        table.contains(&client)
+    };
+    assert!(await_until(PATIENCE, || !is_open()), "the kernel does not close");
 }
 
 #[test]

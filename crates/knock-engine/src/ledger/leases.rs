@@ -61,6 +61,11 @@ struct Slot {
     not_before: SystemTime,
     /// The same for the question.
     ask_from: SystemTime,
+    /// When a question was handed out last, since the start.
+    asked: SystemTime,
+    /// Leases that are over, but their connections were not asked for in time; and how long an answer
+    /// is waited for.
+    late: BTreeMap<LeaseId, SystemTime>,
     /// Where it stands in `next`.
     planned: Option<SystemTime>,
 }
@@ -77,6 +82,8 @@ impl Default for Slot {
             tries: 0,
             not_before: SystemTime::UNIX_EPOCH,
             ask_from: SystemTime::UNIX_EPOCH,
+            asked: SystemTime::UNIX_EPOCH,
+            late: BTreeMap::new(),
             planned: None,
         }
     }
@@ -95,8 +102,8 @@ impl Leases {
             slot.is_surplus = false;
             slot.leases.insert(lease.id);
             if !is_same {
-                // What went wrong before and what was asked was about something else.
-                slot.asking = None;
+                // What went wrong before was about something else.
+                slot.late.remove(&lease.id);
                 slot.tries = 0;
                 slot.not_before = SystemTime::UNIX_EPOCH;
                 slot.ask_from = SystemTime::UNIX_EPOCH;
@@ -113,6 +120,7 @@ impl Leases {
         let Some(lease) = self.leases.remove(&id) else { return };
         self.change(lease.opening, |slot| {
             slot.leases.remove(&id);
+            slot.late.remove(&id);
         });
     }
 
@@ -158,6 +166,8 @@ impl Leases {
             self.change(opening, |slot| {
                 slot.not_before = step.of(slot.not_before);
                 slot.ask_from = step.of(slot.ask_from);
+                slot.asked = step.of(slot.asked);
+                slot.late.values_mut().for_each(|limit| *limit = step.of(*limit));
             });
         }
     }

@@ -18,7 +18,11 @@ pub(super) fn agenda(ledger: &Ledger, now: &Now) {
         |lease: &&Lease| !lease.is_wanted() || lease.until.is_some_and(|until| until <= now.wall);
     let (leases, overdue) = (ledger.leases().count(), ledger.leases().filter(over).count());
     if leases > 0 {
-        tracing::info!(leases, overdue, "leases taken up; what is overdue is closed now");
+        tracing::info!(
+            leases,
+            overdue,
+            "leases taken up; what is overdue is closed now, unless a session holds it"
+        );
     }
 }
 

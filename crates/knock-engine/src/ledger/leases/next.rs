@@ -1,6 +1,7 @@
 //! What is to be done next about an opening, and when: open it, tell the firewall another time, ask for
 //! its connections, close it. Works from the records alone; makes no orders.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use knock_rules::Opening;
@@ -12,6 +13,10 @@ use crate::lease::{Hold, Lease, LeaseId, LeaseState};
 /// the old one is over; where a step is short, for a third of it.
 pub(super) const ASK_AHEAD: Duration = Duration::from_secs(5);
 
+/// Where nobody could ask in time, since the daemon was dead or the machine asleep, it is asked when the
+/// lease is over, and the answer is waited for so long at most. It comes within milliseconds.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Open,
@@ -20,26 +25,38 @@ pub(super) enum Step {
 }
 
 impl Leases {
-    /// What is to be done about an opening whose time has come.
+    /// What is to be done about an opening whose time has come. `None`: nothing yet.
     pub(super) fn step_now(&mut self, opening: &Opening, wall: SystemTime) -> Option<Step> {
         let slot = self.slots.get(opening)?;
         let is_over = |lease: &&Lease| lease.until.is_some_and(|until| until <= wall);
-        let over: Vec<LeaseId> = self.wanted(slot).filter(is_over).map(|lease| lease.id).collect();
         // While an order is under way its end is awaited first, and a session may still be found.
-        if !over.is_empty() && !slot.is_busy {
-            // Also where the daemon slept through what was to be done before. Not durable, since the
-            // time on disk says the same.
-            for id in over {
-                if let Some(lease) = self.leases.get_mut(&id) {
+        if !slot.is_busy && self.wanted(slot).any(|lease| is_over(&lease)) {
+            let (late, over): (Vec<&Lease>, Vec<&Lease>) = self
+                .wanted(slot)
+                .filter(is_over)
+                .partition(|lease| is_to_be_asked_late(slot, lease, wall));
+            let late: BTreeSet<LeaseId> = late.iter().map(|lease| lease.id).collect();
+            let over: Vec<LeaseId> = over.iter().map(|lease| lease.id).collect();
+            // Not durable, since the time on disk says the same.
+            for id in &over {
+                if let Some(lease) = self.leases.get_mut(id) {
                     lease.state = LeaseState::Closing;
                 }
             }
+            let limit = wall.checked_add(ANSWERED_WITHIN).unwrap_or(wall);
             self.change(*opening, |slot| {
-                slot.tries = 0;
-                slot.not_before = SystemTime::UNIX_EPOCH;
+                slot.late.retain(|id, _| late.contains(id));
+                for id in late {
+                    slot.late.entry(id).or_insert(limit);
+                }
+                if !over.is_empty() {
+                    slot.tries = 0;
+                    slot.not_before = SystemTime::UNIX_EPOCH;
+                }
             });
         }
-        self.step(self.slots.get(opening)?).map(|(_, step)| step)
+        let (_, step) = self.step(self.slots.get(opening)?).filter(|(at, _)| *at <= wall)?;
+        Some(step)
     }
 
     /// What is to be done next about an opening, and when.
@@ -50,7 +67,9 @@ impl Leases {
         }
         let is_stale =
             slot.is_stale || self.in_slot(slot).any(|lease| lease.state != LeaseState::Open);
-        let open = is_stale.then_some((slot.not_before, Step::Open));
+        // Nothing is opened for leases that are over and wait for an answer alone.
+        let has_time = self.wanted(slot).any(|lease| !slot.late.contains_key(&lease.id));
+        let open = (is_stale && has_time).then_some((slot.not_before, Step::Open));
         // Also while the firewall is slow, or does not take the new time: the record goes on with the
         // session.
         let held = self.wanted(slot).filter(|lease| lease.state == LeaseState::Open);
@@ -63,10 +82,22 @@ impl Leases {
             return ask;
         }
         // Then `step_now` finds what is over.
-        let end = self.wanted(slot).filter_map(|lease| lease.until).min();
-        let end = end.map(|until| (until, Step::Open));
+        let end = |lease: &Lease| slot.late.get(&lease.id).copied().or(lease.until);
+        let end = self.wanted(slot).filter_map(end).min().map(|until| (until, Step::Open));
         open.into_iter().chain(ask).chain(end).min_by_key(|(at, _)| *at)
     }
+}
+
+/// Whether a lease that is over may have a session that nobody has asked for.
+fn is_to_be_asked_late(slot: &Slot, lease: &Lease, wall: SystemTime) -> bool {
+    let (Some(until), Some(step)) = (lease.until, held_for(lease)) else { return false };
+    let has_more = lease.at_most.is_none_or(|at_most| wall < at_most);
+    let was_open = lease.state == LeaseState::Open;
+    let nobody_asked = match slot.late.get(&lease.id) {
+        Some(limit) => wall < *limit,
+        None => slot.asked < ask_at(until, step),
+    };
+    has_more && was_open && nobody_asked
 }
 
 /// How much longer a session keeps a lease each time, where one may.

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use knock_rules::{Command, Opening};
 
-use super::next::{ASK_AHEAD, Step, ahead, ask_at, held_for};
 use super::Leases;
+use super::next::{ASK_AHEAD, Step, ahead, ask_at, held_for};
 use crate::lease::{Lease, LeaseId, LeaseState};
 use crate::ledger::Change;
 use crate::order::{Order, OrderId, Outcome};
@@ -47,9 +47,11 @@ impl Leases {
             else {
                 break;
             };
-            let Some(step) = self.step_now(&opening, wall) else { break };
-            last_id.0 += 1;
-            orders.push(self.begin(*last_id, opening, step, wall));
+            // Where there is nothing yet, `next` names a later time now.
+            if let Some(step) = self.step_now(&opening, wall) {
+                last_id.0 += 1;
+                orders.push(self.begin(*last_id, opening, step, wall));
+            }
         }
         orders
     }
@@ -67,7 +69,11 @@ impl Leases {
     pub(crate) fn put_back(&mut self, id: OrderId) {
         if let Some(flying) = self.land(id) {
             self.no_worker_free = true;
-            self.change(flying.opening, |_| ());
+            self.change(flying.opening, |slot| {
+                if flying.step == Step::Ask {
+                    slot.asked = SystemTime::UNIX_EPOCH;
+                }
+            });
         }
     }
 
@@ -103,8 +109,12 @@ impl Leases {
             (Step::Close, Some(_)) => (self.again(&flying.opening, wall), Vec::new()),
             (Step::Ask, Some(_)) => (self.ask_again(&flying, wall), Vec::new()),
         };
-        // Whatever came of it: the slot is free again, and may be gone.
-        self.change(flying.opening, |_| ());
+        // Whatever came of it: the slot is free again, and may be gone; and nobody is asked twice.
+        self.change(flying.opening, |slot| {
+            if flying.step == Step::Ask && is_current {
+                slot.late.clear();
+            }
+        });
         Some((flying.order, fate, changes))
     }
 
@@ -260,6 +270,7 @@ impl Leases {
         let tries = self.change(opening, |slot| {
             if step == Step::Ask {
                 slot.asking = Some(id);
+                slot.asked = wall;
             } else {
                 slot.is_busy = true;
             }
