@@ -125,7 +125,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8
 	cd examples && for f in *; do rm -f "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples/$$f"; done
 	cd logformats && for f in *; do rm -f "$(DESTDIR)$(PREFIX)/share/knockdaemon/logformats/$$f"; done
-	rm -f $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-root.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-network.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-users.conf
+	rm -f $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-root.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-network.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-users.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-legacy.conf
 	rm -f $(DESTDIR)$(UNITDIR)/knockdaemon.service $(DESTDIR)/usr/lib/sysusers.d/knockdaemon.conf
 	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats 2>/dev/null
 	@echo 'Kept: $(SYSCONF) and /var/lib/knockdaemon (your configuration and agenda)'

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs;
+use std::path::Path;
 
 use knock_e2e::booted::Booted;
 use knock_e2e::process::{PATIENCE, await_until};
@@ -164,4 +165,70 @@ fn a_daemon_that_does_not_turn_any_more_is_started_again_and_knows_what_it_knew(
     host.done(&["systemctl", "stop", "knockdaemon"]).unwrap();
     assert_eq!(host.property("Result").unwrap(), "success");
     assert!(!host.path("/run/knockdaemon").exists());
+}
+
+const WITH_LEASES: &str = "
+logfile  = /run/kern.log
+resume   = yes
+portspan = 745-1000
+key      = open sesame
+firewall = iptables
+<actions>
+  <action>
+    condition = TIME == 0
+    template  = rule
+  </action>
+  <action>
+    condition = TIME == 0
+    template  = later
+    delay     = 1h
+  </action>
+  <action>
+    condition = TIME == 1
+    template  = lease
+  </action>
+  <template rule>
+    iptables = -I INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+  <template later>
+    iptables = -D INPUT -p tcp -s IP/32 --dport PORT --syn -j ACCEPT
+  </template>
+  <template lease>
+    open  = PORT
+    lease = 1h
+  </template>
+</actions>
+";
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn where_iptables_is_the_legacy_one_the_drop_in_is_named_and_does_it() {
+    let host = Booted::new().unwrap();
+    for family in ["iptables", "ip6tables"] {
+        let legacy = format!("/usr/sbin/{family}-legacy");
+        host.done(&["ln", "-sf", &legacy, &format!("/etc/alternatives/{family}")]).unwrap();
+        // As the rules of the host are loaded: by root, who owns the lock from then on.
+        host.done(&[family, "-P", "INPUT", "DROP"]).unwrap();
+    }
+    configure(&host, WITH_LEASES);
+    fs::write(host.path("/run/kern.log"), "").unwrap();
+    host.done(&["systemctl", "start", "knockdaemon"]).unwrap();
+    write(&host, &lines(&host, "0"));
+    write(&host, &lines(&host, "1"));
+    let drop_in = "knockdaemon-legacy.conf";
+    for what in ["failed: iptables -I", "failed: open tcp port 22"] {
+        let told = || host.said().lines().any(|line| line.contains(what) && line.contains(drop_in));
+        assert!(await_until(PATIENCE, told), "{what}:\n{}", host.said());
+    }
+    assert_eq!(rules(&host), 0);
+
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../knockdaemon/dist");
+    let folder = host.path("/etc/systemd/system/knockdaemon.service.d");
+    fs::copy(dist.join(drop_in), folder.join(drop_in)).unwrap();
+    host.done(&["systemctl", "daemon-reload"]).unwrap();
+    host.done(&["systemctl", "restart", "knockdaemon"]).unwrap();
+    await_said(&host, "done: iptables -I");
+    await_said(&host, "done: open tcp port 22");
+    assert_eq!(rules(&host), 2);
+    assert!(host.done(&["iptables", "-S", "knockdaemon"]).unwrap().contains("198.51.100.7"));
 }

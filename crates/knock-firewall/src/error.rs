@@ -8,12 +8,22 @@ use knock_rules::Opening;
 use crate::netlink::Fault;
 use crate::{Kind, ipset};
 
+/// What helps where iptables-legacy says that it cannot open its lock.
+pub const LOCK_ADVICE: &str = "this user may not open /run/xtables.lock, which iptables-legacy needs; \
+    under systemd the drop-in knockdaemon-legacy.conf gives it, otherwise let the daemon's group read \
+    the file, run it as root, or let iptables be iptables-nft";
+
 /// Why the firewall does not do what it was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FirewallError {
     /// This process may not change the firewall.
     NotPermitted,
+    /// This process may not take the lock that iptables-legacy takes.
+    NoLock {
+        /// The program that says so.
+        program: String,
+    },
     /// None of the ways works on this host; the reasons, one by one.
     NoWay(Vec<(Kind, String)>),
     /// The kernel has not what this way needs.
@@ -74,7 +84,7 @@ impl FirewallError {
     #[must_use]
     pub fn is_permission(&self) -> bool {
         match self {
-            Self::NotPermitted => true,
+            Self::NotPermitted | Self::NoLock { .. } => true,
             Self::NoWay(reasons) => {
                 let forbidden = Self::NotPermitted.to_string();
                 !reasons.is_empty() && reasons.iter().all(|(_, why)| *why == forbidden)
@@ -115,9 +125,9 @@ impl fmt::Display for FirewallError {
         match self {
             Self::NotPermitted => f.write_str(
                 "this process may not change the firewall; it needs CAP_NET_ADMIN, which root has \
-                 and the shipped unit gives; for iptables-legacy also CAP_NET_RAW and a writable \
-                 /run/xtables.lock",
+                 and the shipped unit gives; for iptables-legacy also CAP_NET_RAW",
             ),
+            Self::NoLock { program } => write!(f, "{program} cannot take its lock: {LOCK_ADVICE}"),
             Self::NoWay(reasons) => {
                 f.write_str("this host has no firewall that can be used:")?;
                 for (kind, why) in reasons {

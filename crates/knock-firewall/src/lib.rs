@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 
 use knock_rules::{Held, Opening};
 
-pub use error::FirewallError;
+pub use error::{FirewallError, LOCK_ADVICE};
 pub use keeper::Keeper;
 pub use kind::Kind;
 pub use tools::{Ran, ToolError, Tools};

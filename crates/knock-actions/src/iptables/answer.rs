@@ -8,6 +8,7 @@ use std::io;
 use std::process::Output;
 
 use knock_engine::Outcome;
+use knock_firewall::LOCK_ADVICE;
 
 use super::missing;
 use crate::output::first_line;
@@ -38,6 +39,8 @@ pub(super) const NOT_THERE: [&str; 2] =
 pub(super) const THERE_ALREADY: &str = "Chain already exists";
 /// In a second line, where the first says that "Can't lock" failed.
 const LOCKED: &str = "holding the xtables lock";
+/// iptables-legacy as a user who is not root.
+const NO_LOCK: &str = "open lock file";
 const NOT_PERMITTED: [&str; 2] = ["Permission denied", "Operation not permitted"];
 /// iptables' status for words that it does not understand.
 const BAD_SYNTAX: i32 = 2;
@@ -55,12 +58,15 @@ impl Answer {
         let said = first_line(&output.stderr).unwrap_or_default();
         let again = output.status.code() != Some(BAD_SYNTAX);
         let advice = if has(&LOCKED) {
-            "; another program has the firewall locked"
+            "another program has the firewall locked"
+        } else if has(&NO_LOCK) {
+            LOCK_ADVICE
         } else if NOT_PERMITTED.iter().any(has) {
-            "; this needs CAP_NET_ADMIN, and for iptables-legacy a writable /run/xtables.lock"
+            "this needs CAP_NET_ADMIN, and for iptables-legacy CAP_NET_RAW"
         } else {
             ""
         };
+        let advice = if advice.is_empty() { String::new() } else { format!("; {advice}") };
         let complaint = Complaint {
             why: format!("{path}: {}: {said}{advice}", status_text(output.status)),
             again,
@@ -150,8 +156,16 @@ mod tests {
             4,
             "Could not fetch rule set generation id: Permission denied (you must be root)",
             "failed, again: iptables: exit 4: Could not fetch rule set generation id: Permission \
-             denied (you must be root); this needs CAP_NET_ADMIN, and for iptables-legacy a \
-             writable /run/xtables.lock",
+             denied (you must be root); this needs CAP_NET_ADMIN, and for iptables-legacy \
+             CAP_NET_RAW",
+        );
+        check(
+            4,
+            "Fatal: can't open lock file /run/xtables.lock: Permission denied",
+            &format!(
+                "failed, again: iptables: exit 4: Fatal: can't open lock file /run/xtables.lock: \
+                 Permission denied; {LOCK_ADVICE}"
+            ),
         );
     }
 }

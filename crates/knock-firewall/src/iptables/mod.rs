@@ -200,6 +200,9 @@ pub(crate) fn succeeded(program: &str, args: &[&str], ran: Ran) -> Result<String
     if ran.is_success() {
         return Ok(ran.stdout);
     }
+    if ran.stderr.contains("open lock file") {
+        return Err(FirewallError::NoLock { program: program.to_owned() });
+    }
     const FORBIDDEN: [&str; 2] = ["Permission denied", "Operation not permitted"];
     if FORBIDDEN.iter().any(|text| ran.stderr.contains(text)) {
         return Err(FirewallError::NotPermitted);
