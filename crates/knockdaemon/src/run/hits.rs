@@ -32,7 +32,7 @@ impl Daemon {
                     answered::change(now.wall, back, hit.client, written)
                 }),
             );
-            self.respond.accept(&mut self.engine, &accepted);
+            self.respond.accept(&mut self.engine, &accepted, now);
         }
     }
 

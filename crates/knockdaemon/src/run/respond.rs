@@ -122,16 +122,28 @@ impl Respond {
         }
     }
 
-    /// Makes a knock durable, then lets the engine know of it. A knock that cannot be made durable
+    /// Makes a knock durable, lets the engine know of it, and hands out what is due at once: a log that
+    /// is slow to take its lines keeps nobody waiting. A knock that cannot be made durable
     /// is refused: a port whose closing is not on disk must not open.
-    pub(crate) fn accept(&mut self, engine: &mut Engine, accepted: &Accepted) {
+    pub(crate) fn accept(&mut self, engine: &mut Engine, accepted: &Accepted, now: &Now) {
         let client = accepted.client;
-        if let Self::Real(real) = self
-            && let Err(error) = real.durable.append(&accepted.changes)
-        {
-            tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
-            return;
+        if let Self::Real(real) = self {
+            if let Err(error) = real.durable.append(&accepted.changes) {
+                tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
+                return;
+            }
+            engine.commit(&accepted.changes);
+            real.copy.note(&accepted.changes);
+        } else {
+            engine.commit(&accepted.remembered());
         }
+        // Workers that are busy are asked again in the loop's next turn.
+        let _response = self.hand_out(engine, now);
+        self.tell(accepted);
+    }
+
+    fn tell(&self, accepted: &Accepted) {
+        let client = accepted.client;
         tracing::info!(%client, "knock accepted: {}", accepted.knock);
         for (action, fault) in &accepted.faults {
             tracing::error!(%client, action, "cannot be evaluated: {fault}");
@@ -152,13 +164,8 @@ impl Respond {
                 for news in &accepted.leases {
                     tracing::info!(%client, "would have done: {}", lease_words::news_text(news));
                 }
-                engine.commit(&accepted.remembered());
             }
-            Self::Real(real) => {
-                accepted.leases.iter().for_each(lease_words::log);
-                engine.commit(&accepted.changes);
-                real.copy.note(&accepted.changes);
-            }
+            Self::Real(_) => accepted.leases.iter().for_each(lease_words::log),
         }
     }
 
