@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -118,17 +119,44 @@ impl Dmesg {
 }
 
 /// Writes markers into the kernel's log until one comes out of the file. More than one, since a
-/// reader that starts at the end may come after the first.
+/// reader that starts at the end may come after the first. Those of an earlier reader do not count: the
+/// kernel still has them, with all that was logged then, and the file may have them too.
 fn await_marker(lab: &Lab, log: &Path) -> Result<()> {
-    let marker = format!("knockdaemon-e2e marker of {}", lab.namespace(crate::lab::Host::Server));
-    let nonce = lab.path("").display().to_string();
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let nth = STARTED.fetch_add(1, Ordering::Relaxed);
+    let server = lab.namespace(crate::lab::Host::Server);
+    let marker = format!("knockdaemon-e2e marker {nth} of {server} in {}.", lab.path("").display());
     let seen = await_until(PATIENCE, || {
-        let _full = fs::write("/dev/kmsg", format!("{marker} {nonce}"));
-        fs::read(log).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&nonce))
+        let _full = fs::write("/dev/kmsg", format!("{marker}\n"));
+        fs::read(log).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&marker))
     });
     if seen {
         Ok(())
     } else {
         Err(LabError(format!("no kernel message arrives in {}", log.display())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root: sudo make test"]
+    fn a_reader_that_is_started_again_has_the_past_behind_it() {
+        let lab = Lab::new().unwrap();
+        let past = format!("past of {}", lab.path("").display());
+        let present = past.replace("past", "present");
+        let text = |log: &Path| String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
+        let comes = |log: &Path, line: &str| {
+            // Without the newline the kernel waits for the rest.
+            fs::write("/dev/kmsg", format!("{line}\n")).unwrap();
+            assert!(await_until(PATIENCE, || text(log).contains(line)), "{line}");
+        };
+        comes(&Rsyslog::start(&lab).unwrap().log, &past);
+        let again = Rsyslog::start(&lab).unwrap();
+        let caught_up = text(&again.log).len();
+        comes(&again.log, &present);
+        assert!(!text(&again.log)[caught_up..].contains(&past));
     }
 }

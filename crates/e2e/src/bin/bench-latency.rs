@@ -78,7 +78,13 @@ fn measure() -> Result<()> {
                 match shoot(rig, &mut random)? {
                     Some(time) if nth > 0 => timings.push(time),
                     Some(_) => {}
-                    None => *missed += 1,
+                    None => {
+                        *missed += 1;
+                        // It may open yet, when nobody closes it any more: another host, where nothing
+                        // is under way.
+                        *rig = Rig::new(rig.way)?;
+                        rig.begin(state.path())?;
+                    }
                 }
             }
             rig.end()?;
@@ -140,7 +146,7 @@ fn shoot(rig: &Rig, random: &mut Random) -> Result<Option<Duration>> {
     if close.is_none() && time.is_some() {
         rig.close(marksman.from)?;
     }
-    if !rig.lab.within(Host::Client, || marksman.is_shut_out())? {
+    if time.is_some() && !rig.lab.within(Host::Client, || marksman.is_shut_out())? {
         let said = rig.said().join("\n");
         return Err(LabError(format!("{}: it does not close again\n{said}", rig.way.name())));
     }
