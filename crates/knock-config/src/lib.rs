@@ -22,9 +22,10 @@ mod tree;
 
 pub use convert::{To, convert, files_of, holds_key, means_otherwise_at};
 pub use model::{
-    AskForUser, CaptureSettings, ClientSettings, ControlSettings, DaemonSettings, FirewallChoice,
-    IvChoice, Machine, NflogSettings, Objection, ReadOptions, RunMode, Setting, WireSettings,
-    find_control, find_format, known_formats, parse_mac, read_client, read_daemon, read_format,
+    AskForPlace, AskForUser, CaptureSettings, ClientSettings, ControlSettings, DaemonSettings,
+    FirewallChoice, IvChoice, Machine, NflogSettings, Objection, ReadOptions, RunMode, Setting,
+    WireSettings, find_control, find_format, known_formats, parse_mac, read_client, read_daemon,
+    read_format,
 };
 pub use place::{Place, SourceText, Spot};
 pub use problem::{Problem, Reading, Severity};

@@ -839,6 +839,23 @@ fn who_keeps_what_is_delayed() {
 }
 
 #[test]
+fn where_the_control_socket_is() {
+    check("controlsocket = no", "");
+    check("controlsocket = /tmp/control.sock", "");
+    let mut options = options();
+    options.machine.socket = std::sync::Arc::new(|path| {
+        Some(Objection {
+            severity: Severity::Warning,
+            message: format!("{} is not safe", path.display()),
+            help: "move it".to_owned(),
+        })
+    });
+    let source = SourceText::new("knock.conf", with_rest("controlsocket = /tmp/c", REST));
+    let shown = show(&read_daemon(&source, &options).problems, &source);
+    assert_eq!(shown, "1:17 «/tmp/c» warning: /tmp/c is not safe | move it\n");
+}
+
+#[test]
 fn the_words_of_a_program_are_no_list_in_brackets() {
     let exec = |exec: &str| format!("<template t>\nexec = {exec}\n</template>");
     check(

@@ -94,7 +94,12 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Section<'_>, statedir: &Path) 
                 reader.add(Problem::error(text.place(), message).with_help(help));
                 None
             }
-            _ => Some(path),
+            _ => {
+                if let Some(objection) = (reader.options.machine.socket)(&path) {
+                    reader.add(objection.at(text.place()));
+                }
+                Some(path)
+            }
         };
     }
     if let Some(text) = reader.text(top, "controlgroup") {

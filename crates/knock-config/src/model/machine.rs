@@ -1,8 +1,9 @@
-//! What a configuration needs of the machine that it is for: users, groups, and programs of others.
+//! What a configuration needs of the machine that it is for: users, groups, folders, and programs of others.
 //!
 //! Nothing here looks around; the program that reads the file says how to ask.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::place::Place;
@@ -10,6 +11,9 @@ use crate::problem::{Problem, Severity};
 
 /// Answers for a name what is wrong with that user or group.
 pub type AskForUser = Arc<dyn Fn(&str) -> Option<Objection> + Send + Sync>;
+
+/// Answers for a path what is wrong with the place.
+pub type AskForPlace = Arc<dyn Fn(&Path) -> Option<Objection> + Send + Sync>;
 
 /// How to ask. By default there is nothing to object to.
 #[derive(Clone)]
@@ -19,13 +23,20 @@ pub struct Machine {
     pub user: AskForUser,
     /// What keeps the control socket from being of the group of this name.
     pub group: AskForUser,
+    /// What makes the control socket unsafe at this path.
+    pub socket: AskForPlace,
     /// What keeps jobs from at(1).
     pub at: fn() -> Option<Objection>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { user: Arc::new(|_| None), group: Arc::new(|_| None), at: || None }
+        Self {
+            user: Arc::new(|_| None),
+            group: Arc::new(|_| None),
+            socket: Arc::new(|_| None),
+            at: || None,
+        }
     }
 }
 

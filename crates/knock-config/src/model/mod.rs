@@ -30,7 +30,7 @@ pub use control::{ControlSettings, find_control};
 pub use daemon::{DaemonSettings, read_daemon};
 pub use firewall::FirewallChoice;
 pub use formats::{find_format, known_formats, read_format};
-pub use machine::{AskForUser, Machine, Objection};
+pub use machine::{AskForPlace, AskForUser, Machine, Objection};
 pub use setting::Setting;
 pub use sources::{CaptureSettings, NflogSettings, RunMode};
 pub use wire::{IvChoice, WireSettings, parse_mac};

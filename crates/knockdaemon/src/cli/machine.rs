@@ -1,8 +1,11 @@
-//! What a configuration needs of this machine, asked here and now: users, a group, and at(1).
+//! What a configuration needs of this machine, asked here and now: users, a group, a safe place for the
+//! control socket, and at(1).
 //!
 //! Whoever only looks at a file may do so with fewer rights than the daemon will have.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use knock_actions::{AccountError, GroupError, can_hand_over, can_run_as, group_id};
@@ -30,6 +33,7 @@ pub(crate) fn for_purpose(purpose: Purpose) -> Machine {
         asked.user(user, can_run_as).err().map(|error| user_objection(&error, rights))
     });
     machine.group = Arc::new(|group| group_id(group).err().map(|error| group_objection(&error)));
+    machine.socket = Arc::new(place_objection);
     machine.at = at_objection;
     machine
 }
@@ -80,6 +84,30 @@ fn group_objection(error: &GroupError) -> Objection {
     Objection { severity, message: error.to_string(), help: error.help().to_owned() }
 }
 
+/// No error: the daemon runs without its socket. Where strangers may make files they can take the socket's
+/// name before the daemon does, or that of the lock beside it; further up only a sticky folder keeps them from
+/// putting other folders in the place of ours.
+fn place_objection(socket: &Path) -> Option<Objection> {
+    let socket = std::path::absolute(socket).ok()?;
+    let mut there =
+        socket.ancestors().skip(1).filter_map(|folder| Some((folder, folder.metadata().ok()?)));
+    let mut is_next = true;
+    let (folder, _) = there.find(|(_, about)| {
+        let is_safe_if_sticky = !std::mem::take(&mut is_next);
+        about.mode() & 0o002 != 0 && !(is_safe_if_sticky && about.mode() & 0o1000 != 0)
+    })?;
+    Some(Objection {
+        severity: Severity::Warning,
+        message: format!(
+            "any user may write to {}, and take the name of this socket or of its lock",
+            folder.display()
+        ),
+        help: "choose a folder where only root and the daemon's user may write, such as \
+               /run/knockdaemon"
+            .to_owned(),
+    })
+}
+
 /// No error: what at(1) does not take, the agenda keeps.
 fn at_objection() -> Option<Objection> {
     let error = can_hand_over().err()?;
@@ -92,7 +120,35 @@ fn at_objection() -> Option<Objection> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_socket_belongs_where_strangers_make_no_files() {
+        let top = tempfile::tempdir().unwrap();
+        let (middle, folder) = (top.path().join("a"), top.path().join("a/b"));
+        fs::create_dir_all(&folder).unwrap();
+        let socket = folder.join("control.sock");
+        let says = |middle_mode, mode| {
+            for (folder, mode) in [(&middle, middle_mode), (&folder, mode)] {
+                fs::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+            }
+            place_objection(&socket).map(|objection| objection.message)
+        };
+        assert_eq!(says(0o755, 0o775), None);
+        assert_eq!(says(0o1777, 0o755), None);
+        for mode in [0o777, 0o1777] {
+            assert!(says(0o755, mode).unwrap().contains(&format!("write to {}", folder.display())));
+        }
+        let above = format!("write to {},", middle.display());
+        assert!(says(0o777, 0o755).unwrap().contains(&above));
+        // What is not there yet is made by whoever comes first.
+        fs::remove_dir(&folder).unwrap();
+        fs::set_permissions(&middle, Permissions::from_mode(0o1777)).unwrap();
+        assert!(place_objection(&socket).unwrap().message.contains(&above));
+    }
 
     #[test]
     fn each_name_is_asked_once_and_a_silent_directory_once_at_all() {
