@@ -180,10 +180,8 @@ impl Firewall {
         let limit = Limit::of_all(limit);
         let doing = || format!("close {opening}");
         let failed = |error| FirewallError::of_kernel(self.kind, doing(), error);
-        if self.is_foreign(opening.network.is_v4()).map_err(failed)? {
-            // Nothing of ours is in there.
-            return Ok(Did::AlreadySo);
-        }
+        // Also where something has our name and another shape: it may have had ours when it was opened, and
+        // what is word by word what we put in lets in whatever stands around it.
         match self.kind {
             Kind::Nftables => elements::remove(&mut lock(&self.socket), opening).map_err(failed),
             Kind::Ipset => ipset::remove(&mut lock(&self.socket), opening).map_err(failed),
@@ -195,7 +193,7 @@ impl Firewall {
                 }
                 let tools = &*self.tools;
                 let mut was_there = false;
-                for (program, listing) in survey.own_engines(opening.network.is_v4()) {
+                for (program, listing) in survey.engines(opening.network.is_v4()) {
                     let rules = rules::Rules { program, tools, limit };
                     was_there |= rules.remove(listing, opening)?;
                 }
@@ -218,7 +216,7 @@ impl Firewall {
                 let mut socket = lock(&self.socket);
                 let mut held = Vec::new();
                 let sets = elements::sets(&mut socket).map_err(failed)?;
-                for size in sets.into_iter().filter_map(|set| set.size) {
+                for size in elements::sizes(&sets) {
                     held.extend(elements::list(&mut socket, size).map_err(failed)?);
                 }
                 Ok(held)
@@ -358,7 +356,7 @@ impl Firewall {
         match self.kind {
             Kind::Nftables => {
                 let chains = chains::chains(&mut socket)?;
-                Ok(!layout::is_as_ours(&elements::sets(&mut socket)?, &chains))
+                Ok(!layout::is_ours(&elements::sets(&mut socket)?, &chains))
             }
             Kind::Ipset => {
                 Ok(ipset::list(&mut socket, v4)?.is_some_and(|listed| !listed.is_as_ours))

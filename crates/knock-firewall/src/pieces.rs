@@ -1,23 +1,21 @@
 //! What stands in the firewall for good, beside the rules of others: our table, our sets, our chain,
 //! and the one rule that lets in who is in them. Each piece can be looked for, made, and printed.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::FirewallError;
 use crate::iptables::{self, Program};
 use crate::limit::Limit;
 use crate::nftables::chains::ChainName;
-use crate::nftables::elements::Size;
-use crate::nftables::layout;
+use crate::nftables::{layout, taking};
 use crate::tools::Tools;
-use crate::{Kind, ipset};
+use crate::{Kind, ipset, removal};
 
 /// One thing that is made once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Our table of nftables.
-    Table(BTreeSet<Size>),
+    Table(layout::Making),
     /// A rule in a chain of nftables.
     InChain(ChainName),
     /// A set of ipset; of IPv4 or not.
@@ -44,12 +42,16 @@ impl Piece {
     /// Makes it. It was looked for before, and is not there.
     pub(crate) fn make(&self, tools: &dyn Tools, limit: Limit) -> Result<(), FirewallError> {
         match self {
-            Self::Table(sizes) => {
-                nft(tools, &layout::script(sizes), limit).map_err(|error| match error {
+            Self::Table(making) => {
+                nft(tools, &making.script, limit).map_err(|error| match error {
                     FirewallError::Tool { says, .. } if is_of_another_shape(&says) => {
                         FirewallError::foreign_table(true)
                     }
                     other => other,
+                })?;
+                let Some(head) = making.head else { return Ok(()) };
+                removal::by_netlink("take rules out of our chain", |socket| {
+                    taking::marking_behind(socket, head)
                 })
             }
             Self::InChain(chain) => nft(tools, &layout::accepting(chain), limit),
@@ -71,9 +73,10 @@ impl Piece {
     /// The lines of a shell script that make it, as often as they are run.
     pub(crate) fn shell(&self) -> String {
         match self {
-            Self::Table(sizes) => {
-                format!("nft -f - <<'EOF'\n{}EOF\n", layout::script(sizes))
+            Self::Table(making) if making.script.is_empty() => {
+                "# as it is, with what others have put in\n".to_owned()
             }
+            Self::Table(making) => format!("nft -f - <<'EOF'\n{}EOF\n", making.script),
             Self::InChain(chain) => format!(
                 "nft list chain {chain} | grep -qE '{}' ||\n    nft -f - <<'EOF'\n{}EOF\n",
                 layout::accepting_as_listed(),

@@ -24,7 +24,7 @@ pub(crate) fn remove(
     // The rules first: a set that a rule names cannot go.
     for chain in &survey.chains {
         // One is wanted where the way is kept. Two may come of a command beside a starting daemon.
-        let wanted = usize::from(keep == Some(Kind::Nftables));
+        let wanted = usize::from(keep == Some(Kind::Nftables) && !layout::is_own(chain));
         from_chain(chain, wanted, tools, work);
     }
     for (program, listing) in &survey.iptables {
@@ -33,11 +33,16 @@ pub(crate) fn remove(
     if keep != Some(Kind::Nftables) {
         // Who asks for all of ours to be gone means that of another version, too.
         let is_ours: fn(&[Set], &[Chain]) -> bool =
-            if keep.is_some() { layout::is_as_ours } else { layout::does_nothing_else };
+            if keep.is_some() { layout::is_ours_alone } else { layout::is_of_any_version };
         let doing = "remove the table inet knockdaemon";
         match by_netlink(doing, |socket| taking::table(socket, is_ours)) {
             Ok(true) => work.done.push("removed the table inet knockdaemon".to_owned()),
-            Ok(false) => {}
+            Ok(false) => {
+                let gone = by_netlink(doing, taking::ours_beside_others);
+                let gone = gone.map_err(|error| work.failed.push(error)).is_ok_and(|gone| gone);
+                let what = "what is ours of the table inet knockdaemon";
+                work.done.extend(gone.then(|| format!("removed {what}")));
+            }
             Err(FirewallError::NotInTheKernel(_)) => {}
             Err(error) => work.failed.push(error),
         }
@@ -79,7 +84,7 @@ fn from_chain(chain: &Chain, wanted: usize, tools: &dyn Tools, work: &mut Work) 
     }
 }
 
-fn by_netlink<T>(
+pub(crate) fn by_netlink<T>(
     doing: &str,
     work: impl FnOnce(&mut Socket) -> Result<T, Fault>,
 ) -> Result<T, FirewallError> {

@@ -32,6 +32,8 @@ pub(crate) struct Survey {
     pub(crate) table_is_foreign: bool,
     /// It is one of ours all the same, of another shape.
     pub(crate) table_does_nothing_else: bool,
+    /// What others have put into our table.
+    pub(crate) in_our_table: Vec<String>,
     /// Which sets of ipset there are that are ours, IPv4 first.
     pub(crate) sets: [bool; 2],
     /// Which sets of our names are not ours.
@@ -64,11 +66,15 @@ impl Survey {
             false => elements::sets(socket)
                 .map_err(|error| failed("list the sets of nftables", error))?,
         };
-        let table_is_foreign = !layout::is_as_ours(&in_table, &chains);
+        let table_is_foreign = !layout::is_ours(&in_table, &chains);
         let table_does_nothing_else = layout::does_nothing_else(&in_table, &chains);
+        let in_our_table = match table_is_foreign {
+            true => Vec::new(),
+            false => layout::of_others(&in_table, &chains),
+        };
         let sizes = match table_is_foreign {
             true => Vec::new(),
-            false => in_table.into_iter().filter_map(|set| set.size).collect(),
+            false => elements::sizes(&in_table).collect(),
         };
         let (mut sets, mut foreign_sets) = ([false; 2], [false; 2]);
         let slots = sets.iter_mut().zip(&mut foreign_sets);
@@ -88,6 +94,7 @@ impl Survey {
             sizes,
             table_is_foreign,
             table_does_nothing_else,
+            in_our_table,
             sets,
             foreign_sets,
             iptables: Vec::new(),
@@ -97,7 +104,10 @@ impl Survey {
         for program in survey.programs(tools, kind, limit) {
             match program.list(tools, limit) {
                 Ok(listing) => survey.iptables.push((program, listing)),
-                Err(FirewallError::Tool { says, .. }) if says.contains("is incompatible") => {
+                // Where each lease is a rule of iptables there is no other way to see it.
+                Err(FirewallError::Tool { says, .. })
+                    if says.contains("is incompatible") && kind != Kind::Iptables =>
+                {
                     survey.foreign.push(program);
                 }
                 // What iptables has made and nobody can read as its own is nftables' all the same.
@@ -213,7 +223,8 @@ impl Survey {
                 }
                 let all: BTreeSet<Size> = sizes.iter().chain(&self.sizes).copied().collect();
                 let whole = layout::is_whole(&all, &self.sizes, &self.chains);
-                pieces.push((Piece::Table(all), whole));
+                let making = layout::making(&all, whole, &self.chains);
+                pieces.push((Piece::Table(making), whole));
                 for chain in self.closing_chains() {
                     let there = chain.rules.iter().any(|rule| rule.is_ours);
                     pieces.push((Piece::InChain(chain.name.clone()), there));
@@ -265,6 +276,13 @@ impl Survey {
                 format!("if {program} has rules that close this host, leases do not get through: {error}")
             }));
         }
+        if !self.in_our_table.is_empty() {
+            remarks.push(format!(
+                "the table inet knockdaemon has in it what is not knockdaemon's ({}); that stays as it \
+                 is, and leases get in unless it keeps them out",
+                self.in_our_table.join(", ")
+            ));
+        }
         if native.is_empty() && closing.is_empty() {
             remarks.push(
                 "no chain was found that keeps anybody out of this host: there is nothing to open"
@@ -294,7 +312,10 @@ impl Survey {
     /// Chains of nftables that would drop what we let in.
     fn closing_chains(&self) -> impl Iterator<Item = &Chain> {
         self.chains.iter().filter(|chain| {
-            chain.closes(&self.chains) && (!chain.is_of_iptables() || self.is_foreign(chain))
+            let is_ours = layout::is_own(chain) && !self.table_is_foreign;
+            !is_ours
+                && chain.closes(&self.chains)
+                && (!chain.is_of_iptables() || self.is_foreign(chain))
         })
     }
 

@@ -18,6 +18,7 @@ const GET_PROTOCOL: u8 = 1;
 const LIST: u8 = 7;
 const ADD: u8 = 9;
 const DELETE: u8 = 10;
+const HEADER: u8 = 12;
 
 const PROTOCOL: u16 = 1;
 const SET_NAME: u16 = 2;
@@ -116,14 +117,37 @@ pub(crate) fn add(
     }
 }
 
-/// Takes an element out; whether it was there.
+/// Takes an element out; whether it was there. Whatever else the set has: to close does no harm.
 pub(crate) fn remove(socket: &mut Socket, opening: &Opening) -> Result<bool, Fault> {
+    if !may_hold(socket, opening.network.is_v4())? {
+        return Ok(false);
+    }
     match socket.ask(entry(DELETE, flags::ACK | flags::EXCL, opening, None)) {
         Ok(()) => Ok(true),
         // Or the whole set is gone, which comes to the same.
         Err(EXIST | Fault::NOENT) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is a set of our name that openings can be in. One of another type would take the
+/// question for one about something else.
+fn may_hold(socket: &mut Socket, v4: bool) -> Result<bool, Fault> {
+    let mut question = Question::new(SUBSYSTEM, HEADER, flags::ACK, 0);
+    question.bytes(PROTOCOL, &[PROTOCOL_NUMBER]).text(SET_NAME, set(v4));
+    let headers = socket.dump(&question, |_, _, body, headers| {
+        headers.push(is_of_our_type(body, v4));
+    });
+    match headers {
+        Ok(headers) => Ok(headers.contains(&true)),
+        Err(Fault::NOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_of_our_type(body: &[u8], v4: bool) -> bool {
+    let family = if v4 { FAMILY_IPV4 } else { FAMILY_IPV6 };
+    attribute(body, TYPE_NAME).map(text) == Some(TYPE) && attribute(body, FAMILY) == Some(&[family])
 }
 
 /// What a set of our name is, and what it holds.
@@ -141,12 +165,10 @@ pub(crate) fn list(socket: &mut Socket, v4: bool) -> Result<Option<Listed>, Faul
     let parts = socket.dump(&question, |_, _, body, parts| {
         let entries = attribute(body, ENTRIES).unwrap_or_default();
         let held = attributes(entries).filter_map(|(_, entry)| held(entry));
-        let found = attribute(body, TYPE_NAME).map(|name| {
-            let family = if v4 { FAMILY_IPV4 } else { FAMILY_IPV6 };
+        let found = attribute(body, TYPE_NAME).map(|_| {
             let header = attribute(body, DATA).unwrap_or_default();
             let flags = attribute(header, SET_FLAGS).and_then(be32).unwrap_or_default();
-            text(name) == TYPE
-                && attribute(body, FAMILY) == Some(&[family])
+            is_of_our_type(body, v4)
                 && attribute(header, TIMEOUT).and_then(be32) == Some(0)
                 && flags & SET_OF_ANOTHER_KIND == 0
         });

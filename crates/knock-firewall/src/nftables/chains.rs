@@ -34,6 +34,7 @@ const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 const LOOKUP_SET: u16 = 1;
 const LOOKUP_DESTINATION: u16 = 3;
+const LOOKUP_FLAGS: u16 = 5;
 const META_KEY: u16 = 2;
 const META_SOURCE: u16 = 3;
 const META_MARK: u32 = 3;
@@ -99,12 +100,23 @@ pub(crate) struct Rule {
     pub(crate) handle: u64,
     /// It is the rule that we put into the chains of others, not one that only says so.
     pub(crate) is_ours: bool,
-    /// It could be from our own chain: it sets the mark, by the members of our sets at most.
-    pub(crate) only_marks: bool,
+    /// What it does to the mark, if it could be from our own chain: by the members of our sets at most.
+    pub(crate) marking: Option<Marking>,
     verdict: Verdict,
     /// It is about members of a set with a name, as the bans of other programs are.
     is_about_a_set: bool,
     is_about_established: bool,
+}
+
+/// What a rule does that only sets the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marking {
+    /// Takes our bit away from all, as our first rule does.
+    Clears,
+    /// Sets something for the members of our set, as our others do.
+    Members(Size),
+    /// Neither.
+    Otherwise,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -202,7 +214,7 @@ fn rule(family: u8, body: &[u8]) -> Option<(ChainName, Rule)> {
     let parts: Vec<Part<'_>> = attributes(expressions).map(|(_, it)| Part::of(it)).collect();
     rule.is_ours = accepts_marked(&parts)
         && attribute(body, RULE_USERDATA).is_some_and(|data| comment(data) == COMMENT);
-    rule.only_marks = only_marks(&parts);
+    rule.marking = marking(&parts);
     let mut is_about_state = false;
     for (_, expression) in attributes(expressions) {
         let data = attribute(expression, EXPRESSION_DATA).unwrap_or_default();
@@ -275,21 +287,35 @@ fn accepts_marked(parts: &[Part<'_>]) -> bool {
 }
 
 /// Loads, compares, looks up in sets that are named as ours, and at the end sets the mark.
-fn only_marks(parts: &[Part<'_>]) -> bool {
-    let Some((last, before)) = parts.split_last() else { return false };
+fn marking(parts: &[Part<'_>]) -> Option<Marking> {
+    let (last, before) = parts.split_last()?;
+    let set = |part: &Part<'_>| {
+        Size::of_set(attribute(part.data, LOOKUP_SET).map(text).unwrap_or_default())
+    };
     let harmless = |part: &Part<'_>| match part.name {
         "meta" => part.number(META_SOURCE).is_none(),
         "payload" | "bitwise" | "cmp" => true,
-        "lookup" => {
-            let set = attribute(part.data, LOOKUP_SET).map(text).unwrap_or_default();
-            Size::of_set(set).is_some()
-        }
+        "lookup" => set(part).is_some(),
         _ => false,
     };
-    last.name == "meta"
+    let only_marks = last.name == "meta"
         && last.number(META_KEY) == Some(META_MARK)
         && last.number(META_SOURCE).is_some()
-        && before.iter().all(harmless)
+        && before.iter().all(harmless);
+    let lookups: Vec<&Part<'_>> = before.iter().filter(|part| part.name == "lookup").collect();
+    let clears = |mask: &Part<'_>| {
+        mask.value(BITWISE_MASK) == Some(!MARK) && mask.value(BITWISE_XOR) == Some(0)
+    };
+    only_marks.then(|| match (&*lookups, before) {
+        ([], [load, mask]) if load.number(META_KEY) == Some(META_MARK) && clears(mask) => {
+            Marking::Clears
+        }
+        // All but the members would be let in.
+        ([lookup], _) if lookup.number(LOOKUP_FLAGS).is_none_or(|flags| flags == 0) => {
+            set(lookup).map_or(Marking::Otherwise, Marking::Members)
+        }
+        _ => Marking::Otherwise,
+    })
 }
 
 fn verdict(immediate: &[u8]) -> Option<Verdict> {

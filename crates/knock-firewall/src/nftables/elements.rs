@@ -155,10 +155,19 @@ fn is_there(socket: &mut Socket, opening: &Opening) -> Result<bool, Fault> {
     }
 }
 
-/// Takes an element out; whether it was there.
+/// Takes an element out; whether it was there. Whatever else is in the table: to close does no harm.
 pub(crate) fn remove(socket: &mut Socket, opening: &Opening) -> Result<bool, Fault> {
-    if !is_there(socket, opening)? {
-        return Ok(false);
+    match is_there(socket, opening) {
+        Ok(true) => {}
+        Ok(false) => return Ok(false),
+        Err(error) => {
+            // A set of our name that is for other things holds nothing of ours.
+            let size = Size::of(&opening.network);
+            return match sizes(&sets(socket)?).any(|ours| ours == size) {
+                true => Err(error),
+                false => Ok(false),
+            };
+        }
     }
     match socket.batch(vec![delete(opening)]) {
         Ok(()) => Ok(true),
@@ -169,8 +178,9 @@ pub(crate) fn remove(socket: &mut Socket, opening: &Opening) -> Result<bool, Fau
 }
 
 /// A set of the table of our name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Set {
+    pub(crate) name: String,
     /// By its name; none if it has not one of those that we give.
     pub(crate) size: Option<Size>,
     /// It is as we make it.
@@ -184,11 +194,18 @@ pub(crate) fn sets(socket: &mut Socket) -> Result<Vec<Set>, Fault> {
     let sets = socket.dump(&question, |kind, _, body, sets| {
         let is_ours = attribute(body, SET_TABLE).is_some_and(|name| text(name) == TABLE);
         if kind == u16::from_be_bytes([SUBSYSTEM, NEW_SET]) && is_ours {
-            let size = attribute(body, SET_NAME).map(text).and_then(Size::of_set);
-            sets.push(Set { size, is_as_ours: size.is_some_and(|size| is_as_made(size, body)) });
+            let name = attribute(body, SET_NAME).map(text).unwrap_or_default().to_owned();
+            let size = Size::of_set(&name);
+            let is_as_ours = size.is_some_and(|size| is_as_made(size, body));
+            sets.push(Set { name, size, is_as_ours });
         }
     });
     or_none(sets)
+}
+
+/// The sizes of those that are ours.
+pub(crate) fn sizes(sets: &[Set]) -> impl Iterator<Item = Size> + '_ {
+    sets.iter().filter(|set| set.is_as_ours).filter_map(|set| set.size)
 }
 
 fn is_as_made(size: Size, body: &[u8]) -> bool {

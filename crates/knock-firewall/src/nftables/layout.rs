@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::elements::{Set, Size};
+use super::elements::{Set, Size, sizes};
 use super::{COMMENT, MARK, TABLE};
-use crate::nftables::chains::{Chain, ChainName};
+use crate::nftables::chains::{Chain, ChainName, Marking};
 
 /// The chain in our table.
 const CHAIN: &str = "input";
@@ -18,13 +18,30 @@ const CHAIN: &str = "input";
 /// (fail2ban's is at -1, firewalld's at 10).
 const PRIORITY: i32 = -140;
 
-/// Makes the table or mends it; what the sets hold stays.
-pub(crate) fn script(sizes: &BTreeSet<Size>) -> String {
+/// How the table is made or mended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Making {
+    /// For `nft -f`. What the sets hold stays, and so does what others have put in.
+    pub(crate) script: String,
+    /// So many rules of ours are at the head of our chain afterwards, and those that others have put in
+    /// behind them. What else marks there is to go. `None`: nothing of others is in it.
+    pub(crate) head: Option<usize>,
+}
+
+/// Makes the table or mends it. There is nothing to run if it is whole and has rules of others: a second
+/// time would not be the same as once.
+pub(crate) fn making(wanted: &BTreeSet<Size>, is_whole: bool, chains: &[Chain]) -> Making {
+    let own = own(chains);
+    let has_others = own.is_some_and(|own| own.rules.iter().any(|rule| rule.marking.is_none()));
+    let head = has_others.then_some(wanted.len() + 1);
+    if has_others && is_whole {
+        return Making { script: String::new(), head };
+    }
     let mut script = format!(
         "add table inet {TABLE}\n\
          add chain inet {TABLE} {CHAIN} {{ type filter hook input priority {PRIORITY}; policy accept; }}\n"
     );
-    for size in sizes {
+    for size in wanted {
         let address = if size.is_v4() { "ipv4_addr" } else { "ipv6_addr" };
         let _ = writeln!(
             script,
@@ -32,54 +49,96 @@ pub(crate) fn script(sizes: &BTreeSet<Size>) -> String {
             size.set()
         );
     }
-    let _ = writeln!(script, "flush chain inet {TABLE} {CHAIN}");
+    if has_others {
+        for rule in rules(wanted).iter().rev() {
+            let _ = writeln!(script, "insert rule inet {TABLE} {CHAIN} {rule}");
+        }
+    } else {
+        let _ = writeln!(script, "flush chain inet {TABLE} {CHAIN}");
+        for rule in rules(wanted) {
+            let _ = writeln!(script, "add rule inet {TABLE} {CHAIN} {rule}");
+        }
+    }
+    Making { script, head }
+}
+
+/// The rules of our chain, in their order.
+fn rules(wanted: &BTreeSet<Size>) -> Vec<String> {
     // Nobody else says who has knocked.
-    let _ = writeln!(
-        script,
-        "add rule inet {TABLE} {CHAIN} meta mark set meta mark and 0x{:08x}",
-        !MARK
-    );
-    for size in sizes {
+    let mut rules = vec![format!("meta mark set meta mark and 0x{:08x}", !MARK)];
+    rules.extend(wanted.iter().map(|size| {
         let address = if size.is_v4() { "ip saddr" } else { "ip6 saddr" };
         let mask = size.mask().map(|mask| format!(" and {mask}")).unwrap_or_default();
-        let _ = writeln!(
-            script,
-            "add rule inet {TABLE} {CHAIN} {address}{mask} . meta l4proto . th dport @{} \
-             meta mark set meta mark or 0x{MARK:08x}",
+        format!(
+            "{address}{mask} . meta l4proto . th dport @{} meta mark set meta mark or 0x{MARK:08x}",
             size.set()
-        );
-    }
-    script
+        )
+    }));
+    rules
 }
 
-/// Whether all of it is there.
-pub(crate) fn is_whole(sizes: &BTreeSet<Size>, there: &[Size], chains: &[Chain]) -> bool {
-    let own = chains.iter().find(|chain| chain.name == own_chain());
-    // One rule that clears the mark, and one for each set.
-    sizes.iter().all(|size| there.contains(size))
-        && own.is_some_and(|chain| chain.rules.len() == there.len() + 1)
+/// Whether all of it is there: our rules before those of others, and nothing else that marks.
+pub(crate) fn is_whole(wanted: &BTreeSet<Size>, there: &[Size], chains: &[Chain]) -> bool {
+    let Some(own) = own(chains) else { return false };
+    let has = |number: usize| own.rules.get(number).and_then(|rule| rule.marking);
+    let members: BTreeSet<Size> = (1..=there.len())
+        .filter_map(|number| match has(number) {
+            Some(Marking::Members(size)) => Some(size),
+            _ => None,
+        })
+        .collect();
+    wanted.iter().all(|size| there.contains(size))
+        && !own.drops_the_rest
+        && has(0) == Some(Marking::Clears)
+        && there.iter().all(|size| members.contains(size))
+        && own.rules.iter().skip(there.len() + 1).all(|rule| rule.marking.is_none())
 }
 
-/// Whether all that is in the table of our name is what we write, or a part of it.
-pub(crate) fn is_as_ours(sets: &[Set], chains: &[Chain]) -> bool {
-    sets.iter().all(|set| set.is_as_ours)
-        && does_nothing_else(sets, chains)
-        && chains
-            .iter()
-            .filter(|chain| is_own(chain))
-            .all(|chain| chain.is_input && chain.priority == Some(PRIORITY))
+/// Whether the table of our name is ours, or can be: nothing of others is where ours goes, and a set that
+/// looks like ours stands with our rules.
+pub(crate) fn is_ours(sets: &[Set], chains: &[Chain]) -> bool {
+    let own = own(chains);
+    let in_place = own.is_none_or(|own| own.is_input && own.priority == Some(PRIORITY));
+    let has_ours = || {
+        let mut marks = own.into_iter().flat_map(|own| &own.rules).map(|rule| rule.marking);
+        marks.any(|it| matches!(it, Some(Marking::Clears | Marking::Members(_))))
+    };
+    in_place
+        && sets.iter().all(|set| set.is_as_ours || set.size.is_none())
+        && (of_others(sets, chains).is_empty() || sizes(sets).next().is_none() || has_ours())
+}
+
+/// The same, with nothing of others in it.
+pub(crate) fn is_ours_alone(sets: &[Set], chains: &[Chain]) -> bool {
+    is_ours(sets, chains) && of_others(sets, chains).is_empty()
 }
 
 /// Whether the table of our name has no other names in it than those that we give, and does nothing but
 /// mark by its sets: another version of ours has made it, or somebody has changed it by hand. Who takes
 /// it away takes nothing else from anybody.
 pub(crate) fn does_nothing_else(sets: &[Set], chains: &[Chain]) -> bool {
-    sets.iter().all(|set| set.size.is_some())
-        && chains.iter().filter(|chain| is_own(chain)).all(|chain| {
-            chain.name == own_chain()
-                && !chain.drops_the_rest
-                && chain.rules.iter().all(|rule| rule.only_marks)
-        })
+    of_others(sets, chains).is_empty() && own(chains).is_none_or(|own| !own.drops_the_rest)
+}
+
+/// Ours, or of another version of ours.
+pub(crate) fn is_of_any_version(sets: &[Set], chains: &[Chain]) -> bool {
+    is_ours_alone(sets, chains) || does_nothing_else(sets, chains)
+}
+
+/// What others have in the table of our name, for people.
+pub(crate) fn of_others(sets: &[Set], chains: &[Chain]) -> Vec<String> {
+    let mut found = Vec::new();
+    for chain in chains.iter().filter(|chain| is_own(chain)) {
+        let has_theirs = chain.rules.iter().any(|rule| rule.marking.is_none());
+        if chain.name != own_chain() {
+            found.push(format!("the chain {}", chain.name.chain));
+        } else if has_theirs {
+            found.push(format!("rules in its chain {CHAIN}"));
+        }
+    }
+    let theirs = sets.iter().filter(|set| set.size.is_none());
+    found.extend(theirs.map(|set| format!("the set {}", set.name)));
+    found
 }
 
 /// The rule that lets marked packets pass, at the head of somebody's chain.
@@ -101,6 +160,10 @@ pub(crate) fn is_own(chain: &Chain) -> bool {
     chain.name.family == "inet" && chain.name.table == TABLE
 }
 
+pub(super) fn own(chains: &[Chain]) -> Option<&Chain> {
+    chains.iter().find(|chain| chain.name == own_chain())
+}
+
 fn own_chain() -> ChainName {
     ChainName { family: "inet", table: TABLE.to_owned(), chain: CHAIN.to_owned() }
 }
@@ -113,7 +176,7 @@ mod tests {
     fn each_size_of_network_has_a_set_and_a_rule() {
         let networks = ["192.0.2.7", "192.0.2.0/24", "2001:db8::1", "2001:db8::/64"];
         let sizes = networks.map(|network| Size::of(&network.parse().unwrap()));
-        let script = script(&sizes.into());
+        let script = making(&sizes.into(), false, &[]).script;
         for line in [
             "add set inet knockdaemon open4_24 { type ipv4_addr . inet_proto . inet_service; flags timeout; }",
             "ip saddr . meta l4proto . th dport @open4 meta mark set meta mark or 0x40000000",

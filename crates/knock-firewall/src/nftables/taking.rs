@@ -11,10 +11,15 @@ use crate::netlink::{Fault, Socket};
 use crate::nftables::chains::Chain;
 
 const DELETE_TABLE: u8 = 2;
+const DELETE_CHAIN: u8 = 5;
 const DELETE_RULE: u8 = 8;
+const DELETE_SET: u8 = 11;
 const GET_GENERATION: u8 = 16;
 
 const TABLE_NAME: u16 = 1;
+/// Of a chain. A set's name has another number than a chain's.
+const CHAIN_NAME: u16 = 3;
+const SET_NAME: u16 = 2;
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;
@@ -49,6 +54,39 @@ pub(crate) fn table(
         (is_there && is_ours(sets, chains)).then_some(question).into_iter().collect()
     });
     gone.map(|gone| gone > 0)
+}
+
+/// Takes all of ours out of our table, where others have put something into it; whether there was any.
+pub(crate) fn ours_beside_others(socket: &mut Socket) -> Result<bool, Fault> {
+    let gone = unchanged(socket, |sets, chains| {
+        if !layout::is_ours(sets, chains) || layout::is_ours_alone(sets, chains) {
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        if let Some(own) = layout::own(chains) {
+            let ours = own.rules.iter().filter(|rule| rule.marking.is_some());
+            changes.extend(ours.map(|rule| delete(&own.name, rule.handle)));
+            if changes.len() == own.rules.len() {
+                changes.push(delete_named(DELETE_CHAIN, &own.name.chain));
+            }
+        }
+        let sets = sets.iter().filter(|set| set.is_as_ours);
+        changes.extend(sets.map(|set| delete_named(DELETE_SET, &set.name)));
+        changes
+    });
+    gone.map(|gone| gone > 0)
+}
+
+/// Takes out of our chain what marks, but for so many rules at its head.
+pub(crate) fn marking_behind(socket: &mut Socket, head: usize) -> Result<(), Fault> {
+    let gone = unchanged(socket, |_, chains| {
+        let own = layout::own(chains);
+        let behind =
+            own.into_iter().flat_map(|own| own.rules.iter().skip(head).map(move |it| (own, it)));
+        let marking = behind.filter(|(_, rule)| rule.marking.is_some());
+        marking.map(|(own, rule)| delete(&own.name, rule.handle)).collect()
+    });
+    gone.map(drop)
 }
 
 /// Looks and changes, with nobody in between; how many changes there were.
@@ -88,6 +126,14 @@ fn delete(name: &ChainName, handle: u64) -> Question {
         .text(RULE_TABLE, &name.table)
         .text(RULE_CHAIN, &name.chain)
         .bytes(RULE_HANDLE, &handle.to_be_bytes());
+    question
+}
+
+/// A chain or a set of our table.
+fn delete_named(kind: u8, name: &str) -> Question {
+    let mut question = Question::new(SUBSYSTEM, kind, flags::ACK, chains::INET);
+    let name_is = if kind == DELETE_SET { SET_NAME } else { CHAIN_NAME };
+    question.text(TABLE_NAME, TABLE).text(name_is, name);
     question
 }
 
