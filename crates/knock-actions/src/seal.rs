@@ -14,7 +14,11 @@ impl Seal {
 
     /// With its length, so that a letter that moves to the next column does not go unnoticed.
     pub(crate) fn text(self, text: &str) -> Self {
-        self.bytes(text.as_bytes()).bytes(&text.len().to_le_bytes())
+        self.blob(text.as_bytes())
+    }
+
+    pub(crate) fn blob(self, bytes: &[u8]) -> Self {
+        self.bytes(bytes).bytes(&bytes.len().to_le_bytes())
     }
 
     pub(crate) fn number(self, number: i64) -> Self {

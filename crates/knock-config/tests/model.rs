@@ -9,6 +9,7 @@ use std::path::Path;
 
 use knock_config::keys::{KEYS, Within};
 use knock_config::{ReadOptions, Severity, SourceText, read_client, read_daemon};
+use knock_engine::Replay;
 
 fn options() -> ReadOptions {
     let mut options = ReadOptions::default();
@@ -262,8 +263,27 @@ fn what_a_knock_is_worth() {
             "a knock (IP,PORT,TIME,CHECKSUM) is 24 bytes, in 24 packets over 256 ports (745-1000)",
             "the cipher is Blowfish, key by md5chain, header RandomIV and an IV",
             "16 bits stand between a guess and an accepted knock",
+            "each knock is accepted once; whoever sees one that is lost on its way can send it, even \
+             changed to another address (a mac would prevent the change)",
+        ],
+    );
+    check_notes(
+        "key = s3cret\niv = yes\nreplay = allow",
+        &[
+            "a knock (IP,PORT,TIME,CHECKSUM) is 24 bytes, in 24 packets over 256 ports (745-1000)",
+            "the cipher is Blowfish, key by md5chain, header RandomIV and an IV",
+            "48 bits stand between a guess and an accepted knock",
             "a knock looks different every time, but whoever sees one can send it again, even \
              changed to another address (a mac would prevent the change)",
+        ],
+    );
+    check_notes(
+        "encrypt = no\nknock = PORT,CHECKSUM\nportspan = 1-256\nreplay = reject",
+        &[
+            "a knock (PORT,CHECKSUM) is 2 bytes, in 2 packets over 256 ports (1-256)",
+            "knocks are not enciphered: whoever knows the format can make one",
+            "a knock of this format is the same every time, and is accepted once: a client can ask \
+             once for each thing",
         ],
     );
     check_notes(
@@ -272,8 +292,8 @@ fn what_a_knock_is_worth() {
             "a knock (IP,PORT,TIME,CHECKSUM) is 40 bytes, in 22 packets over 32768 ports (1-32768)",
             "the cipher is Rijndael, key by md5chain, header a bare IV, padding null, mac of 8 bytes",
             "186 bits stand between a guess and an accepted knock",
-            "a knock looks different every time, but whoever sees one can send it again from the \
-             same address",
+            "each knock is accepted once; whoever sees one that is lost on its way can send it from \
+             the same address",
         ],
     );
     check_notes(
@@ -294,13 +314,45 @@ fn what_a_knock_is_worth() {
             "a knock (IP,PORT,TIME,CHECKSUM) is 24 bytes, in 24 packets over 256 ports (745-1000)",
             "the cipher is Blowfish, key by opensslv1, header Salted__ and a salt",
             "16 bits stand between a guess and an accepted knock",
-            "a knock looks different every time, but whoever sees one can send it again from \
+            "each knock is accepted once; whoever sees one that is lost on its way can send it from \
              anywhere",
             "each window that begins with the letters Salted__ costs a key derivation, whoever sent \
              it; of slow ones so few are judged that strangers can keep real knocks out ('iv = bare' \
              has one key for all knocks, and no such limit)",
         ],
     );
+}
+
+/// By the format, unless the file says otherwise; with a word where that is odd.
+#[test]
+fn whether_a_knock_may_come_again() {
+    let check = |text: &str, replay: Replay, warnings: &[&str]| {
+        let action = "<action>\nsystem = true\n</action>\n";
+        let text = format!("runmode = stdin\nkey = k\n{action}{text}");
+        let source = SourceText::new("a.conf", &*text);
+        let read = read_daemon(&source, &options());
+        let said: Vec<&str> = read.problems.iter().map(|problem| &*problem.message).collect();
+        assert_eq!(said, warnings, "{text}");
+        assert_eq!(read.value.unwrap().plan.replay, replay, "{text}");
+    };
+    check("", Replay::Allow, &[]);
+    check("replay = allow", Replay::Allow, &[]);
+    for iv in ["yes", "bare", "bare\nmac = 8", "salt\nkeyderivation = pbkdf2"] {
+        check(&format!("iv = {iv}"), Replay::Reject, &[]);
+        check(&format!("iv = {iv}\nreplay = Reject"), Replay::Reject, &[]);
+    }
+    check(
+        "iv = yes\nreplay = allow",
+        Replay::Allow,
+        &["each knock is another, and still whoever sees one can send it again"],
+    );
+    for format in ["", "fixediv = abcdefgh", "encrypt = no"] {
+        check(
+            &format!("{format}\nreplay = reject"),
+            Replay::Reject,
+            &["a knock of this format is the same every time, so each could be used once, ever"],
+        );
+    }
 }
 
 /// Each example starts: copied to where it belongs, with the mode that its story asks for.

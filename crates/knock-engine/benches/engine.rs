@@ -11,7 +11,7 @@ use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
 
 use knock_engine::{
-    Action, Engine, LeasePolicy, Ledger, Now, Plan, QueuePolicy, Scheduler, Verdict,
+    Action, Engine, LeasePolicy, Ledger, Now, Plan, QueuePolicy, Replay, Scheduler, Verdict,
 };
 use knock_rules::{Condition, Delay, LocalTime, Names, Template, TemplateKind};
 use knock_wire::{
@@ -101,6 +101,7 @@ fn engine(max_clients: u32) -> Engine {
         },
         scheduler: Scheduler::Agenda,
         leases: LeasePolicy::default(),
+        replay: Replay::Allow,
     };
     Engine::new(plan, Ledger::new())
 }

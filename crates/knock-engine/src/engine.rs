@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_wire::{Hit, Knock, PortSpan, Refusal};
+use knock_wire::{Digest, Hit, Knock, PortSpan, Refusal};
 
 use crate::allowance::Allowance;
 use crate::clients::Clients;
@@ -16,7 +16,7 @@ use crate::judge::{Judgement, judge};
 use crate::ledger::{self, Change, ClockNews, Ledger, Machine};
 use crate::now::Now;
 use crate::order::{Order, OrderId, Outcome};
-use crate::plan::{OneLease, Plan};
+use crate::plan::{OneLease, Plan, Replay};
 use crate::queue::{Limits, Pushed, Stamp};
 use crate::retry::{self, Fate};
 use crate::verdict::{Accepted, Says, Verdict};
@@ -49,6 +49,18 @@ pub(crate) struct Answering {
     until: Duration,
 }
 
+/// What a hit came to in its queue.
+enum Taken {
+    OutsideSpan,
+    Repeated,
+    Queued {
+        filled: usize,
+    },
+    Refused(Refusal),
+    /// A knock, and by what it is known again, if it is to be accepted once.
+    Knock(Knock, Option<Digest>),
+}
+
 /// What came of a try.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
@@ -72,7 +84,7 @@ pub struct Counters {
     pub outside_span: u64,
     /// Those that were an earlier packet again.
     pub repeated: u64,
-    /// Windows that spelled no knock, by [`Refusal::code`].
+    /// Windows that were refused, by [`Refusal::code`].
     pub refused: BTreeMap<&'static str, u64>,
     /// Knocks.
     pub accepted: u64,
@@ -101,10 +113,39 @@ impl Engine {
     /// Takes in one hit. An accepted knock's changes are not applied: the caller makes them durable
     /// and then calls [`commit`](Self::commit); if that fails, nothing has happened.
     pub fn hit(&mut self, now: &Now, hit: &Hit) -> Verdict {
+        match self.take(now, hit) {
+            Taken::OutsideSpan => Verdict::OutsideSpan,
+            Taken::Repeated => Verdict::Repeated,
+            Taken::Queued { filled } => Verdict::Queued { filled, of: self.limits.slots },
+            Taken::Refused(refusal) => {
+                self.count(refusal);
+                Verdict::Refused(refusal)
+            }
+            Taken::Knock(knock, digest) => {
+                self.counters.accepted += 1;
+                let mut accepted = self.answer(now, knock, hit.client.to_canonical());
+                let spent = |digest| Change::Spent { digest, accepted: now.wall };
+                accepted.changes.extend(digest.map(spent));
+                Verdict::Accepted(accepted)
+            }
+        }
+    }
+
+    /// Takes in one hit that an earlier run has dealt with, and that is read again. It fills its queue
+    /// for what comes behind it; a knock that it completes has been answered, and is nobody's try to
+    /// knock twice.
+    pub fn hit_again(&mut self, now: &Now, hit: &Hit) {
+        match self.take(now, hit) {
+            Taken::Refused(refusal) if refusal != Refusal::Replayed => self.count(refusal),
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, now: &Now, hit: &Hit) -> Taken {
         self.counters.hits += 1;
         let Some(symbol) = self.plan.codec.span().symbol(hit.port) else {
             self.counters.outside_span += 1;
-            return Verdict::OutsideSpan;
+            return Taken::OutsideSpan;
         };
         let client = hit.client.to_canonical();
         let limits = self.limits;
@@ -112,30 +153,44 @@ impl Engine {
         let filled = match queue.push(symbol, hit.source_port, Stamp::of(now.uptime), limits) {
             Pushed::Repeated => {
                 self.counters.repeated += 1;
-                return Verdict::Repeated;
+                return Taken::Repeated;
             }
             Pushed::Filled(filled) => filled,
         };
         if filled < limits.slots {
-            return Verdict::Queued { filled, of: limits.slots };
+            return Taken::Queued { filled };
         }
         self.window.clear();
         self.window.extend(queue.window());
-        let codec = &self.plan.codec;
-        let decoded = match codec.slow_derivation(&self.window) {
+        let (codec, ledger, window) = (&self.plan.codec, &self.ledger, &self.window);
+        // By what it will be known again, if it is to be.
+        let digest = || match self.plan.replay {
+            Replay::Allow => None,
+            Replay::Reject => codec.digest(window),
+        };
+        let is_spent = |digest: &Digest| ledger.is_spent(digest);
+        let decoded = match codec.slow_derivation(window) {
+            // Else whoever has seen a knock could use up with it what real ones need.
+            Some(_) if digest().as_ref().is_some_and(is_spent) => Err(Refusal::Replayed),
             Some(slow) if !self.derivations.take(slow, now.uptime) => Err(Refusal::Busy),
-            Some(_) | None => codec.decode(&self.window, client),
+            Some(_) | None => codec.decode(window, client).and_then(|knock| match digest() {
+                Some(digest) if is_spent(&digest) => Err(Refusal::Replayed),
+                digest => Ok((knock, digest)),
+            }),
         };
         match decoded {
+            // All of its hits are accounted for.
+            Ok((knock, digest)) => {
+                queue.empty();
+                Taken::Knock(knock, digest)
+            }
+            Err(Refusal::Replayed) => {
+                queue.empty();
+                Taken::Refused(Refusal::Replayed)
+            }
             Err(refusal) => {
                 queue.slide();
-                self.count(refusal);
-                Verdict::Refused(refusal)
-            }
-            Ok(knock) => {
-                queue.empty();
-                self.counters.accepted += 1;
-                Verdict::Accepted(self.answer(now, knock, client))
+                Taken::Refused(refusal)
             }
         }
     }

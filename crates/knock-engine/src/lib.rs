@@ -28,7 +28,8 @@ pub use ledger::{Anchor, Change, ClockNews, Ledger, Machine, Step, Times};
 pub use now::Now;
 pub use order::{Fallback, Order, OrderId, Outcome};
 pub use plan::{
-    Action, Close, KeptBy, LeasePolicy, LeaseRule, OneLease, Open, Plan, QueuePolicy, Scheduler,
+    Action, Close, KeptBy, LeasePolicy, LeaseRule, OneLease, Open, Plan, QueuePolicy, Replay,
+    Scheduler,
 };
 pub use retry::Fate;
 pub use verdict::{Accepted, Judged, Says, Verdict};

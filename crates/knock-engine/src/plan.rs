@@ -21,6 +21,18 @@ pub struct Plan {
     pub scheduler: Scheduler,
     /// What holds for all leases.
     pub leases: LeasePolicy,
+    /// Whether a knock may come again.
+    pub replay: Replay,
+}
+
+/// What becomes of a knock that was accepted before, byte for byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replay {
+    /// It is accepted again, and nothing is remembered of it.
+    #[default]
+    Allow,
+    /// It is refused, for ever.
+    Reject,
 }
 
 /// What holds for all leases, whatever a knock says.

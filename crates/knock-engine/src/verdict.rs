@@ -24,7 +24,8 @@ pub enum Verdict {
         /// Hits that a knock has.
         of: usize,
     },
-    /// The window is full and spells no knock; its oldest hit was dropped.
+    /// The window is full and spells no knock, so its oldest hit was dropped; or it spells one that was
+    /// accepted before, and is empty now, as after any knock.
     Refused(Refusal),
     /// The window spelled a knock.
     Accepted(Accepted),
@@ -73,11 +74,12 @@ pub enum Says {
 }
 
 impl Accepted {
-    /// What a run that responds to nothing commits: the state variable goes on as if it had, while
-    /// orders are told and not kept.
+    /// What a run that responds to nothing commits: the state variable goes on as if it had, and the
+    /// knock is not accepted again, while orders are told and not kept.
     #[must_use]
     pub fn remembered(&self) -> Vec<Change> {
-        let remembered = |change: &&Change| matches!(change, Change::Remembered(_));
+        let remembered =
+            |change: &&Change| matches!(change, Change::Remembered(_) | Change::Spent { .. });
         self.changes.iter().filter(remembered).cloned().collect()
     }
 }

@@ -141,6 +141,21 @@ impl Cipher {
         }
     }
 
+    /// Whether each knock has an IV or a salt of its own, and so looks like no other.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.0.as_ref().is_some_and(|cbc| cbc.header_len() > 0)
+    }
+
+    /// What the key alone decides of a text on the wire: the blocks, without header and MAC. Whoever
+    /// changes the header of a text keeps these.
+    pub(crate) fn blocks<'a>(&self, wire: &'a [u8]) -> Option<&'a [u8]> {
+        match &self.0 {
+            None => Some(wire),
+            Some(cbc) => wire.get(cbc.header_len()..wire.len().checked_sub(cbc.mac)?),
+        }
+    }
+
     /// Whether a text of so many bytes can be enciphered; else how long the blocks are.
     pub(crate) fn takes(&self, plain: usize) -> Result<(), usize> {
         match &self.0 {

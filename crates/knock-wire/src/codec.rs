@@ -4,6 +4,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::checksum::checksum;
 use crate::cipher::Cipher;
 use crate::derive::KeyDerivation;
@@ -26,6 +28,14 @@ pub struct Codec {
     wire_len: usize,
     checksum: Option<usize>,
 }
+
+/// By what a knock is known again: the SHA-256 of what is enciphered of it, without the IV or salt before it
+/// and the MAC behind it.
+///
+/// An IV travels in the open, and where no MAC prevents it anybody can change a knock by changing that.
+/// What comes of it has the same digest as the knock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
 
 /// Whether the address inside a knock has to be the one that its packets came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +153,21 @@ impl Codec {
         let wire = buffer.get_mut(..self.wire_len)?;
         packing::unpack(symbols, self.span.bits(), wire).ok()?;
         wire.starts_with(letters).then_some(derivation)
+    }
+
+    /// Whether each knock differs from all others, so that one that comes again was sent again.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.cipher.varies()
+    }
+
+    /// By what this window is known again, be it a knock or not. `None`: it spells no bytes.
+    #[must_use]
+    pub fn digest(&self, symbols: &[u16]) -> Option<Digest> {
+        let mut buffer = [0; MAX_WIRE];
+        let wire = buffer.get_mut(..self.wire_len)?;
+        packing::unpack(symbols, self.span.bits(), wire).ok()?;
+        Some(Digest(Sha256::digest(self.cipher.blocks(wire)?).into()))
     }
 
     /// How many bits stand between a guess and an accepted knock: of the windows that begin with
@@ -354,7 +379,7 @@ fn not_whole(f: &mut fmt::Formatter<'_>, bytes: usize, block: usize) -> fmt::Res
     )
 }
 
-/// Why a window is no knock. Nearly every window is none, so this is an outcome, not a fault.
+/// Why a window is not accepted. Nearly every window is no knock, so this is an outcome, not a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -377,6 +402,9 @@ pub enum Refusal {
         /// The one inside.
         inside: IpAddr,
     },
+    /// It is a knock, and it was accepted before. Who judges windows has to remember that: a codec
+    /// judges each by itself.
+    Replayed,
 }
 
 impl Refusal {
@@ -392,6 +420,7 @@ impl Refusal {
             Self::Length => "length",
             Self::Checksum => "checksum",
             Self::Address { .. } => "address",
+            Self::Replayed => "replayed",
         }
     }
 }
@@ -412,6 +441,9 @@ impl fmt::Display for Refusal {
             Self::Checksum => f.write_str("the checksum is wrong"),
             Self::Address { inside } => {
                 write!(f, "the address inside it is {inside}, not the one that it came from")
+            }
+            Self::Replayed => {
+                f.write_str("this knock was accepted before, and each is accepted once")
             }
         }
     }

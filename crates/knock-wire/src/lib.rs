@@ -46,7 +46,7 @@ mod shape;
 mod span;
 
 pub use cipher::{Cipher, CipherError, CipherName, CipherSpec, IvMode, Padding, SpecPart};
-pub use codec::{AddressRule, Codec, CodecError, EncodeError, Refusal};
+pub use codec::{AddressRule, Codec, CodecError, Digest, EncodeError, Refusal};
 pub use derive::{KeyDerivation, Salts};
 pub use field::Field;
 pub use hit::{Hit, Interface, LineTime, Protocol};

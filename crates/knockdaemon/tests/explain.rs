@@ -16,6 +16,13 @@ const CLIENT: &str = "10.0.0.1";
 
 /// The lines that the firewall would log of a knock that our own client makes.
 fn client_lines(folder: &Folder, options: &str) -> Vec<String> {
+    let lines = any_client_lines(folder, options);
+    assert_eq!(lines.len(), 8, "{lines:#?}");
+    lines
+}
+
+/// The same, of a knock of any length.
+fn any_client_lines(folder: &Folder, options: &str) -> Vec<String> {
     folder.write("client.conf", "key = knock\n");
     let log = folder.path("client.log");
     let _none = std::fs::remove_file(&log);
@@ -24,9 +31,7 @@ fn client_lines(folder: &Folder, options: &str) -> Vec<String> {
     let words = format!("{fixed} -fileformat iptables -port 22 -time 15 {options}");
     knockclient::main_with(words.split_whitespace().map(Into::into));
     let text = std::fs::read_to_string(log).unwrap();
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    assert_eq!(lines.len(), 8, "{text}");
-    lines
+    text.lines().map(str::to_owned).collect()
 }
 
 /// What `explain` makes of these lines.
@@ -110,6 +115,45 @@ fn two_actions_with_one_template_are_told_apart() {
         (&knock["actions"][1]["holds"], &knock["actions"][1]["runs"]),
         (&json!(false), &Value::Null)
     );
+}
+
+#[test]
+fn a_knock_that_comes_again_is_named_as_such() {
+    let folder = Folder::new();
+    let config = format!("iv = yes\n{CONFIG}");
+    let options = "-client 10.0.0.1 -iv yes";
+    let first = any_client_lines(&folder, options);
+    let second = any_client_lines(&folder, options);
+    assert_eq!((first.len(), second.len()), (24, 24));
+    let lines = [&first[..], &first, &second, &first[20..], &second].concat();
+    let events = check_lines(&folder, &config, &lines, true, &["replayed"]);
+    let refused: Vec<_> = events.iter().filter(|event| event["code"] == "replayed").collect();
+    let lines: Vec<_> = refused.iter().map(|event| &event["line"]).collect();
+    assert_eq!(lines, [48, 100], "{refused:#?}");
+    let summary = events.last().unwrap();
+    assert_eq!((&summary["knocks"], &summary["refused"]["replayed"]), (&json!(2), &json!(2)));
+
+    let ended = folder.run(&["explain", "-conf", "k.conf", "messages", "-client", CLIENT]);
+    let said = "refused (replayed): this knock was accepted before, and each is accepted once\n    \
+                the queue is empty again";
+    assert_eq!(ended.out.matches(said).count(), 2, "{}", ended.out);
+    assert!(ended.out.contains("a knock came again 2 times that was accepted"), "{}", ended.out);
+
+    let ended = folder.run(&["replay", "-conf", "k.conf", "messages"]);
+    let said = format!("line 48: {CLIENT} refused: this knock was accepted before");
+    assert!(ended.out.contains(&said), "{}", ended.out);
+    assert!(ended.out.contains("2 knocks (2 more came again and were refused)"), "{}", ended.out);
+    let ended = folder.run(&["replay", "--json", "-conf", "k.conf", "messages"]);
+    let told: Vec<Value> = common::events(&ended.out);
+    let names: Vec<&str> = told.iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(names, ["knock", "refused", "knock", "refused", "summary"]);
+    assert_eq!((&told[1]["line"], &told[1]["code"]), (&json!(48), &json!("replayed")));
+    assert_eq!(told[4]["refused"]["replayed"], 2);
+
+    // Where the configuration allows it.
+    folder.write("k.conf", format!("replay = allow\n{config}"));
+    let ended = folder.run(&["replay", "-conf", "k.conf", "messages"]);
+    assert!(ended.out.contains("4 knocks in "), "{}", ended.out);
 }
 
 #[test]

@@ -174,14 +174,18 @@ impl fmt::Display for StoreNotice {
             Self::SetAside { from, to, what } => write!(
                 f,
                 "{} is damaged ({what}) and was moved to {}; the agenda starts empty, so look \
-                 whether the firewall still has rules that it would have removed",
+                 whether the firewall still has rules that it would have removed; knocks that \
+                 were accepted before could be sent again, so change the key if somebody may \
+                 have seen them",
                 from.display(),
                 to.display()
             ),
             Self::Vanished { path } => write!(
                 f,
                 "{} is gone, though a knockdaemon has worked here before; the agenda starts empty, \
-                 so look whether the firewall still has rules that it would have removed",
+                 so look whether the firewall still has rules that it would have removed; knocks \
+                 that were accepted before could be sent again, so change the key if somebody may \
+                 have seen them",
                 path.display()
             ),
             Self::Narrowed { path } => {

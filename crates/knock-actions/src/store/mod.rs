@@ -11,6 +11,7 @@ mod folder;
 mod leases;
 mod memory;
 mod schema;
+mod spent;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -123,6 +124,7 @@ fn read(database: &Path) -> Result<(Connection, Ledger, u64), Fault> {
     agenda::load(&connection, &mut ledger)?;
     leases::load(&connection, &mut ledger)?;
     answered::load(&connection, &mut ledger)?;
+    spent::load(&connection, &mut ledger)?;
     cursor::load(&connection, &mut ledger)?;
     anchor::load(&connection, &mut ledger)?;
     let generation = memory::load(&connection, &mut ledger)?;
@@ -147,6 +149,7 @@ fn write(
             Change::Answered { client, written, forget } => {
                 answered::keep(&transaction, *client, *written, *forget)?;
             }
+            Change::Spent { digest, accepted } => spent::keep(&transaction, digest, *accepted)?,
             Change::Leased(lease) => leases::put(&transaction, lease)?,
             Change::LeaseClosed(id) => leases::remove(&transaction, *id)?,
             Change::Remembered(change) => memory::remember(&transaction, change)?,

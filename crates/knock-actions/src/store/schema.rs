@@ -1,6 +1,6 @@
 //! The tables: made where there are none, compared where there are some.
-//! What stands in their rows is the business of `agenda`, `anchor`, `leases`, `memory`, `cursor` and
-//! `answered`.
+//! What stands in their rows is the business of `agenda`, `anchor`, `leases`, `memory`, `cursor`,
+//! `answered` and `spent`.
 
 use rusqlite::Connection;
 
@@ -8,7 +8,7 @@ use super::error::Fault;
 
 /// Version of the tables below, kept in SQLite's `user_version`. Whoever changes a table adds one,
 /// and a step from each older version.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 /// Says to `file` and to us whose database it is: "knok".
 const APPLICATION: i64 = 0x6b6e_6f6b;
 /// Pages in the write-ahead log (4 KiB each) before they move into the database.
@@ -16,7 +16,7 @@ const CHECKPOINT_PAGES: u32 = 256;
 
 /// Name and statement of each table. Times are nanoseconds since 1970, spans nanoseconds:
 /// `SELECT datetime(due_ns / 1000000000, 'unixepoch', 'localtime'), client, command FROM agenda`.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     (
         "agenda",
         "CREATE TABLE agenda (id INTEGER PRIMARY KEY, client TEXT NOT NULL, action TEXT NOT NULL, \
@@ -55,6 +55,11 @@ const TABLES: [(&str, &str); 7] = [
     (
         "answered",
         "CREATE TABLE answered (client TEXT PRIMARY KEY, written_ns INTEGER NOT NULL, \
+         seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "spent",
+        "CREATE TABLE spent (digest BLOB PRIMARY KEY, accepted_ns INTEGER NOT NULL, \
          seal INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
 ];
@@ -131,7 +136,11 @@ fn take_over(connection: &mut Connection, version: i64) -> Result<(), Fault> {
         make(&transaction, "leases")?;
     }
     // Version 5 knew accepted knocks by their places only.
-    make(&transaction, "answered")?;
+    if version < 6 {
+        make(&transaction, "answered")?;
+    }
+    // Version 6 accepted any knock again.
+    make(&transaction, "spent")?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
 }

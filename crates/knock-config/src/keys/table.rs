@@ -274,6 +274,16 @@ const SETTINGS: &[Key] = &[
         "With yes the address inside a knock need not be the one that it came from: a knock on \
          behalf of somebody else.",
     ),
+    key(
+        Within::Top,
+        "replay",
+        Kind::OneOf(&["allow", "reject"]),
+        "reject where iv is yes, salt or bare, else allow",
+        UsedBy::Daemon,
+        "Whether a knock that was accepted may come again. With reject each is accepted once, ever: \
+         what it is known by is kept in statedir. Where knocks do not vary that leaves each client one \
+         knock for each thing it may ask for.",
+    ),
     // How the daemon waits.
     key(
         Within::Top,

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use knock_engine::{Plan, QueuePolicy, Scheduler};
+use knock_engine::{Plan, QueuePolicy, Replay, Scheduler};
 use knock_formats::packet::EthFilters;
 use knock_formats::{FormatSpec, Formats};
 use knock_rules::Names;
-use knock_wire::{CipherName, Field};
+use knock_wire::{CipherName, Codec, Field};
 
 use crate::keys::{self, Within};
 use crate::model::section::{Reader, Section, path_of};
@@ -107,8 +107,9 @@ pub fn read_daemon(source: &SourceText, options: &ReadOptions) -> Reading<Daemon
         problem.at.get_or_insert_with(|| tree.root().place());
     }
     let codec = reader.take(codec);
+    let replay = replay(&mut reader, &top, codec.as_ref());
     let settings = codec.map(|codec| {
-        let plan = Plan { codec, actions, queue, scheduler, leases: leases.policy };
+        let plan = Plan { codec, actions, queue, scheduler, leases: leases.policy, replay };
         let captured = lines.capture.as_ref();
         let captured =
             captured.map(|capture| ethfilters::notes(capture, &ethfilters.captured, &plan));
@@ -150,6 +151,34 @@ fn scheduler(reader: &mut Reader<'_>, top: &Section<'_>) -> Scheduler {
         && let Some(at) = given.at()
     {
         reader.add(objection.at(at));
+    }
+    given.value
+}
+
+/// Whether a knock may come again: where each is another, one that comes again was sent again.
+fn replay(reader: &mut Reader<'_>, top: &Section<'_>, codec: Option<&Codec>) -> Replay {
+    let read = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
+        "allow" => Some(Replay::Allow),
+        "reject" => Some(Replay::Reject),
+        _ => None,
+    };
+    let given = reader.parsed(top, "replay", read);
+    let varies = codec.is_some_and(Codec::varies);
+    let Some(given) = given else { return if varies { Replay::Reject } else { Replay::Allow } };
+    let odd = match given.value {
+        _ if codec.is_none() => None,
+        Replay::Reject if !varies => Some((
+            "a knock of this format is the same every time, so each could be used once, ever",
+            "leave 'replay' out, or let each knock be another: iv = bare and mac = 8, on both sides",
+        )),
+        Replay::Allow if varies => Some((
+            "each knock is another, and still whoever sees one can send it again",
+            "leave 'replay' out, and each is accepted once",
+        )),
+        Replay::Reject | Replay::Allow => None,
+    };
+    if let (Some((message, help)), Some(at)) = (odd, given.at()) {
+        reader.add(Problem::warning(at, message).with_help(help));
     }
     given.value
 }
@@ -207,9 +236,13 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
         codec.slots(),
         span.size()
     )];
+    const ONCE_EACH: &str = "a knock of this format is the same every time, and is accepted once: a client \
+                             can ask once for each thing";
+    let once = plan.replay == Replay::Reject;
     let is = |setting: &Option<Setting<bool>>| setting.as_ref().is_some_and(|given| given.value);
     if wire.encrypt.as_ref().is_some_and(|encrypt| !encrypt.value) {
         notes.push("knocks are not enciphered: whoever knows the format can make one".to_owned());
+        notes.extend(once.then(|| ONCE_EACH.to_owned()));
         return notes;
     }
     notes.push(format!("the cipher is {}", codec.cipher()));
@@ -224,24 +257,26 @@ fn notes(plan: &Plan, wire: &WireSettings) -> Vec<String> {
         && shape.fields().iter().any(|field| matches!(field, Field::Ip | Field::Ip6));
     let mac = wire.mac.as_ref().is_some_and(|mac| mac.value > 0);
     let iv = wire.iv.as_ref().map(|iv| iv.value).unwrap_or_default();
-    let looks = match iv {
-        IvChoice::No => {
-            "a knock of this format is the same every time: whoever sees it can send it again"
-        }
-        IvChoice::Yes | IvChoice::Salt | IvChoice::Bare => {
-            "a knock looks different every time, but whoever sees one can send it again"
-        }
+    // The vector stands in the open, and what is changed in it changes in the first block: the
+    // address, and the checksum with it.
+    let open = matches!(iv, IvChoice::Yes | IvChoice::Bare) && !mac;
+    let whence = match (open, bound) {
+        (true, _) => ", even changed to another address (a mac would prevent the change)",
+        (false, true) => " from the same address",
+        (false, false) => " from anywhere",
     };
-    let whence = match (iv, mac, bound) {
-        // The vector stands in the open, and what is changed in it changes in the first block: the
-        // address, and the checksum with it.
-        (IvChoice::Yes | IvChoice::Bare, false, _) => {
-            ", even changed to another address (a mac would prevent the change)"
-        }
-        (_, _, true) => " from the same address",
-        (_, _, false) => " from anywhere",
-    };
-    notes.push(format!("{looks}{whence}"));
+    notes.push(match (codec.varies(), once) {
+        (false, false) => format!(
+            "a knock of this format is the same every time: whoever sees it can send it again{whence}"
+        ),
+        (false, true) => ONCE_EACH.to_owned(),
+        (true, false) => format!(
+            "a knock looks different every time, but whoever sees one can send it again{whence}"
+        ),
+        (true, true) => format!(
+            "each knock is accepted once; whoever sees one that is lost on its way can send it{whence}"
+        ),
+    });
     if iv == IvChoice::Salt {
         notes.push(
             "each window that begins with the letters Salted__ costs a key derivation, whoever sent \

@@ -135,7 +135,7 @@ fn daemon_differs(
         // Made from the others.
         notes: _,
     } = one;
-    let Plan { codec, actions, queue, scheduler, leases } = plan;
+    let Plan { codec, actions, queue, scheduler, leases, replay } = plan;
     let same = [
         (*runmodes == other.runmodes, "runmode"),
         (*logfiles == other.logfiles, "the log to follow"),
@@ -158,6 +158,7 @@ fn daemon_differs(
         (role == Role::Client || *queue == other.plan.queue, "queuetimeout or maxclients"),
         (*scheduler == other.plan.scheduler, "scheduler"),
         (*leases == other.plan.leases, "maxlease or onelease"),
+        (*replay == other.plan.replay, "replay"),
         (*statedir == other.statedir, "statedir"),
         (*statefile == other.statefile, "statefile"),
         (*firewall == other.firewall, "firewall"),

@@ -1,21 +1,24 @@
-//! What must survive a restart, as plain data: the agenda of orders, the leases, the state variable, and
-//! how far each source was read.
+//! What must survive a restart, as plain data: the agenda of orders, the leases, the state variable, how
+//! far each source was read, and which knocks are accepted no more.
 //! Knows nothing of disks: the store writes every [`Change`] and builds a ledger from what it wrote.
 
 mod agenda;
 mod anchor;
 mod leases;
+mod spent;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use knock_rules::{Memory, MemoryChange};
+use knock_wire::Digest;
 
 pub(crate) use self::agenda::Agenda;
 pub(crate) use self::anchor::compare;
 pub use self::anchor::{Anchor, ClockNews, Machine, Step, Times};
 pub(crate) use self::leases::Leases;
+use self::spent::Spent;
 use crate::lease::{Lease, LeaseId};
 use crate::order::{Order, OrderId};
 
@@ -72,6 +75,13 @@ pub enum Change {
         /// Knocks with times before this are forgotten: nobody reads so far back.
         forget: SystemTime,
     },
+    /// A knock was accepted that is not to be accepted again, ever.
+    Spent {
+        /// By what it is known again.
+        digest: Digest,
+        /// When it was accepted.
+        accepted: SystemTime,
+    },
 }
 
 /// The durable part of the engine's knowledge.
@@ -84,6 +94,7 @@ pub struct Ledger {
     places: BTreeMap<String, String>,
     answered: BTreeMap<IpAddr, SystemTime>,
     anchor: Option<Anchor>,
+    spent: Spent,
 }
 
 impl Ledger {
@@ -131,6 +142,7 @@ impl Ledger {
                 self.answered.retain(|_, written| *written >= *forget);
                 self.answered.insert(*client, *written);
             }
+            Change::Spent { digest, .. } => self.spent.insert(digest),
         }
     }
 
@@ -165,6 +177,18 @@ impl Ledger {
     #[must_use]
     pub fn answered(&self, client: IpAddr) -> Option<SystemTime> {
         self.answered.get(&client).copied()
+    }
+
+    /// Whether a knock was accepted that is known by this.
+    #[must_use]
+    pub fn is_spent(&self, digest: &Digest) -> bool {
+        self.spent.contains(digest)
+    }
+
+    /// How many knocks are not accepted again.
+    #[must_use]
+    pub fn spent(&self) -> usize {
+        self.spent.len()
     }
 
     /// How the clock stood when the deadlines were set, if that was kept.

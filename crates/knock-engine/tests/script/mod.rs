@@ -9,6 +9,8 @@
 //! | `hit CLIENT:PORT [from SOURCEPORT]`, `hits CLIENT:PORT,PORT,…` | the last verdict |
 //! | `knock CLIENT FIELD=N … [slots A-B] [uncommitted]` | the last verdict |
 //! | `… inside ADDRESS`, `… wrong key`, `… wrong checksum` | a knock that is not right |
+//! | `… drawn N` | with another IV or salt than without; the same N is the same knock |
+//! | `… read again` | its hits were dealt with by an earlier run; no answer |
 //! | `due [AT_MOST]`; `next` | what is handed out; when to ask again |
 //! | `done NAME CLIENT`, `failed …`, `broken …`, `late …`, `taken …`, `put back …` | what becomes of it |
 //! | `show NAME CLIENT`, `agenda`, `state KEY,KEY`, `counters` | a look inside |
@@ -23,7 +25,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knock_engine::{
     Action, Change, Engine, Fallback, Fate, Finished, Ledger, Machine, Now, Order, OrderId,
-    Outcome, Plan, QueuePolicy, Scheduler, Verdict,
+    Outcome, Plan, QueuePolicy, Replay, Scheduler, Verdict,
 };
 use knock_rules::{
     Command, Condition, Delay, LocalTime, MemoryValue, Names, StateUpdate, Template, TemplateKind,
@@ -36,8 +38,8 @@ use knock_wire::{
 /// The script's zero: 2004-06-01 12:00:00 UTC.
 const START: Duration = Duration::from_secs(1_086_091_200);
 
-/// A plan as text, one setting a line: `knock`, `span`, `key`, `salted`, `timeout`, `max`,
-/// `anyip`, and
+/// A plan as text, one setting a line: `knock`, `span`, `key`, `salted` (with a derivation), `iv` and `mac`,
+/// `replay`, `timeout`, `max`, `anyip`, and
 /// `scheduler`, and `action NAME if CONDITION [after DELAY] [iptables RULE | system COMMAND]
 /// [else COMMAND]… [state UPDATE]…`.
 pub(crate) fn plan(text: &str) -> Plan {
@@ -67,21 +69,28 @@ pub(crate) fn plan(text: &str) -> Plan {
     Plan {
         scheduler,
         leases: leases::policy(settings.get("maxlease").copied(), setting("onelease", "no")),
-        codec: Codec::new(
-            shape,
-            span,
-            cipher(setting("key", "secret"), setting("salted", "no")),
-            address,
-        )
-        .unwrap(),
+        codec: Codec::new(shape, span, cipher(&setting), address).unwrap(),
         actions: actions.into_iter().map(|text| action(text, &names)).collect(),
         queue: QueuePolicy { timeout, max_clients: setting("max", "1000").parse().unwrap() },
+        replay: match setting("replay", "allow") {
+            "allow" => Replay::Allow,
+            _ => Replay::Reject,
+        },
     }
 }
 
-fn cipher(key: &str, salted: &str) -> Cipher {
-    let spec = CipherSpec::classic(Secret::new(key.as_bytes().to_vec()));
-    match (key, KeyDerivation::parse(salted)) {
+fn cipher<'a>(setting: &impl Fn(&'static str, &'static str) -> &'a str) -> Cipher {
+    let key = setting("key", "secret");
+    let spec = CipherSpec {
+        mac: setting("mac", "0").parse().unwrap(),
+        iv: match setting("iv", "no") {
+            "yes" => IvMode::Random,
+            "bare" => IvMode::Bare,
+            _ => IvMode::default(),
+        },
+        ..CipherSpec::classic(Secret::new(key.as_bytes().to_vec()))
+    };
+    match (key, KeyDerivation::parse(setting("salted", "no"))) {
         ("none", _) => Cipher::none(),
         (_, None) => Cipher::new(&spec).unwrap(),
         (_, Some(derivation)) => {
@@ -337,7 +346,7 @@ impl Stage {
         let (field, value) = ip(client);
         knock.set(field, value);
         let mut settings = self.plan.clone();
-        let (mut slots, mut commit) = (None, Commit::Yes);
+        let (mut slots, mut commit, mut drawn, mut old) = (None, Commit::Yes, 0, false);
         while let Some(word) = words.next() {
             match (word, word.split_once('=')) {
                 (_, Some((name, number))) => knock.set(
@@ -353,6 +362,8 @@ impl Stage {
                     slots = Some(from.parse::<usize>().unwrap() - 1..to.parse().unwrap());
                 }
                 ("uncommitted", _) => commit = Commit::No,
+                ("drawn", _) => drawn = words.next().unwrap().parse().unwrap(),
+                ("read", _) => old = words.next() == Some("again"),
                 ("wrong", _) if words.next() == Some("key") => settings += "\nkey of somebody else",
                 // As long as the right one, but its last byte is what we want.
                 ("wrong", _) => {
@@ -362,8 +373,14 @@ impl Stage {
                 _ => panic!("{word}"),
             }
         }
-        let ports = plan(&settings).codec.encode(&knock, |_| ()).unwrap();
+        let draw = |bytes: &mut [u8]| bytes.fill(drawn);
+        let ports = plan(&settings).codec.encode(&knock, draw).unwrap();
         let ports = slots.map_or(ports.clone(), |slots| ports[slots].to_vec());
+        if old {
+            let now = self.now();
+            ports.iter().for_each(|port| self.engine.hit_again(&now, &Hit::new(client, *port)));
+            return String::new();
+        }
         self.send(client, &ports, None, commit)
     }
 

@@ -141,6 +141,56 @@ fn a_knock_that_does_not_fit_is_told_why() {
     assert_eq!(message("TIME", &[(Field::Time, "::1")]), "TIME holds a number, not an address");
 }
 
+/// Draws the same bytes each time it is told the same number.
+fn drawn(number: u8) -> impl FnMut(&mut [u8]) {
+    move |bytes| bytes.fill(number)
+}
+
+#[test]
+fn a_knock_is_known_again_by_its_blocks() {
+    let client: IpAddr = "10.0.0.1".parse().unwrap();
+    let values = |time| knock(&[(Field::Ip, "10.0.0.1"), (Field::Port, "22"), (Field::Time, time)]);
+    let shape = "IP,PORT,TIME,CHECKSUM";
+    let salted = CipherSpec { derivation: KeyDerivation::OpensslV2, iv: IvMode::Salt, ..classic() };
+    for (spec, header) in [
+        (classic(), 0),
+        (CipherSpec { iv: IvMode::Random, ..classic() }, 16),
+        (CipherSpec { iv: IvMode::Bare, ..classic() }, 8),
+        (CipherSpec { iv: IvMode::Bare, mac: 4, ..classic() }, 8),
+        (salted, 16),
+    ] {
+        let codec = codec(shape, "745-1000", Cipher::new(&spec).unwrap());
+        let window =
+            |time, number| symbols(&codec, &codec.encode(&values(time), drawn(number)).unwrap());
+        let first = window("15", 1);
+        let known = codec.digest(&first).unwrap();
+        assert_eq!(codec.digest(&first), Some(known));
+        assert_ne!(codec.digest(&window("16", 1)), Some(known));
+        assert_eq!(codec.varies(), header > 0);
+        assert_eq!(codec.digest(&window("15", 2)) != Some(known), codec.varies(), "{codec:?}");
+        // What anybody can change makes no other knock of it: the IV, and so what is deciphered.
+        let mut changed = first.clone();
+        for symbol in changed.iter_mut().take(header) {
+            *symbol ^= 1;
+        }
+        assert_eq!(codec.digest(&changed), Some(known));
+        let mac = first.len() - codec.cipher().wire_len(7) + spec.mac;
+        if let Some(last) = changed.len().checked_sub(mac + 1) {
+            changed[last] ^= 1;
+        }
+        assert_ne!(codec.digest(&changed), Some(known));
+    }
+    let plain = codec(shape, "745-1000", Cipher::none());
+    let window = symbols(&plain, &plain.encode(&values("15"), |_| ()).unwrap());
+    assert!(plain.decode(&window, client).is_ok() && !plain.varies());
+    let Digest([first, second, third, ..]) = plain.digest(&window).unwrap();
+    assert_eq!([first, second, third], SHA_256);
+    assert_eq!(plain.digest(&window[1..]), None);
+}
+
+/// How the SHA-256 of `printf '\12\0\0\1\26\17\60'` begins.
+const SHA_256: [u8; 3] = [0x54, 0x98, 0x06];
+
 #[test]
 fn bits_between_a_guess_and_a_knock() {
     let bits = |shape, span, cipher| codec(shape, span, cipher).guess_bits();

@@ -14,7 +14,7 @@ use knock_engine::{Accepted, Engine, Ledger, Verdict};
 use knock_formats::packet::EthFilters;
 use knock_formats::{Extractor, Formats};
 use knock_sources::{Intake, Notice, RawPacket, Stop};
-use knock_wire::Hit;
+use knock_wire::{Hit, Refusal};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -110,13 +110,27 @@ impl Replayer {
         let now = self.time.at(hit.time);
         let verdict = self.engine.hit(&now, hit);
         tell::verdict(&self.engine, hit, &verdict);
-        if let Verdict::Accepted(accepted) = verdict {
-            self.counts.knocks += 1;
-            self.knock(&accepted);
-            // Orders are not kept, or a long log would fill the memory with an agenda that never
-            // runs.
-            self.engine.commit(&accepted.remembered());
+        match verdict {
+            Verdict::Accepted(accepted) => {
+                self.counts.knocks += 1;
+                self.knock(&accepted);
+                // Orders are not kept, or a long log would fill the memory with an agenda that never
+                // runs.
+                self.engine.commit(&accepted.remembered());
+            }
+            // Other windows are noise; this one was a knock.
+            Verdict::Refused(refusal @ Refusal::Replayed) => self.refused(hit, refusal),
+            _ => {}
         }
+    }
+
+    fn refused(&mut self, hit: &Hit, refusal: Refusal) {
+        let client = hit.client.to_canonical();
+        let text = match self.json {
+            true => event::refused(client, refusal, self.progress.place()),
+            false => format!("{}: {client} refused: {refusal}", self.progress.text()),
+        };
+        self.out.line(&text);
     }
 
     fn knock(&mut self, accepted: &Accepted) {
@@ -158,6 +172,7 @@ impl Replayer {
                 "bytes": bytes,
                 "hits": hits,
                 "knocks": knocks,
+                "refused": self.engine.counters().refused,
                 "seconds": seconds,
             })
             .to_string()
@@ -169,9 +184,13 @@ impl Replayer {
                 (Unit::Packet, 0, _) => (format!("{packets} packets"), "packets"),
                 _ => (format!("{lines} lines, {packets} packets"), "lines and packets"),
             };
+            let replayed = match counters.refused.get(Refusal::Replayed.code()) {
+                Some(replayed) => format!(" ({replayed} more came again and were refused)"),
+                None => String::new(),
+            };
             format!(
                 "{read}, {bytes} bytes, {hits} hits ({} outside the span, {} repeated), \
-                 {knocks} knocks in {seconds:.3} s: {:.0} {unit}/s, {:.1} MB/s",
+                 {knocks} knocks{replayed} in {seconds:.3} s: {:.0} {unit}/s, {:.1} MB/s",
                 counters.outside_span,
                 counters.repeated,
                 (lines + packets) as f64 / per_second,

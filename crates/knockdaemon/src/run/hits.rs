@@ -18,10 +18,10 @@ impl Daemon {
         }
         // Queues forget by when it happened, not by when we came to read it.
         let then = Now { uptime: now.uptime.saturating_sub(*ago), ..*now };
-        let verdict = self.engine.hit(&then, hit);
         if answered::is_known(self.engine.ledger(), arrived) {
-            return;
+            return self.engine.hit_again(&then, hit);
         }
+        let verdict = self.engine.hit(&then, hit);
         tell::verdict(&self.engine, hit, &verdict);
         if let Verdict::Accepted(mut accepted) = verdict {
             self.is_news = true;

@@ -1,4 +1,4 @@
-//! What strangers can make us say, said once a minute at most: windows that spell no knock, records
+//! What strangers can make us say, said once a minute at most: windows that are refused, records
 //! and packets that a flood pushed out of the kernel's buffers, lines that are too long.
 
 use std::time::Duration;
@@ -66,7 +66,19 @@ impl Summary {
             return;
         }
         self.refused_told = Some(uptime);
-        let busy = busy(&counters) - busy(&self.told);
+        let since = |refusal: Refusal| {
+            let of = |counters: &Counters| counters.refused.get(refusal.code()).copied();
+            of(&counters).unwrap_or_default() - of(&self.told).unwrap_or_default()
+        };
+        let replayed = since(Refusal::Replayed);
+        if replayed > 0 {
+            tracing::warn!(
+                replayed,
+                "knocks came again that were accepted before, and were refused: somebody sends what he \
+                 has seen, a client does not make each knock anew, or a log has each packet twice"
+            );
+        }
+        let busy = since(Refusal::Busy);
         if busy > 0 {
             tracing::warn!(
                 busy,
@@ -78,7 +90,7 @@ impl Summary {
             refused,
             hits = counters.hits - self.told.hits,
             outside_span = counters.outside_span - self.told.outside_span,
-            "windows that spelled no knock, since the last such line"
+            "windows that were refused, since the last such line"
         );
         self.told = counters;
     }
@@ -146,10 +158,6 @@ fn due(last: &mut Option<Duration>, uptime: Duration) -> bool {
 
 fn is_due(last: Option<Duration>, uptime: Duration) -> bool {
     last.is_none_or(|last| uptime >= last + PAUSE)
-}
-
-fn busy(counters: &Counters) -> u64 {
-    counters.refused.get(Refusal::Busy.code()).copied().unwrap_or_default()
 }
 
 fn total(counters: &Counters) -> u64 {

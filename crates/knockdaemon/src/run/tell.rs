@@ -8,7 +8,7 @@ use std::time::Duration;
 use knock_engine::{Accepted, Engine, Says, Verdict};
 use knock_formats::NoHit;
 use knock_formats::packet::NoPacketHit;
-use knock_wire::Hit;
+use knock_wire::{Hit, Refusal};
 use tracing::Level;
 
 use crate::logging;
@@ -92,7 +92,11 @@ pub(crate) fn verdict(engine: &Engine, hit: &Hit, verdict: &Verdict) {
         Verdict::Refused(refusal) => {
             let window = ports(&engine.judged_window());
             let code = refusal.code();
-            tracing::debug!(%client, port, window, "window refused ({code}): {refusal}; its oldest hit is dropped");
+            let then = match refusal {
+                Refusal::Replayed => "the queue is empty again",
+                _ => "its oldest hit is dropped",
+            };
+            tracing::debug!(%client, port, window, "window refused ({code}): {refusal}; {then}");
         }
         Verdict::Accepted(accepted) => knock(engine, accepted),
     }

@@ -76,6 +76,9 @@ fn an_edited_row_is_not_believed() {
         "UPDATE leases SET opening = 'tcp port 22 to 0.0.0.0/0' WHERE id = 13",
         "UPDATE leases SET state = 'open' WHERE id = 11",
         "UPDATE leases SET id = 15 WHERE id = 13",
+        "UPDATE spent SET accepted_ns = accepted_ns + 1 WHERE accepted_ns = 6000000000",
+        "UPDATE spent SET digest = zeroblob(31) WHERE accepted_ns = 6000000000",
+        "UPDATE spent SET digest = randomblob(32) WHERE accepted_ns = 6000000000",
         "ALTER TABLE memory ADD COLUMN more TEXT",
     ] {
         let folder = filled();

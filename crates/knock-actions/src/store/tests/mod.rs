@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use knock_engine::{Anchor, Fallback, Hold, Lease, LeaseId, LeaseState, Order, OrderId, Times};
 use knock_rules::{Command, Family, MemoryChange, MemoryValue};
+use knock_wire::Digest;
 use tempfile::TempDir;
 
 use super::*;
@@ -37,9 +38,12 @@ fn told(ledger: &Ledger) -> String {
     let places: Vec<_> = ["/var/log/kern.log", "kmsg"].map(|source| ledger.place(source)).into();
     let (memory, anchor) = (ledger.memory(), ledger.anchor());
     let answered = CLIENTS.map(|client| ledger.answered(client.parse().unwrap()));
+    let spent = [0, 1, 255].map(|byte| ledger.is_spent(&Digest([byte; 32])));
     let greatest = ledger.greatest_id();
     format!(
-        "{orders:#?}\n{leases:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\ngreatest {greatest}"
+        "{orders:#?}\n{leases:#?}\n{memory:#?}\n{places:?}\n{anchor:?}\n{answered:?}\n{spent:?} \
+         of {}\ngreatest {greatest}",
+        ledger.spent()
     )
 }
 
@@ -171,7 +175,16 @@ fn changes() -> Vec<Change> {
         answered(2, 7, 0),
         answered(0, 9, 8),
         answered(1, 8, 8),
+        spent(0, 5),
+        spent(255, 6),
+        spent(0, 7),
     ]
+}
+
+/// The knock that is known by so many of this byte, accepted at this second.
+fn spent(byte: u8, second: u64) -> Change {
+    let accepted = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    Change::Spent { digest: Digest([byte; 32]), accepted }
 }
 
 /// Whatever the changes come in: one by one or all at once, the ledger on disk is the ledger.
@@ -236,7 +249,7 @@ fn a_store_with_the_first_tables_is_taken_over() {
     admin
         .execute_batch(&format!(
             "ALTER TABLE agenda RENAME TO new; {}; INSERT INTO agenda SELECT {columns} FROM new; \
-             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 1",
+             DROP TABLE new; DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; DROP TABLE spent; PRAGMA user_version = 1",
             table.replace(more, "")
         ))
         .unwrap();
@@ -254,7 +267,7 @@ fn a_store_with_the_second_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    let older = "DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 2";
+    let older = "DROP TABLE cursor; DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; DROP TABLE spent; PRAGMA user_version = 2";
     admin.execute_batch(older).unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
@@ -274,7 +287,8 @@ fn a_store_with_the_third_tables_is_taken_over() {
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
     admin
         .execute_batch(
-            "DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 3",
+            "DROP TABLE anchor; DROP TABLE leases; DROP TABLE answered; DROP TABLE spent; \
+             PRAGMA user_version = 3",
         )
         .unwrap();
     drop(admin);
@@ -293,7 +307,11 @@ fn a_store_with_the_fourth_tables_is_taken_over() {
     open(folder.path()).0.append(&changes()).unwrap();
     let (_, whole) = open(folder.path());
     let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
-    admin.execute_batch("DROP TABLE leases; DROP TABLE answered; PRAGMA user_version = 4").unwrap();
+    admin
+        .execute_batch(
+            "DROP TABLE leases; DROP TABLE answered; DROP TABLE spent; PRAGMA user_version = 4",
+        )
+        .unwrap();
     drop(admin);
     let (mut store, ledger) = open(folder.path());
     assert_eq!(ledger.orders().count(), whole.orders().count());
@@ -301,6 +319,39 @@ fn a_store_with_the_fourth_tables_is_taken_over() {
     store.append(&changes()).unwrap();
     drop(store);
     assert_eq!(told(&open(folder.path()).1), told(&whole));
+}
+
+/// As the version left it that accepted any knock again.
+#[test]
+fn a_store_with_the_sixth_tables_is_taken_over() {
+    let folder = folder();
+    open(folder.path()).0.append(&changes()).unwrap();
+    let (_, whole) = open(folder.path());
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    admin.execute_batch("DROP TABLE spent; PRAGMA user_version = 6").unwrap();
+    drop(admin);
+    let (mut store, ledger) = open(folder.path());
+    assert_eq!(ledger.orders().count(), whole.orders().count());
+    assert_eq!((ledger.spent(), whole.spent()), (0, 2));
+    let client = CLIENTS[0].parse().unwrap();
+    assert_eq!(ledger.answered(client), whole.answered(client));
+    store.append(&changes()).unwrap();
+    drop(store);
+    assert_eq!(told(&open(folder.path()).1), told(&whole));
+}
+
+/// A knock is accepted with its orders or not at all: also on the disk.
+#[test]
+fn a_spent_knock_stands_there_with_the_time_of_its_acceptance_for_ever() {
+    let folder = folder();
+    let (mut store, _) = open(folder.path());
+    store.append(&[spent(7, 5), Change::Scheduled(order(1, shell("true")))]).unwrap();
+    store.append(&[spent(7, 9)]).unwrap();
+    let admin = Connection::open(folder.path().join("knockdaemon.db")).unwrap();
+    let question = "SELECT lower(hex(digest)), accepted_ns FROM spent";
+    let row: (String, i64) =
+        admin.query_row(question, (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(row, ("07".repeat(32), 5_000_000_000));
 }
 
 #[test]

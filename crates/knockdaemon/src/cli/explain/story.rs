@@ -306,6 +306,13 @@ impl Story {
                 let near = Near { repair: Repair::AsTheyCame, spelled, hits: window.to_vec() };
                 self.tell_near(&near, 0);
             }
+            // A whole knock: there is nothing to mend, and none of its hits is another's.
+            Refusal::Replayed => {
+                self.waiting = None;
+                self.recent.clear();
+                self.mixed.clear();
+                self.tally.end_group();
+            }
             // It was not judged, so it may be one.
             Refusal::Busy => self.search(newest, false),
             _ => self.search(newest, true),

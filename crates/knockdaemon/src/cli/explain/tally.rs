@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use std::time::Duration;
 
-use knock_wire::Codec;
+use knock_wire::{Codec, Refusal};
 
 use super::around::Around;
 use super::near;
@@ -111,6 +111,18 @@ impl Tally {
         let mut say = |code, what: String, remedy: &str| {
             all.push(Words { code, what, remedy: remedy.to_owned() });
         };
+        let replayed = self.refused.get(Refusal::Replayed.code()).copied().unwrap_or_default();
+        if replayed > 0 {
+            let replayed = count(usize::try_from(replayed).unwrap_or(usize::MAX), "time");
+            say(
+                Refusal::Replayed.code(),
+                format!(
+                    "a knock came again {replayed} that was accepted before, and opened nothing"
+                ),
+                "the client must make each knock anew, as knockclient does, and each packet must stand in \
+                 one log; else somebody has seen the knock and sends it again",
+            );
+        }
         let in_span = self.own_hits - self.outside_span;
         let slots = u64::try_from(codec.slots()).unwrap_or(u64::MAX);
         if self.own_hits == 0 {
@@ -125,7 +137,7 @@ impl Tally {
                 ),
                 "client and server must have the same portspan",
             );
-        } else if self.knocks == 0 && self.near.is_empty() {
+        } else if self.knocks == 0 && self.near.is_empty() && replayed == 0 {
             self.no_knock(in_span, slots, codec, &mut say);
         }
         if self.knocks == 0 && self.near.is_empty() && in_span > 0 && self.outside_span > 0 {

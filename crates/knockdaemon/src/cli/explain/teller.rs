@@ -257,9 +257,11 @@ impl Became<'_> {
                 let text =
                     format!("window {} refused ({}): {refusal}", ports(window), refusal.code());
                 let oldest = window.first().map(u16::to_string).unwrap_or_default();
-                let slid =
-                    format!("its oldest hit, {oldest}, is dropped, and the window slides on");
-                vec![(Role::Bad, text), (Role::Quoted, slid)]
+                let then = match refusal {
+                    Refusal::Replayed => "the queue is empty again".to_owned(),
+                    _ => format!("its oldest hit, {oldest}, is dropped, and the window slides on"),
+                };
+                vec![(Role::Bad, text), (Role::Quoted, then)]
             }
             Self::Accepted { window } => {
                 vec![(Role::Quoted, format!("window {} spells a knock", ports(window)))]

@@ -1,10 +1,10 @@
-//! A knock as a line of JSON. Written straight from what it borrows: a log full of knocks must not
+//! A knock as a line of JSON, accepted or refused. Written straight from what it borrows: a log full of knocks must not
 //! be slower to tell of than to read.
 
 use std::net::IpAddr;
 
 use knock_engine::Accepted;
-use knock_wire::{Knock, Value};
+use knock_wire::{Knock, Refusal, Value};
 use serde::{Serialize, Serializer};
 
 use crate::cli::reading::Place;
@@ -47,6 +47,24 @@ pub(super) fn knock(accepted: &Accepted, place: Place<'_>) -> String {
         faults: has_faults.then(|| faults_json(accepted)),
     };
     // There is nothing in it that JSON has not.
+    serde_json::to_string(&event).unwrap_or_default()
+}
+
+/// A knock that was refused, although it is one.
+#[derive(Serialize)]
+struct RefusedEvent<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    place: Place<'a>,
+    client: IpAddr,
+    code: &'static str,
+    why: String,
+}
+
+/// A knock that was refused, why, and where it was complete.
+pub(super) fn refused(client: IpAddr, refusal: Refusal, place: Place<'_>) -> String {
+    let (code, why) = (refusal.code(), refusal.to_string());
+    let event = RefusedEvent { event: "refused", place, client, code, why };
     serde_json::to_string(&event).unwrap_or_default()
 }
 
