@@ -4,9 +4,11 @@
 use std::fmt;
 
 use crate::error::FirewallError;
-use crate::iptables::{self, Program};
+use crate::iptables::order::{Place, Standing};
+use crate::iptables::{self, Listing, Program};
 use crate::limit::Limit;
-use crate::nftables::chains::ChainName;
+use crate::nftables::chains::{Chain, ChainName};
+use crate::nftables::order::Move;
 use crate::nftables::{layout, taking};
 use crate::tools::Tools;
 use crate::{Kind, ipset, removal};
@@ -18,12 +20,16 @@ pub(crate) enum Piece {
     Table(layout::Making),
     /// A rule in a chain of nftables.
     InChain(ChainName),
+    /// The same, which is there and does nothing where it is.
+    MovedInChain(ChainName, Move),
     /// A set of ipset; of IPv4 or not.
     Set(bool),
     /// Our chain of iptables.
     OwnChain(Program),
     /// A rule in the chain INPUT.
     InInput(Program, Vec<String>),
+    /// The same, which is there more than once or does nothing where it is.
+    PutInInput(Program, Vec<String>, Place),
 }
 
 impl fmt::Display for Piece {
@@ -33,12 +39,44 @@ impl fmt::Display for Piece {
             Self::InChain(chain) => write!(f, "a rule in the chain {chain}"),
             Self::Set(v4) => write!(f, "the set {}", ipset::set(*v4)),
             Self::OwnChain(program) => write!(f, "the chain {} of {program}", iptables::CHAIN),
+            Self::MovedInChain(chain, _) => {
+                write!(f, "a place for our rule in the chain {chain}, before what keeps all out")
+            }
             Self::InInput(program, _) => write!(f, "a rule in INPUT of {program}"),
+            Self::PutInInput(program, _, Place { is_dead: true, .. }) => {
+                write!(f, "a place for our rule in INPUT of {program}, before what keeps all out")
+            }
+            Self::PutInInput(program, _, Place { copies, .. }) => {
+                write!(f, "one rule in INPUT of {program} of {copies} equal ones")
+            }
         }
     }
 }
 
 impl Piece {
+    /// The rule in INPUT, and whether it is where it should be.
+    pub(crate) fn in_input(
+        program: &Program,
+        listing: &Listing,
+        rule: Vec<String>,
+    ) -> (Self, bool) {
+        let program = program.clone();
+        match listing.standing(&rule) {
+            Standing::Missing => (Self::InInput(program, rule), false),
+            Standing::InPlace => (Self::InInput(program, rule), true),
+            Standing::Elsewhere(place) => (Self::PutInInput(program, rule, place), false),
+        }
+    }
+
+    /// The rule in a chain of nftables, and whether it is where it should be.
+    pub(crate) fn in_chain(chain: &Chain, all: &[Chain]) -> (Self, bool) {
+        let name = chain.name.clone();
+        match chain.move_of_ours(all) {
+            Some(to) => (Self::MovedInChain(name, to), false),
+            None => (Self::InChain(name), chain.rules.iter().any(|rule| rule.is_ours)),
+        }
+    }
+
     /// Makes it. It was looked for before, and is not there.
     pub(crate) fn make(&self, tools: &dyn Tools, limit: Limit) -> Result<(), FirewallError> {
         match self {
@@ -54,7 +92,13 @@ impl Piece {
                     taking::marking_behind(socket, head)
                 })
             }
-            Self::InChain(chain) => nft(tools, &layout::accepting(chain), limit),
+            Self::InChain(chain) => nft(tools, &layout::accepting(chain, None), limit),
+            Self::MovedInChain(chain, Move { before, .. }) => {
+                // Not in one step: by its number the old one is taken out only as long as it is ours.
+                nft(tools, &layout::accepting(chain, Some(*before)), limit)?;
+                let doing = format!("remove a rule from the chain {chain}");
+                removal::by_netlink(&doing, |socket| taking::rules(socket, chain, 1)).map(drop)
+            }
             Self::Set(v4) => {
                 let args = ipset::creation(*v4);
                 let ran = iptables::run(tools, "ipset", &args, "", limit)?;
@@ -67,6 +111,7 @@ impl Piece {
                 let words: Vec<&str> = insertion(rule).collect();
                 program.must(tools, &words, limit).map(drop)
             }
+            Self::PutInInput(program, rule, place) => program.put(tools, rule, *place, limit),
         }
     }
 
@@ -80,7 +125,12 @@ impl Piece {
             Self::InChain(chain) => format!(
                 "nft list chain {chain} | grep -qE '{}' ||\n    nft -f - <<'EOF'\n{}EOF\n",
                 layout::accepting_as_listed(),
-                layout::accepting(chain)
+                layout::accepting(chain, None)
+            ),
+            Self::MovedInChain(chain, Move { ours, before }) => format!(
+                "! nft -a list chain {chain} | grep -q '# handle {ours}$' ||\n    nft -f - <<'EOF'\n\
+                 delete rule {chain} handle {ours}\n{}EOF\n",
+                layout::accepting(chain, Some(*before))
             ),
             Self::Set(v4) => format!("ipset {}\n", ipset::creation(*v4).join(" ")),
             Self::OwnChain(program) => {
@@ -91,6 +141,14 @@ impl Piece {
                 let check = rule.join(" ");
                 let insert = insertion(rule).collect::<Vec<_>>().join(" ");
                 format!("{program} -w -C INPUT {check} 2>/dev/null ||\n    {program} -w {insert}\n")
+            }
+            Self::PutInInput(program, rule, place) => {
+                let rule = rule.join(" ");
+                format!(
+                    "while {program} -w -D INPUT {rule} 2>/dev/null; do :; done\n\
+                     {program} -w -I INPUT {} {rule}\n",
+                    place.number
+                )
             }
         }
     }

@@ -100,9 +100,8 @@ fn from_iptables(
     limit: Limit,
     work: &mut Work,
 ) {
-    let (kept, others): (Vec<_>, Vec<_>) =
-        listing.ours().partition(|rule| Some(Piece::kind_of_rule(rule)) == keep);
-    for rule in others.into_iter().chain(kept.into_iter().skip(1)) {
+    // Copies of the one that is kept are its piece's business: by their words the first one would go.
+    for rule in listing.ours().filter(|rule| Some(Piece::kind_of_rule(rule)) != keep) {
         let args: Vec<&str> = ["-D", "INPUT"].into_iter().chain(rule).collect();
         let gone = program.must(tools, &args, limit);
         work.add(gone, || format!("removed a rule from INPUT of {program}"));

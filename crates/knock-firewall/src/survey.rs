@@ -226,13 +226,11 @@ impl Survey {
                 let making = layout::making(&all, whole, &self.chains);
                 pieces.push((Piece::Table(making), whole));
                 for chain in self.closing_chains() {
-                    let there = chain.rules.iter().any(|rule| rule.is_ours);
-                    pieces.push((Piece::InChain(chain.name.clone()), there));
+                    pieces.push(Piece::in_chain(chain, &self.chains));
                 }
                 let rule = iptables::accepting_marked();
                 for (program, listing) in self.closing_iptables() {
-                    let piece = Piece::InInput(program.clone(), rule.clone());
-                    pieces.push((piece, listing.has(&rule)));
+                    pieces.push(Piece::in_input(program, listing, rule.clone()));
                 }
             }
             Kind::Ipset => {
@@ -247,8 +245,7 @@ impl Survey {
                         continue;
                     }
                     let rule = iptables::accepting_members(program.v4);
-                    let there = listing.has(&rule);
-                    pieces.push((Piece::InInput(program.clone(), rule), there));
+                    pieces.push(Piece::in_input(program, listing, rule));
                 }
             }
             Kind::Iptables => {
@@ -258,8 +255,7 @@ impl Survey {
                     }
                     pieces.push((Piece::OwnChain(program.clone()), listing.has_chain()));
                     let rule = iptables::jumping();
-                    let there = listing.has(&rule);
-                    pieces.push((Piece::InInput(program.clone(), rule), there));
+                    pieces.push(Piece::in_input(program, listing, rule));
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! iptables and ip6tables by their programs: the one rule that stands in INPUT for us, and the way
 //! without sets, where each opening is a rule in a chain of our own.
 
+pub(crate) mod order;
 pub(crate) mod rules;
 
 use std::fmt;
 
+use self::order::Place;
 use crate::error::FirewallError;
 use crate::limit::Limit;
 use crate::nftables::{COMMENT, MARK};
@@ -48,7 +50,7 @@ impl Program {
         args: &[&str],
         limit: Limit,
     ) -> Result<Ran, FirewallError> {
-        let wait = limit.left().as_secs().saturating_sub(1).clamp(1, 3600).to_string();
+        let wait = wait(limit);
         let args = [&["-w", &wait], args].concat();
         run(tools, &self.name, &args, "", limit)
     }
@@ -64,6 +66,24 @@ impl Program {
         succeeded(&self.name, args, ran)
     }
 
+    /// Takes all copies of a rule of ours out of INPUT and puts one in, in one step: there is no moment
+    /// without it. Goes by its words, so that no rule of others goes whatever has changed since.
+    pub(crate) fn put(
+        &self,
+        tools: &dyn Tools,
+        rule: &[String],
+        place: Place,
+        limit: Limit,
+    ) -> Result<(), FirewallError> {
+        let rule = rule.join(" ");
+        let gone = format!("-D INPUT {rule}\n").repeat(place.copies);
+        let lines = format!("*filter\n{gone}-I INPUT {} {rule}\nCOMMIT\n", place.number);
+        let wait = wait(limit);
+        let (name, args) = (format!("{}-restore", self.name), ["--noflush", "-w", &wait]);
+        let ran = run(tools, &name, &args, &lines, limit)?;
+        succeeded(&name, &args, ran).map(drop)
+    }
+
     /// What it says of itself: `iptables v1.8.9 (nf_tables)`.
     pub(crate) fn version(&self, tools: &dyn Tools, limit: Limit) -> Result<String, FirewallError> {
         let args = ["--version"];
@@ -76,6 +96,10 @@ impl Program {
     pub(crate) fn list(&self, tools: &dyn Tools, limit: Limit) -> Result<Listing, FirewallError> {
         Ok(Listing { text: self.must(tools, &["-S"], limit)? })
     }
+}
+
+fn wait(limit: Limit) -> String {
+    limit.left().as_secs().saturating_sub(1).clamp(1, 3600).to_string()
 }
 
 /// What `-S` printed of the table `filter`.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::elements::Size;
-use super::{COMMENT, MARK, SUBSYSTEM};
+use super::{COMMENT, MARK, SUBSYSTEM, order};
 use crate::netlink::message::{Question, attribute, attributes, be32, be64, flags, text};
 use crate::netlink::{Fault, Socket};
 
@@ -34,15 +34,15 @@ const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 const LOOKUP_SET: u16 = 1;
 const LOOKUP_DESTINATION: u16 = 3;
-const LOOKUP_FLAGS: u16 = 5;
-const META_KEY: u16 = 2;
-const META_SOURCE: u16 = 3;
+pub(super) const LOOKUP_FLAGS: u16 = 5;
+pub(super) const META_KEY: u16 = 2;
+pub(super) const META_SOURCE: u16 = 3;
 const META_MARK: u32 = 3;
-const COMPARE_DATA: u16 = 3;
-const COMPARE_OPERATOR: u16 = 2;
+pub(super) const COMPARE_DATA: u16 = 3;
+pub(super) const COMPARE_OPERATOR: u16 = 2;
 const EQUAL: u32 = 0;
-const CT_KEY: u16 = 2;
-const BITWISE_MASK: u16 = 4;
+pub(super) const CT_KEY: u16 = 2;
+pub(super) const BITWISE_MASK: u16 = 4;
 const BITWISE_XOR: u16 = 5;
 
 /// The hook of what comes to this host itself.
@@ -52,7 +52,7 @@ const ACCEPT: u32 = 1;
 const JUMP: u32 = 0u32.wrapping_sub(3);
 const GOTO: u32 = 0u32.wrapping_sub(4);
 /// `ct state`, and the bit of established connections in it.
-const CT_STATE: u32 = 0;
+pub(super) const CT_STATE: u32 = 0;
 const ESTABLISHED: u32 = 2;
 
 pub(super) const INET: u8 = 1;
@@ -102,6 +102,8 @@ pub(crate) struct Rule {
     pub(crate) is_ours: bool,
     /// What it does to the mark, if it could be from our own chain: by the members of our sets at most.
     pub(crate) marking: Option<Marking>,
+    /// It is about whoever comes, not about somebody; see `order`.
+    pub(super) is_for_all: bool,
     verdict: Verdict,
     /// It is about members of a set with a name, as the bans of other programs are.
     is_about_a_set: bool,
@@ -187,6 +189,19 @@ impl Chain {
 }
 
 impl Rule {
+    /// Drop or reject.
+    pub(super) fn refuses(&self) -> bool {
+        self.verdict == Verdict::Refuses
+    }
+
+    /// The chain where it goes on.
+    pub(super) fn leads_to(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Goes(next) => Some(next),
+            _ => None,
+        }
+    }
+
     fn keeps_out(&self) -> bool {
         self.verdict == Verdict::Refuses && !self.is_about_a_set
     }
@@ -215,6 +230,7 @@ fn rule(family: u8, body: &[u8]) -> Option<(ChainName, Rule)> {
     rule.is_ours = accepts_marked(&parts)
         && attribute(body, RULE_USERDATA).is_some_and(|data| comment(data) == COMMENT);
     rule.marking = marking(&parts);
+    rule.is_for_all = order::is_for_all(&parts);
     let mut is_about_state = false;
     for (_, expression) in attributes(expressions) {
         let data = attribute(expression, EXPRESSION_DATA).unwrap_or_default();
@@ -246,8 +262,8 @@ fn rule(family: u8, body: &[u8]) -> Option<(ChainName, Rule)> {
 }
 
 /// One expression of a rule.
-struct Part<'a> {
-    name: &'a str,
+pub(super) struct Part<'a> {
+    pub(super) name: &'a str,
     data: &'a [u8],
 }
 
@@ -259,12 +275,12 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn number(&self, kind: u16) -> Option<u32> {
+    pub(super) fn number(&self, kind: u16) -> Option<u32> {
         attribute(self.data, kind).and_then(be32)
     }
 
     /// A value that the kernel keeps in its own order.
-    fn value(&self, kind: u16) -> Option<u32> {
+    pub(super) fn value(&self, kind: u16) -> Option<u32> {
         let value = attribute(attribute(self.data, kind)?, DATA_VALUE)?;
         Some(u32::from_ne_bytes(<[u8; 4]>::try_from(value).ok()?))
     }

@@ -141,10 +141,11 @@ pub(crate) fn of_others(sets: &[Set], chains: &[Chain]) -> Vec<String> {
     found
 }
 
-/// The rule that lets marked packets pass, at the head of somebody's chain.
-pub(crate) fn accepting(chain: &ChainName) -> String {
+/// The rule that lets marked packets pass, at the head of somebody's chain or before a rule of it.
+pub(crate) fn accepting(chain: &ChainName, before: Option<u64>) -> String {
+    let place = before.map(|before| format!(" position {before}")).unwrap_or_default();
     format!(
-        "insert rule {chain} meta mark and 0x{MARK:08x} == 0x{MARK:08x} accept comment \"{COMMENT}\"\n"
+        "insert rule {chain}{place} meta mark and 0x{MARK:08x} == 0x{MARK:08x} accept comment \"{COMMENT}\"\n"
     )
 }
 
