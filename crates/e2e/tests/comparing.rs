@@ -168,6 +168,40 @@ fn a_second_daemon_of_the_network_leaves_the_leases_to_the_first() {
     second.await_line("leases go into the firewall by nftables").unwrap();
 }
 
+/// Whoever holds the name that daemons know each other by, if nobody believes it.
+const SQUATTER: &str = "my $name = pack('S', 1) . qq(\\0knockdaemon/leases); \
+    socket(my $s, 1, 1, 0); bind($s, $name) && listen($s, 9) or die; $| = 1; print qq(there\\n); sleep";
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn daemons_of_different_users_are_kept_apart_and_a_stranger_keeps_nobody_away() {
+    let machine = Private::new().unwrap();
+    let enter = machine.enter();
+    let mut squatter = Command::new(&enter[0]);
+    squatter.args(&enter[1..]).args(["setpriv", "--reuid=nobody", "--clear-groups"]);
+    let squatter = Running::spawn("squatter", squatter.args(["perl", "-e", SQUATTER])).unwrap();
+    squatter.await_line("there").unwrap();
+    let capabilities = ["net_admin", "net_raw"];
+    let (mut host, other) = (leases("nftables"), leases("nftables"));
+    let first = host.daemon_as("nobody", &capabilities, &enter, &[]).unwrap();
+    host.knock(0).unwrap();
+    let list = "nft list ruleset";
+    await_list(&machine, &first, list, CLIENT, true);
+    let second = other.daemon_as("daemon", &capabilities, &enter, &[]).unwrap();
+    second.await_line("keeps the leases of this network").unwrap();
+    // Root's is none the better.
+    let root = leases("nftables");
+    let third = root.daemon(&enter, &[]).unwrap();
+    third.await_line("keeps the leases of this network").unwrap();
+    let (_, said) = ask(&machine, &root, &["firewall", "--remove"]);
+    assert!(said.contains("a running knockdaemon"), "{said}");
+    first.signal(rustix::process::Signal::KILL).unwrap();
+    let is_kept = |daemon: &Running| {
+        daemon.lines().iter().any(|line| line.contains("leases go into the firewall by nftables"))
+    };
+    assert!(await_until(PATIENCE, || is_kept(&second) || is_kept(&third)));
+}
+
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn rules_of_iptables_that_cannot_be_listed_are_no_hindrance_to_nftables() {

@@ -269,6 +269,11 @@ fn run_modes() {
         "runmode = nflog\nnfloggroup = 65536",
         "2:14 «65536» error: expected a number, 0-65535, not '65536'",
     );
+    check(
+        "runmode = nflog\nnfloggroup = 27492",
+        "2:14 «27492» error: with group 27492 a daemon takes the right to keep leases | any other \
+         number will do",
+    );
     check("runmode = kmsg, nflog\nrunmode = file", "");
     check("runmode = kmsg kmsg", "1:16 «kmsg» warning: runmode 'kmsg' is named twice");
     check(

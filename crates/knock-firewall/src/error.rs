@@ -39,8 +39,8 @@ pub enum FirewallError {
     Full(Opening),
     /// Another daemon keeps the leases of this network.
     KeptByAnother {
-        /// Its process.
-        process: i32,
+        /// Its process, if that is known.
+        process: Option<i32>,
     },
     /// What was to be opened is over already.
     Over(Opening),
@@ -153,12 +153,16 @@ impl fmt::Display for FirewallError {
             Self::Full(opening) => {
                 write!(f, "no room for {opening}: the set is full; revoke leases that are not used")
             }
-            Self::KeptByAnother { process } => write!(
-                f,
-                "another knockdaemon (process {process}) keeps the leases of this network, and two \
-                 would close each other's; let one daemon have all 'open' templates, or run the \
-                 other one in a network namespace of its own"
-            ),
+            Self::KeptByAnother { process } => {
+                let process =
+                    process.map_or(String::new(), |process| format!(" (process {process})"));
+                write!(
+                    f,
+                    "another knockdaemon{process} keeps the leases of this network, and two would close \
+                     each other's; let one daemon have all 'open' templates, or run the other one in a \
+                     network namespace of its own"
+                )
+            }
             Self::Over(opening) => write!(f, "the time of {opening} is over, it is not opened"),
             Self::NotAsOurs { what, remedy } => {
                 write!(f, "{what} is there and is not as knockdaemon makes it; {remedy}")

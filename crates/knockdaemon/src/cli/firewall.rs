@@ -63,10 +63,11 @@ fn ask(gate: Gate, args: FirewallArgs) -> Result<(Vec<String>, Vec<FirewallError
     }
     lines.extend(remarks.iter().map(|remark| format!("note: {remark}")));
     if !args.apply
-        && let Some(process) = Keeper::running()
+        && let Err(FirewallError::KeptByAnother { process }) = Keeper::claim()
     {
+        let process = process.map_or(String::new(), |process| format!(" (process {process})"));
         lines.push(format!(
-            "note: a running knockdaemon (process {process}) puts back what its leases need, within \
+            "note: a running knockdaemon{process} puts back what its leases need, within \
              a minute; end the leases first (knockdaemon revoke --all), or stop it"
         ));
     }
