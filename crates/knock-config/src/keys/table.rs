@@ -308,7 +308,8 @@ const SETTINGS: &[Key] = &[
         Kind::Path,
         "/var/lib/knockdaemon",
         UsedBy::Daemon,
-        "The folder that keeps delayed actions and the state variable across restarts.",
+        "The folder that keeps delayed actions, leases, the state variable and what knocks were accepted across \
+         restarts.",
     ),
     key(
         Within::Top,
