@@ -9,6 +9,7 @@ pub mod bench;
 pub mod booted;
 pub mod firewall;
 mod guardian;
+pub mod held;
 pub mod kernel_log;
 pub mod lab;
 pub mod loggen;

@@ -2,12 +2,13 @@
 //! spool of at(1) there, nobody else sees. And a real atd in it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::process::Running;
+use crate::process::{Running, in_network_of};
 use crate::{LabError, Result, tool};
 
 /// Empty spools as Debian's package makes them.
@@ -56,6 +57,35 @@ impl Private {
     /// As [`tool`].
     pub fn on(&self, line: &str) -> Result<String> {
         tool(&format!("{} {line}", self.enter().join(" ")))
+    }
+
+    /// Whether a program of this name runs in there now.
+    #[must_use]
+    pub fn runs(&self, program: &str) -> bool {
+        !in_network_of(self.holder.pid(), &[program]).is_empty()
+    }
+
+    /// A script in this folder stands where one of the firewall's programs was; it can run the real one
+    /// as `REAL`.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub fn stand_in(&self, program: &str, folder: &Path, script: &str) -> Result<()> {
+        let (path, real) = (folder.join(program), folder.join(format!("real-{program}")));
+        self.on(&format!("cp -L /usr/sbin/{program} {}", real.display()))?;
+        // One file has many names, and goes by the one that it is run under.
+        let real = format!("exec -a \"${{0##*/}}\" {}", real.display());
+        fs::write(&path, format!("#!/bin/bash\n{}\n", script.replace("REAL", &real)))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        self.on(&format!("mount --bind {} /usr/sbin/{program}", path.display())).map(drop)
+    }
+
+    /// The real one stands there again.
+    ///
+    /// # Errors
+    /// When nothing stood in for it.
+    pub fn take_away(&self, program: &str) -> Result<()> {
+        self.on(&format!("umount -l /usr/sbin/{program}")).map(drop)
     }
 
     /// Starts atd, which then looks at the spool in there.

@@ -1,5 +1,6 @@
 //! A running program whose words can be awaited and which ends with the test.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -182,6 +183,25 @@ fn keep(stream: impl std::io::Read + Send + 'static, said: Arc<Said>) {
         }
         said.open.fetch_sub(1, Ordering::SeqCst);
     });
+}
+
+/// The processes in the network of this one that run a program whose name begins so.
+pub(crate) fn in_network_of(holder: Pid, names: &[&str]) -> Vec<u32> {
+    let network = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    let ours = network(&holder.as_raw_nonzero().to_string());
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Ok(pid) = name.parse() else { continue };
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+        let program = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_one = names.iter().any(|name| program.starts_with(name.as_bytes()));
+        if is_one && network(&name) == ours {
+            found.push(pid);
+        }
+    }
+    found
 }
 
 /// Looks again and again until `seen` is true or the time is up; returns whether it was. For things

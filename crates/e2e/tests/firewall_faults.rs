@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use knock_e2e::private::Private;
@@ -37,17 +36,11 @@ fn start(host: &WrittenLog, machine: &Private) -> Running {
 
 /// A script stands where iptables was; it can run the real one as `$REAL`.
 fn stand_in(host: &WrittenLog, machine: &Private, script: &str) {
-    let (path, real) = (host.path("iptables"), host.path("real-iptables"));
-    // Programs go by the name that they are run under.
-    machine.on(&format!("cp -L /usr/sbin/iptables {}", real.display())).unwrap();
-    let real = format!("exec -a iptables {}", real.display());
-    fs::write(&path, format!("#!/bin/bash\n{}\n", script.replace("REAL", &real))).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    machine.on(&format!("mount --bind {} /usr/sbin/iptables", path.display())).unwrap();
+    machine.stand_in("iptables", &host.path(""), script).unwrap();
 }
 
 fn take_away(machine: &Private) {
-    machine.on("umount -l /usr/sbin/iptables").unwrap();
+    machine.take_away("iptables").unwrap();
 }
 
 #[test]

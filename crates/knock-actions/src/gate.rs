@@ -99,12 +99,11 @@ fn outcome(result: Result<Did, FirewallError>) -> Outcome {
     match result {
         Ok(Did::Done) => Outcome::Done,
         Ok(Did::AlreadySo) => Outcome::AlreadySo,
-        Err(FirewallError::TimedOut { after, .. }) => Outcome::TimedOut { after },
         Err(error @ FirewallError::Over(_)) => {
             Outcome::Failed { why: error.to_string(), again: false }
         }
         // Whatever it is, it may pass: a module that is not loaded yet, a program that is installed
-        // in a minute.
+        // in a minute, one that hangs. Each says more than that the time was over.
         Err(error) => Outcome::Failed { why: error.to_string(), again: true },
     }
 }

@@ -404,8 +404,17 @@ impl Firewall {
             ..Work::default()
         };
         let pieces = survey.pieces(self.kind, &lock(&self.sizes));
+        // A program that hangs does so for the next piece as well, and whoever knocks waits behind it.
+        let mut hanging = BTreeSet::new();
         for (piece, _) in pieces.iter().filter(|(_, is_there)| !is_there) {
-            work.add(piece.make(&*self.tools, limit), || format!("made {piece}"));
+            if hanging.contains(piece.program()) {
+                continue;
+            }
+            let made = piece.make(&*self.tools, limit);
+            if matches!(made, Err(FirewallError::TimedOut { .. })) {
+                hanging.insert(piece.program());
+            }
+            work.add(made, || format!("made {piece}"));
         }
         work
     }

@@ -115,6 +115,15 @@ impl Piece {
         }
     }
 
+    /// The program that makes it.
+    pub(crate) fn program(&self) -> &str {
+        match self {
+            Self::Table(_) | Self::InChain(_) => "nft",
+            Self::Set(_) => "ipset",
+            Self::OwnChain(program) | Self::InInput(program, _) => &program.name,
+        }
+    }
+
     /// The lines of a shell script that make it, as often as they are run.
     pub(crate) fn shell(&self) -> String {
         match self {

@@ -15,7 +15,7 @@ use super::members::{self, Member};
 use super::{now, others};
 use crate::firewall::Backend;
 use crate::loggen::{KEY, SPAN};
-use crate::process::Running;
+use crate::process::{Running, in_network_of};
 use crate::{LabError, Result, tool};
 
 /// Rules of templates last so many seconds; the knock's TIME says how many. Leases last twice as long.
@@ -193,24 +193,8 @@ impl Ground {
 
     /// The firewall's programs that run there now.
     pub(super) fn tools(&self) -> Vec<u32> {
-        let network = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-        let ours = network(&self.holder.pid().as_raw_nonzero().to_string());
-        let mut tools = Vec::new();
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let Ok(pid) = name.parse() else { continue };
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
-            let name_of_program = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            // The last one is a child that has not become a program yet.
-            let programs: [&[u8]; 5] =
-                [b"iptables", b"ip6tables", b"ipset", b"nft", b"knockdaemon"];
-            let is_one = programs.iter().any(|program| name_of_program.starts_with(program));
-            if is_one && network(&name) == ours {
-                tools.push(pid);
-            }
-        }
-        tools
+        // The last one is a child that has not become a program yet.
+        in_network_of(self.holder.pid(), &["iptables", "ip6tables", "ipset", "nft", "knockdaemon"])
     }
 
     /// Holds the lock of xtables until it is dropped.

@@ -19,8 +19,9 @@ const EVERY: Duration = Duration::from_secs(60);
 const AFTER_TROUBLE: Duration = Duration::from_secs(10);
 /// So long after the first lease: it is being opened, and nothing else is to be in a hurry meanwhile.
 const FIRST: Duration = Duration::from_millis(100);
-/// How long each of the firewall's programs may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long each of the firewall's programs may take. Less than an order has: one that hangs for a look
+/// must not use up the time of those who knock meanwhile.
+const LIMIT: Duration = Duration::from_secs(10);
 /// More openings than this are counted in a message, not named.
 const NAMED: usize = 5;
 
