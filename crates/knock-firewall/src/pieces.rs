@@ -118,9 +118,11 @@ impl Piece {
     /// The program that makes it.
     pub(crate) fn program(&self) -> &str {
         match self {
-            Self::Table(_) | Self::InChain(_) => "nft",
+            Self::Table(_) | Self::InChain(_) | Self::MovedInChain(..) => "nft",
             Self::Set(_) => "ipset",
-            Self::OwnChain(program) | Self::InInput(program, _) => &program.name,
+            Self::OwnChain(program) | Self::InInput(program, _) | Self::PutInInput(program, ..) => {
+                &program.name
+            }
         }
     }
 
