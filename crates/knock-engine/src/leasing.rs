@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use knock_rules::Held;
+use knock_rules::{Family, Held};
 
 use crate::engine::Engine;
 use crate::lease::{ExtendError, Lease, LeaseId, LeaseState, Reconciled};
@@ -69,9 +69,16 @@ impl Engine {
 
     /// Compares the leases with what the firewall held when
     /// [`lease_generation`](Self::lease_generation) was `asked`, and puts right what differs: the next
-    /// [`due`](Self::due) has the orders. What is under way, or has changed since, is left alone.
-    pub fn reconcile(&mut self, now: &Now, held: &[Held], asked: u64) -> Reconciled {
-        self.ledger.leases.reconcile(now.wall, held, asked)
+    /// [`due`](Self::due) has the orders. What is under way, or has changed since, is left alone, and so is
+    /// what is of a family that could not be read.
+    pub fn reconcile(
+        &mut self,
+        now: &Now,
+        held: &[Held],
+        unread: &[Family],
+        asked: u64,
+    ) -> Reconciled {
+        self.ledger.leases.reconcile(now.wall, held, unread, asked)
     }
 
     /// Another number whenever an order that opens or closes for a lease has come back.

@@ -331,6 +331,21 @@ fn what_changes_meanwhile_holds_no_comparison_up() {
     );
 }
 
+/// A broken `iptables` does not say that nobody is in.
+#[test]
+fn of_a_family_that_cannot_be_read_nothing_is_concluded() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 1m held !v4 22/2001:db8::9 -> -22/2001:db8::9
+         at 1m due -> close/22 2001:db8::9
+         at 1m done close/22 2001:db8::9 -> nothing
+         at 2m held !v6 -> +22/10.0.0.1",
+    );
+}
+
 #[test]
 fn what_the_firewall_lost_is_put_back_and_what_it_should_not_have_is_removed() {
     check(

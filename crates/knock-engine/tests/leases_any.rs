@@ -334,7 +334,7 @@ impl World {
             })
             .collect();
         let asked = self.engine.lease_generation();
-        self.engine.reconcile(&self.time(), &held, asked);
+        self.engine.reconcile(&self.time(), &held, &[], asked);
     }
 
     fn look(&self) {

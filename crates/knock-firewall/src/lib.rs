@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use knock_rules::{Held, Opening};
+use knock_rules::{Family, Held, Opening};
 
 pub use error::{FirewallError, LOCK_ADVICE};
 pub use keeper::Keeper;
@@ -68,7 +68,7 @@ pub struct Firewall {
     /// Networks of these sizes have been asked for.
     sizes: Mutex<BTreeSet<Size>>,
     no_clock: HasNoClock,
-    /// At the last look nothing had a name of ours that was not ours.
+    /// At the last look no set of our name was somebody else's.
     is_seen: AtomicBool,
 }
 
@@ -81,6 +81,16 @@ pub struct Work {
     pub failed: Vec<FirewallError>,
     /// What should be known of this host's firewall before leases are relied on.
     pub remarks: Vec<String>,
+}
+
+/// Who is let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetIn {
+    /// By us, of the families that could be read.
+    pub held: Vec<Held>,
+    /// Of which families the firewall did not say it, and why: `ip6tables` may be missing where nobody
+    /// needs it.
+    pub unread: Vec<(Family, FirewallError)>,
 }
 
 impl Work {
@@ -203,15 +213,25 @@ impl Firewall {
         .map(Did::new)
     }
 
-    /// Who is let in by us now.
+    /// Who is let in by us now, of both families.
     ///
     /// # Errors
-    /// When the firewall does not say.
+    /// When the firewall does not say so of one of them.
     pub fn held(&self, limit: Duration) -> Result<Vec<Held>, FirewallError> {
+        let LetIn { held, unread } = self.let_in(limit)?;
+        unread.into_iter().next().map_or(Ok(held), |(_, error)| Err(error))
+    }
+
+    /// Who is let in by us now, as far as the firewall says.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub fn let_in(&self, limit: Duration) -> Result<LetIn, FirewallError> {
+        let mut unread = Vec::new();
         let limit = Limit::of_each(limit);
         let failed = |error| FirewallError::of_kernel(self.kind, "list who is let in", error);
-        match self.kind {
-            Kind::Nftables if self.is_foreign(true).map_err(failed)? => Ok(Vec::new()),
+        let held = match self.kind {
+            Kind::Nftables if self.is_foreign(true).map_err(failed)? => Vec::new(),
             Kind::Nftables => {
                 let mut socket = lock(&self.socket);
                 let mut held = Vec::new();
@@ -219,7 +239,7 @@ impl Firewall {
                 for size in elements::sizes(&sets) {
                     held.extend(elements::list(&mut socket, size).map_err(failed)?);
                 }
-                Ok(held)
+                held
             }
             Kind::Ipset => {
                 let mut socket = lock(&self.socket);
@@ -230,17 +250,18 @@ impl Firewall {
                         listed.filter(|it| it.is_as_ours).into_iter().flat_map(|it| it.held),
                     );
                 }
-                Ok(held)
+                held
             }
             Kind::Iptables | Kind::Auto => {
                 let _alone = self.lane.enter(limit)?;
                 let survey = self.survey(limit)?;
-                if let Some(error) = [true, false].into_iter().find_map(|v4| survey.unread(v4)) {
-                    return Err(error);
-                }
-                Ok(in_all_engines(&survey, &self.no_clock, (self.clock)()))
+                unread.extend([Family::V4, Family::V6].into_iter().filter_map(|family| {
+                    survey.unread(family == Family::V4).map(|error| (family, error))
+                }));
+                in_all_engines(&survey, &self.no_clock, (self.clock)())
             }
-        }
+        };
+        Ok(LetIn { held, unread })
     }
 
     /// Makes what is missing of the static part, and takes away what another way has left behind.
@@ -312,7 +333,8 @@ impl Firewall {
         let mut socket = Socket::open()
             .map_err(|error| FirewallError::of_kernel(self.kind, "open a socket", error))?;
         let survey = Survey::of(&mut socket, &*self.tools, self.kind, limit)?;
-        self.is_seen.store(survey.failures(self.kind).is_empty(), Ordering::Relaxed);
+        // What iptables did not say is no reason to ask it again whenever somebody knocks.
+        self.is_seen.store(!survey.has_foreign_set(self.kind), Ordering::Relaxed);
         Ok(survey)
     }
 
@@ -324,21 +346,27 @@ impl Firewall {
         limit: Limit,
         work: impl Fn(&mut Socket, Option<Duration>) -> Result<bool, Fault>,
     ) -> Result<bool, FirewallError> {
-        let missing = Err(Fault::NOENT);
-        let mut result = missing;
-        // A set of our name is not used before it was seen that it is ours.
-        if self.is_seen.load(Ordering::Relaxed) {
+        let work = || {
+            // A set of our name is not used before it was seen that it is ours.
+            if !self.is_seen.load(Ordering::Relaxed) {
+                return Ok(Err(Fault::NOENT));
+            }
             let left = self.left(opening, until)?;
-            result = work(&mut lock(&self.socket), left);
-        }
+            Ok::<_, FirewallError>(work(&mut lock(&self.socket), left))
+        };
+        let missing = Err(Fault::NOENT);
+        let mut result = work()?;
         if result == missing {
             lock(&self.sizes).insert(Size::of(&opening.network));
             let _alone = self.lane.enter(limit)?;
-            let survey = self.survey(limit)?;
-            // Made at most: what else there is may be the new way's, if this order is the last of the old.
-            self.usable(&survey, opening, limit)?;
-            let left = self.left(opening, until)?;
-            result = work(&mut lock(&self.socket), left);
+            // Somebody who was here first may have looked and made it: at a start all come at once.
+            result = work()?;
+            if result == missing {
+                let survey = self.survey(limit)?;
+                // Made at most: what else there is may be the new way's, if this order is the last of the old.
+                self.usable(&survey, opening, limit)?;
+                result = work()?;
+            }
         }
         result.map_err(|error| match error {
             Fault::NFILE | ipset::FULL => FirewallError::Full(*opening),

@@ -134,6 +134,15 @@ impl Survey {
         )
     }
 
+    /// Whether a set that this way goes by has our name and is not ours.
+    pub(crate) fn has_foreign_set(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Nftables => self.table_is_foreign,
+            Kind::Ipset => self.foreign_sets.contains(&true),
+            Kind::Iptables | Kind::Auto => false,
+        }
+    }
+
     /// Why it is not known what iptables of a family has.
     pub(crate) fn unread(&self, v4: bool) -> Option<FirewallError> {
         let unread = self.unreadable.iter().find(|(program, _)| program.v4 == v4);

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::Family;
+
 /// A network; a lone address is one of its own. Always in canonical form: no IPv4-mapped address, and
 /// no bits behind the prefix, so that equal networks are equal values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +83,12 @@ impl Network {
     #[must_use]
     pub fn is_v4(&self) -> bool {
         self.address.is_ipv4()
+    }
+
+    /// Whose firewall has its rules.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        if self.is_v4() { Family::V4 } else { Family::V6 }
     }
 
     /// An IPv4 network holds no IPv6 address, nor the other way round.

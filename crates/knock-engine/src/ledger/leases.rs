@@ -14,7 +14,7 @@ mod under_way;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
-use knock_rules::{Held, Opening};
+use knock_rules::{Family, Held, Opening};
 
 use self::under_way::Flying;
 use super::Step as ClockStep;
@@ -179,7 +179,13 @@ impl Leases {
 
     /// Compares with what the firewall had when the generation was this one. What differs is put right
     /// by the next orders. What has changed since is left for the next time.
-    pub(crate) fn reconcile(&mut self, wall: SystemTime, held: &[Held], asked: u64) -> Reconciled {
+    pub(crate) fn reconcile(
+        &mut self,
+        wall: SystemTime,
+        held: &[Held],
+        unread: &[Family],
+        asked: u64,
+    ) -> Reconciled {
         let mut result = Reconciled::default();
         let held: HashMap<Opening, &Held> = held.iter().map(|held| (held.opening, held)).collect();
         let openings: Vec<Opening> = self.slots.keys().copied().collect();
@@ -188,7 +194,8 @@ impl Leases {
             let Some(slot) = self.slots.get(&opening) else { continue };
             let is_open = self.wanted(slot).any(|lease| lease.state == LeaseState::Open);
             let Some(until) = self.end(slot).filter(|_| is_open) else { continue };
-            if slot.is_busy || slot.generation > asked {
+            let is_unread = unread.contains(&opening.network.family());
+            if slot.is_busy || slot.generation > asked || is_unread {
                 continue;
             }
             let is_there = holds_for(found, until, wall);

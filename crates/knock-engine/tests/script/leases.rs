@@ -15,7 +15,7 @@ use knock_engine::{
     Action, Change, Close, EndedBy, Fate, Hold, KeptBy, Lease, LeaseId, LeaseNews, LeasePolicy,
     LeaseRule, LeaseState, OneLease, Open, Order, Outcome,
 };
-use knock_rules::{Command, Held, LeaseTime, Names, Opening, PortNumber, Protocol};
+use knock_rules::{Command, Family, Held, LeaseTime, Names, Opening, PortNumber, Protocol};
 
 use super::{Stage, duration, or_nothing};
 
@@ -107,8 +107,15 @@ impl Stage {
                 }
             }
             "held" => {
+                let is_unread = |word: &&str| word.starts_with('!');
+                let unread: Vec<Family> = rest
+                    .split_whitespace()
+                    .filter(is_unread)
+                    .map(|word| if word == "!v4" { Family::V4 } else { Family::V6 })
+                    .collect();
                 let held: Vec<Held> = rest
                     .split_whitespace()
+                    .filter(|word| !is_unread(word))
                     .map(|text| match text.split_once('@') {
                         Some((text, "never")) => {
                             Held { opening: opening(text), left: None, has_clock: true }
@@ -123,7 +130,7 @@ impl Stage {
                     })
                     .collect();
                 let asked = self.asked.take().unwrap_or(self.engine.lease_generation());
-                let result = self.engine.reconcile(&self.now(), &held, asked);
+                let result = self.engine.reconcile(&self.now(), &held, &unread, asked);
                 let back = result.put_back.iter().map(|opening| format!("+{}", short(opening)));
                 let gone = result.removed.iter().map(|opening| format!("-{}", short(opening)));
                 or_nothing(back.chain(gone).collect())

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use knock_actions::Gate;
 use knock_engine::{Engine, LeaseRule, Now, Plan};
-use knock_firewall::{FirewallError, Kind, Work};
-use knock_rules::Held;
+use knock_firewall::{FirewallError, Kind, LetIn, Work};
+use knock_rules::Family;
 
 use super::event::Event;
 
@@ -41,7 +41,7 @@ struct Seen {
     /// What of it cannot be made, and what else keeps leases from working here.
     failed: Vec<FirewallError>,
     remarks: Vec<String>,
-    held: Result<Vec<Held>, FirewallError>,
+    let_in: Result<LetIn, FirewallError>,
 }
 
 /// What the last look at the firewall met with.
@@ -196,29 +196,38 @@ impl Reconciling {
         self.is_asking = false;
         self.answered = self.begun;
         let Answer { result, generation } = answer;
-        let (failed, held) = match result {
-            Ok(Seen { way, made, failed, remarks, held }) => {
+        let (failed, let_in) = match result {
+            Ok(Seen { way, made, failed, remarks, let_in }) => {
                 self.tell_made(way, &made);
                 self.tell_remarks(remarks);
-                (failed, held)
+                (failed, let_in)
             }
             Err(error) => (Vec::new(), Err(error)),
         };
-        let held = match held {
-            Ok(held) => held,
+        let LetIn { held, unread } = match let_in {
+            Ok(let_in) => let_in,
             Err(error) => {
                 self.meets(Some(Obstacle::NotCompared(error.to_string())));
                 self.next = Some(now.uptime + AFTER_TROUBLE);
                 return;
             }
         };
-        // One piece that cannot be made keeps nothing else from being put right.
-        let lacks = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        self.meets((!failed.is_empty()).then_some(Obstacle::NotAsNeeded(lacks)));
-        if !failed.is_empty() {
-            self.next = Some(now.uptime + EVERY);
+        // One piece that cannot be made, or one family that cannot be read, keeps nothing else from
+        // being put right.
+        let is_missed = |family| engine.leases().any(|it| it.opening.network.family() == family);
+        let missed = unread.iter().find(|(family, _)| is_missed(*family));
+        if let Some((_, error)) = missed {
+            self.meets(Some(Obstacle::NotCompared(error.to_string())));
+            self.next = Some(now.uptime + AFTER_TROUBLE);
+        } else {
+            let lacks = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            self.meets((!failed.is_empty()).then_some(Obstacle::NotAsNeeded(lacks)));
+            if !failed.is_empty() {
+                self.next = Some(now.uptime + EVERY);
+            }
         }
-        let reconciled = engine.reconcile(now, &held, generation);
+        let unread: Vec<Family> = unread.iter().map(|(family, _)| *family).collect();
+        let reconciled = engine.reconcile(now, &held, &unread, generation);
         self.compared = Some(now.uptime);
         self.put_right += (reconciled.put_back.len() + reconciled.removed.len()) as u64;
         if !reconciled.put_back.is_empty() {
@@ -270,8 +279,8 @@ fn look(gate: &Gate, prefixes: &[(u8, u8)]) -> Result<Seen, FirewallError> {
         firewall.expect(*v4, *v6);
     }
     let Work { done, failed, remarks } = firewall.apply(LIMIT)?;
-    let held = firewall.held(LIMIT);
-    Ok(Seen { way: firewall.kind(), made: done, failed, remarks, held })
+    let let_in = firewall.let_in(LIMIT);
+    Ok(Seen { way: firewall.kind(), made: done, failed, remarks, let_in })
 }
 
 /// Which sizes of networks the actions may open to.
