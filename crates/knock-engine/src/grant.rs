@@ -133,6 +133,11 @@ impl Draft<'_> {
                     state: before.state.clone(),
                     ..fresh
                 };
+                // Opened by an action of this very knock, so neither of them is newer.
+                if self.changed.contains_key(&before.id) {
+                    self.amend(more_generous(before, renewed));
+                    return;
+                }
                 self.put(renewed.clone());
                 self.granted.news.push(LeaseNews::Renewed(renewed));
             }
@@ -148,6 +153,18 @@ impl Draft<'_> {
                 self.granted.news.push(LeaseNews::Granted(granted));
             }
         }
+    }
+
+    /// What this knock grants or renews is different after all.
+    fn amend(&mut self, lease: Lease) {
+        for news in &mut self.granted.news {
+            if let LeaseNews::Granted(told) | LeaseNews::Renewed(told) = news
+                && told.id == lease.id
+            {
+                *told = lease.clone();
+            }
+        }
+        self.put(lease);
     }
 
     /// Who has leases of that port ends those, and not what others of the same network have. Who has
@@ -238,6 +255,19 @@ impl Draft<'_> {
         self.changed.insert(lease.id, Some(lease.clone()));
         self.granted.changes.push(Change::Leased(lease));
     }
+}
+
+/// One lease that gives what either would. It is named after the one that ends later.
+fn more_generous(first: Lease, second: Lease) -> Lease {
+    let hold = match (first.hold, second.hold) {
+        (Hold::Connected { step }, Hold::Connected { step: other }) => {
+            Hold::Connected { step: step.max(other) }
+        }
+        (Hold::No, hold) | (hold, Hold::No) => hold,
+    };
+    let end = |lease: &Lease| (lease.until.is_none(), lease.until);
+    let longer = if end(&second) > end(&first) { second } else { first };
+    Lease { hold, ..longer }
 }
 
 fn earlier(first: Option<SystemTime>, second: Option<SystemTime>) -> Option<SystemTime> {

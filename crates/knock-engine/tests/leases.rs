@@ -60,6 +60,39 @@ fn a_new_knock_says_anew_how_long_and_never_doubles() {
     );
 }
 
+/// Within one knock no action is newer than another. What the next knock says is.
+#[test]
+fn of_several_actions_of_one_knock_the_most_generous_says() {
+    let short = "action short if TIME > 0 opens PORT for 3s";
+    let long = "action long if TIME > 1 opens PORT for 20s hold";
+    for plan in [format!("{short}\n{long}"), format!("{long}\n{short}")] {
+        check(
+            &plan,
+            "at 0s knock 10.0.0.1 PORT=22 TIME=2 -> accepted grants 1:22/10.0.0.1@20s step 20s opening
+             at 0s restart
+             at 0s leases -> 1:22/10.0.0.1@20s step 20s opening
+             at 0s due -> open/22 10.0.0.1
+             at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@20s step 20s
+             at 1s knock 10.0.0.1 PORT=22 TIME=2 -> accepted renews 1:22/10.0.0.1@21s step 20s
+             at 2s knock 10.0.0.1 PORT=22 TIME=1 -> accepted renews 1:22/10.0.0.1@5s",
+        );
+    }
+    check(
+        "action a if 1 opens PORT for TIME
+         action b if 1 opens PORT for unlimited
+         action c if 1 opens PORT for 9s hold",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=3 -> accepted grants 1:22/10.0.0.1@never step 9s opening",
+    );
+    // What it closes on the way is closed.
+    check(
+        "action a if 1 opens PORT for 5m
+         action b if 1 shuts PORT
+         action c if 1 opens PORT for 1m",
+        "at 0s knock 10.0.0.1 PORT=22 TIME=3 -> accepted grants 1:22/10.0.0.1@5m opening ends 1 grants 2:22/10.0.0.1@1m opening
+         at 0s leases -> 2:22/10.0.0.1@1m opening",
+    );
+}
+
 /// Renewed while the first opening is still under way: the firewall has to hear of the new time.
 #[test]
 fn a_renewal_waits_for_the_opening_that_is_under_way() {
