@@ -6,7 +6,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use common::{Log, Setup};
@@ -73,11 +73,13 @@ fn a_session_holds(setup: &Setup, port: u16, served_at: u16) -> TcpListener {
     setup.knock(&["-port", &port.to_string(), "-time", "0"]);
     let session = await_connection(&setup.lab, port);
     let (served, _) = listener.accept().unwrap();
-    // Each time its end comes near, and the port is open after it.
-    for seen in 1..=2 {
-        setup.daemon.await_lines("connections=1", seen).unwrap();
-    }
-    await_connection(&setup.lab, port);
+    // Each time its end comes near, and the port is open after it; also when the client has said its last
+    // word, and only listens.
+    setup.daemon.await_lines("connections=1", 1).unwrap();
+    session.shutdown(Shutdown::Write).unwrap();
+    setup.daemon.await_lines("connections=1", 2).unwrap();
+    let another = await_connection(&setup.lab, port);
+    drop((another, listener.accept().unwrap()));
 
     drop(session);
     drop(served);

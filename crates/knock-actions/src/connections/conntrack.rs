@@ -50,13 +50,16 @@ const PROTOINFO_TCP: u16 = 1;
 const TCP_STATE: u16 = 1;
 
 const IPPROTO_TCP: u8 = 6;
-/// `TCP_CONNTRACK_ESTABLISHED`.
+/// `TCP_CONNTRACK_ESTABLISHED`, and behind it those of a connection of which one side has said its last
+/// word. The kernel forgets these a minute or two after their last packet, whoever has gone.
 const ESTABLISHED: u8 = 3;
+const FIN_WAIT: u8 = 4;
+const CLOSE_WAIT: u8 = 5;
 
 /// The upper two bits of an attribute's type are flags.
 const TYPE: u16 = 0x3fff;
 
-/// How many are established through this opening.
+/// How many sessions go through this opening.
 pub(super) fn count(opening: &Opening) -> Result<u64, Unknown> {
     if opening.protocol != Protocol::Tcp {
         return Ok(0);
@@ -143,8 +146,8 @@ fn read(mut datagram: &[u8], opening: &Opening) -> Read {
     found
 }
 
-/// Whether a connection is established, from the opening's network, to its port as the client knows
-/// it: before any translation of addresses.
+/// Whether a connection goes on, from the opening's network, to its port as the client knows it: before
+/// any translation of addresses.
 fn is_through(connection: &[u8], opening: &Opening) -> bool {
     let tcp = inner(connection, &[PROTOINFO, PROTOINFO_TCP, TCP_STATE]);
     let ip = inner(connection, &[TUPLE_ORIG, TUPLE_IP]);
@@ -159,7 +162,7 @@ fn is_through(connection: &[u8], opening: &Opening) -> bool {
         .map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)))
         .or(v6.map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes))));
     is_tcp
-        && state == ESTABLISHED
+        && matches!(state, ESTABLISHED | FIN_WAIT | CLOSE_WAIT)
         && port == Some(opening.port)
         && client.is_some_and(|client| opening.network.holds(client))
 }

@@ -1,5 +1,6 @@
-//! The connections that are established through an opening: what the kernel knows of them.
-//! Changes nothing, and decides nothing: whether a port stays open for them is the engine's business.
+//! The sessions that go through an opening: connections that are established, or closed in one direction
+//! and used in the other, as `nc -N` leaves them. Changes nothing, and decides nothing: whether a
+//! port stays open for them is the engine's business.
 //!
 //! Two places tell. This host's own sockets stand in `/proc/net/tcp`; what it only passes on, to a
 //! host behind it or into a container, is known to the kernel's connection tracking alone, which not
@@ -14,7 +15,7 @@ use std::io;
 use knock_engine::Outcome;
 use knock_rules::Opening;
 
-/// How many are established.
+/// How many there are.
 pub(crate) fn count(opening: &Opening) -> Outcome {
     let here = sockets::count(opening);
     if let Ok(connections) = here

@@ -12,10 +12,15 @@ use super::Unknown;
 const TCP: &str = "/proc/net/tcp";
 const TCP6: &str = "/proc/net/tcp6";
 
-/// `TCP_ESTABLISHED` of `net/tcp_states.h`.
+/// States of `net/tcp_states.h`.
 const ESTABLISHED: &str = "01";
+const FIN_WAIT1: &str = "04";
+const FIN_WAIT2: &str = "05";
+const CLOSE_WAIT: &str = "08";
+const LAST_ACK: &str = "09";
+const CLOSING: &str = "0B";
 
-/// How many are established through this opening.
+/// How many sessions go through this opening.
 pub(super) fn count(opening: &Opening) -> Result<u64, Unknown> {
     if opening.protocol != Protocol::Tcp {
         return Ok(0);
@@ -44,17 +49,31 @@ fn among(mut table: impl BufRead, opening: &Opening) -> io::Result<u64> {
         if table.read_line(&mut line)? == 0 {
             return Ok(connections);
         }
-        connections += u64::from(established(&line, opening) == Some(true));
+        connections += u64::from(is_session(&line, opening) == Some(true));
     }
 }
 
-/// `sl local_address rem_address st …`; `None` for a line of another shape, as the first one is.
-fn established(line: &str, opening: &Opening) -> Option<bool> {
+/// `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode …`; `None`
+/// for a line of another shape, as the first one is.
+fn is_session(line: &str, opening: &Opening) -> Option<bool> {
     let mut words = line.split_ascii_whitespace().skip(1);
     let (_, port) = end(words.next()?)?;
     let (client, _) = end(words.next()?)?;
     let state = words.next()?;
-    Some(state == ESTABLISHED && port == opening.port && opening.network.holds(client))
+    let (unacknowledged, _) = words.next()?.split_once(':')?;
+    // The end itself counts as one byte.
+    let is_sending = u32::from_str_radix(unacknowledged, 16).ok()? > 1;
+    // A socket that its program has closed has no inode, nor one that no program has accepted yet.
+    let has_program = words.nth(4)? != "0";
+    let goes_on = match state {
+        ESTABLISHED => true,
+        // One side has said that it sends no more. Somebody here still talks or listens, or the last
+        // of the data is on its way.
+        CLOSE_WAIT | FIN_WAIT1 | FIN_WAIT2 => has_program || is_sending,
+        LAST_ACK | CLOSING => is_sending,
+        _ => false,
+    };
+    Some(goes_on && port == opening.port && opening.network.holds(client))
 }
 
 /// `0100007F:0016`: an address in words of the machine's order, and a port.
@@ -74,7 +93,7 @@ fn end(text: &str) -> Option<(IpAddr, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream};
 
     use super::*;
 
@@ -93,9 +112,10 @@ mod tests {
    1: 010200C0:0016 070200C0:D431 01 00000000:00000000 00:00000000 00000000     0        0 2 1
    2: 010200C0:0016 080200C0:D431 06 00000000:00000000 00:00000000 00000000     0        0 3 1
    3: 010200C0:01BB 070200C0:D432 01 00000000:00000000 00:00000000 00000000     0        0 4 1
-   4: 0000000000000000FFFF0000010200C0:0016 0000000000000000FFFF0000090200C0:D431 01 0 0 0 0
-   5: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:D431 01 0 0 0 0
+   4: 0000000000000000FFFF0000010200C0:0016 0000000000000000FFFF0000090200C0:D431 01 00000000:00000000 00:00000000 00000000 0 0 5 1
+   5: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:D431 01 00000000:00000000 00:00000000 00000000 0 0 6 1
    6: torn
+   7: 010200C0:0016 070200C0:D431 01
 ";
         for (network, port, connections) in [
             ("192.0.2.7", 22, 1),
@@ -108,6 +128,69 @@ mod tests {
         ] {
             let counted = among(table.as_bytes(), &opening(network, port)).unwrap();
             assert_eq!(counted, connections, "{network} {port}");
+        }
+    }
+
+    /// What is over in one direction is a session as long as somebody uses the other; one that only the
+    /// kernel still knows is none, or whoever does not answer any more could keep it.
+    #[test]
+    fn half_of_a_session_is_one() {
+        for (state, queue, inode, is_session) in [
+            ("08", "00000000:00000000", "7", true),
+            ("08", "00000000:00000000", "0", false),
+            ("05", "00000000:00000000", "7", true),
+            ("05", "00000000:00000000", "0", false),
+            ("04", "00000001:00000000", "0", false),
+            ("04", "00000001:00000000", "7", true),
+            ("04", "000A0000:00000000", "0", true),
+            ("09", "00000001:00000000", "0", false),
+            ("09", "00000B00:00000000", "0", true),
+            ("0B", "00000001:00000000", "0", false),
+            ("06", "00000000:00000000", "0", false),
+            ("02", "00000001:00000000", "7", false),
+            ("03", "00000000:00000000", "0", false),
+        ] {
+            let line = format!(
+                "1: 0100007F:0016 0100007F:D431 {state} {queue} 00:00000000 00000000 0 0 {inode} 1"
+            );
+            let counted = super::is_session(&line, &opening("127.0.0.1", 22));
+            assert_eq!(counted, Some(is_session), "{line}");
+        }
+    }
+
+    /// As the kernel counts them: the client has said its last word, then the server instead.
+    #[test]
+    fn a_real_session_counts_until_both_are_done() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let opening = opening("127.0.0.1", port);
+        let await_line = |state: &str| {
+            let local = format!("0100007F:{port:04X}");
+            let is_there = |line: &str| {
+                let mut words = line.split_ascii_whitespace().skip(1);
+                words.next() == Some(&local) && words.nth(1) == Some(state)
+            };
+            while !std::fs::read_to_string(TCP).unwrap().lines().any(is_there) {
+                std::thread::yield_now();
+            }
+        };
+        for client_first in [true, false] {
+            let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (served, _) = listener.accept().unwrap();
+            if client_first {
+                client.shutdown(Shutdown::Write).unwrap();
+                await_line(CLOSE_WAIT);
+            } else {
+                served.shutdown(Shutdown::Write).unwrap();
+                await_line(FIN_WAIT2);
+            }
+            assert_eq!(count(&opening).unwrap(), 1);
+            // The program is done, and has read all; the client's half stays open.
+            drop(served);
+            while count(&opening).unwrap() > 0 {
+                std::thread::yield_now();
+            }
+            drop(client);
         }
     }
 

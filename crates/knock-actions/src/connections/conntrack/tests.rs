@@ -52,11 +52,14 @@ fn opening(network: &str, port: u16) -> Opening {
 }
 
 #[test]
-fn established_connections_of_the_network_to_the_port_count() {
+fn sessions_of_the_network_to_the_port_count() {
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
     let datagram = [
         connection(address("192.0.2.7"), 22, ESTABLISHED),
-        connection(address("192.0.2.8"), 22, ESTABLISHED + 4),
+        connection(address("192.0.2.8"), 22, CLOSE_WAIT + 1),
+        connection(address("192.0.2.8"), 22, ESTABLISHED - 1),
+        connection(address("192.0.2.5"), 22, FIN_WAIT),
+        connection(address("192.0.2.6"), 22, CLOSE_WAIT),
         connection(address("192.0.2.9"), 22, ESTABLISHED),
         connection(address("192.0.2.7"), 443, ESTABLISHED),
         connection(address("2001:db8::7"), 22, ESTABLISHED),
@@ -66,7 +69,9 @@ fn established_connections_of_the_network_to_the_port_count() {
     for (network, port, connections) in [
         ("192.0.2.7", 22, 1),
         ("192.0.2.8", 22, 0),
-        ("192.0.2.0/24", 22, 2),
+        ("192.0.2.5", 22, 1),
+        ("192.0.2.6", 22, 1),
+        ("192.0.2.0/24", 22, 4),
         ("192.0.2.0/24", 443, 1),
         ("2001:db8::/64", 22, 1),
         ("198.51.100.7", 22, 0),
