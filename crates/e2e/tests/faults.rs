@@ -36,6 +36,17 @@ const PROGRAMS: &str = "
 </actions>
 ";
 
+/// 1 opens until it is closed, and 255 closes.
+const LEASES: &str = "
+firewall = nftables
+<actions>
+  <action>\ncondition = TIME < 255\ntemplate = let-in\n</action>
+  <action>\ncondition = TIME == 255\ntemplate = out\n</action>
+  <template let-in>\nopen = PORT\nlease = 1h\n</template>
+  <template out>\nclose = PORT\n</template>
+</actions>
+";
+
 fn rules(machine: &Private) -> usize {
     let rules = machine.on("iptables -S INPUT").unwrap();
     rules.lines().filter(|rule| rule.contains(CLIENT)).count()
@@ -81,6 +92,39 @@ fn with_a_full_disk_nothing_is_opened_and_what_is_open_closes() {
     let daemon = host.daemon(&machine.enter(), &[]).unwrap();
     daemon.await_line("agenda taken up; what is overdue runs now waiting=1 overdue=0").unwrap();
     assert_eq!(rules(&machine), 1);
+}
+
+/// What is safe is done, and what is not is not: also with a full disk a knock closes.
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn with_a_full_disk_a_knock_closes_a_lease_and_opens_none() {
+    let machine = Private::new().unwrap();
+    let mut host = WrittenLog::new(LEASES).unwrap();
+    let state = host.path("state").display().to_string();
+    fs::create_dir(&state).unwrap();
+    machine.on(&format!("mount -t tmpfs -o size=512k,mode=700 tmpfs {state}")).unwrap();
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    let is_open = || machine.on("nft list ruleset").unwrap().contains(CLIENT);
+    host.knock(1).unwrap();
+    daemon.await_line("done: open tcp port").unwrap();
+    assert!(is_open());
+    machine.on(&format!("dd if=/dev/zero of={state}/ballast bs=4k")).unwrap_err();
+
+    host.knock(255).unwrap();
+    daemon.await_line("knock refused, it cannot be kept on disk").unwrap();
+    daemon.await_line("what that knock closes cannot be kept on disk").unwrap();
+    daemon.await_line("it is closed all the same").unwrap();
+    daemon.await_line("done: close tcp port").unwrap();
+    assert!(!is_open());
+    host.knock(1).unwrap();
+    daemon.await_lines("knock refused, it cannot be kept on disk", 2).unwrap();
+
+    machine.on(&format!("rm {state}/ballast")).unwrap();
+    daemon.await_line("what could not be kept on disk now is").unwrap();
+    kill(daemon);
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    assert!(!daemon.lines().iter().any(|line| line.contains("leases taken up")));
+    assert!(!is_open());
 }
 
 #[test]

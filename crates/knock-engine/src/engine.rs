@@ -111,7 +111,8 @@ impl Engine {
     }
 
     /// Takes in one hit. An accepted knock's changes are not applied: the caller makes them durable
-    /// and then calls [`commit`](Self::commit); if that fails, nothing has happened.
+    /// and then calls [`commit`](Self::commit); if that fails, nothing has happened, and it calls
+    /// [`refuse`](Self::refuse).
     pub fn hit(&mut self, now: &Now, hit: &Hit) -> Verdict {
         match self.take(now, hit) {
             Taken::OutsideSpan => Verdict::OutsideSpan,

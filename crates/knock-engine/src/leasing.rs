@@ -6,9 +6,10 @@ use std::time::SystemTime;
 use knock_rules::{Family, Held};
 
 use crate::engine::Engine;
-use crate::lease::{ExtendError, Lease, LeaseId, LeaseState, Reconciled};
+use crate::lease::{EndedBy, ExtendError, Lease, LeaseId, LeaseNews, LeaseState, Reconciled};
 use crate::ledger::Change;
 use crate::now::Now;
+use crate::verdict::Accepted;
 
 impl Engine {
     /// All leases that are not closed yet, by id.
@@ -34,6 +35,29 @@ impl Engine {
         };
         self.apply(&changes);
         Some(changes)
+    }
+
+    /// What is left of an accepted knock that cannot be kept on disk: what it closes is closed all the
+    /// same, as [`revoke`](Self::revoke) does it, and the knock is not good for another time. Nothing is
+    /// opened, nor closed for the sake of what would have been opened. Applied already; to be made durable
+    /// as soon as may be. Empty: nothing has happened.
+    pub fn refuse(&mut self, accepted: &Accepted) -> Vec<Change> {
+        let closed = accepted.leases.iter().filter_map(|news| match news {
+            LeaseNews::Ended { lease, why: EndedBy::CloseKnock } => Some(lease.id),
+            _ => None,
+        });
+        self.answering.clear();
+        // Those that the knock itself would have opened nobody knows.
+        let closed: Vec<LeaseId> = closed.collect();
+        let mut changes: Vec<Change> =
+            closed.into_iter().filter_map(|id| self.revoke(id)).flatten().collect();
+        if !changes.is_empty() {
+            let spent = |change: &&Change| matches!(change, Change::Spent { .. });
+            let spent: Vec<Change> = accepted.changes.iter().filter(spent).cloned().collect();
+            self.apply(&spent);
+            changes.extend(spent);
+        }
+        changes
     }
 
     /// Gives a lease another end, sooner or later than the one it has; `None`: none of its own. Not

@@ -33,7 +33,8 @@ pub enum Verdict {
 
 /// An accepted knock and what it asks for. Nothing of it has happened yet: the caller makes
 /// `changes` durable, then calls [`Engine::commit`](crate::Engine::commit) with them. A caller that
-/// cannot make them durable drops them, and the knock is refused without a trace.
+/// cannot make them durable drops them, and the knock is refused: of
+/// [`Engine::refuse`](crate::Engine::refuse) only what it closes is left.
 #[derive(Debug)]
 pub struct Accepted {
     /// The fields and their values.

@@ -320,6 +320,30 @@ fn a_crash_anywhere_leaves_nothing_open_for_ever() {
     );
 }
 
+/// A full disk keeps nobody from closing; what a knock would open stays closed, and what would have to go
+/// for that stays.
+#[test]
+fn a_knock_that_cannot_be_kept_closes_and_does_nothing_else() {
+    check(
+        &with("onelease yes\naction again if TIME == 255 && PORT == 80 opens PORT for 5m"),
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s knock 10.0.0.1 PORT=80 TIME=5 -> accepted grants 2:80/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1, open/80 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 0s done open/80 10.0.0.1 -> 2:80/10.0.0.1@5m
+         at 1m knock 10.0.0.2 PORT=22 TIME=5 uncommitted -> accepted leaves 1 leaves 2 grants 5:22/10.0.0.2@6m opening
+         at 1m knock 10.0.0.1 PORT=22 TIME=1 uncommitted -> accepted renews 1:22/10.0.0.1@2m
+         at 1m due -> nothing
+         at 1m leases -> 1:22/10.0.0.1@5m, 2:80/10.0.0.1@5m
+         at 1m knock 10.0.0.1 PORT=80 TIME=255 uncommitted -> accepted ends 2 grants 6:80/10.0.0.1@6m opening
+         at 1m due -> close/80 10.0.0.1
+         at 1m done close/80 10.0.0.1 -> 2 is closed
+         at 1m leases -> 1:22/10.0.0.1@5m
+         at 1m restart
+         at 1m leases -> 1:22/10.0.0.1@5m",
+    );
+}
+
 #[test]
 fn who_moves_leaves_nothing_open_behind() {
     check(

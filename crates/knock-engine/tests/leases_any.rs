@@ -29,8 +29,8 @@ enum Step {
     /// Client, port and minutes; 0 is until it is closed.
     Knock(u8, u8, u8),
     Close(u8, u8),
-    /// One whose changes do not get to the disk.
-    LostKnock(u8, u8),
+    /// One whose changes do not get to the disk, and minutes, or 255.
+    LostKnock(u8, u8, u8),
     Revoke(usize),
     Extend(usize, u64),
     Wait(u64),
@@ -131,7 +131,7 @@ impl World {
         match step {
             Step::Knock(who, port, minutes) => self.knock(*who, *port, *minutes, true),
             Step::Close(who, port) => self.knock(*who, *port, 255, true),
-            Step::LostKnock(who, port) => self.knock(*who, *port, 1, false),
+            Step::LostKnock(who, port, time) => self.knock(*who, *port, *time, false),
             Step::Revoke(which) => {
                 if let Some(id) = self.lease(*which) {
                     let whose = self.whose(id);
@@ -210,6 +210,12 @@ impl World {
                 self.write(&accepted.changes);
                 self.engine.commit(&accepted.changes);
                 self.expect(who, u16::from(port_of(&knock)), time, &accepted.leases);
+            } else {
+                let kept = self.engine.refuse(&accepted);
+                self.write(&kept);
+                if time == 255 {
+                    self.expect(who, u16::from(port_of(&knock)), time, &accepted.leases);
+                }
             }
         }
     }
@@ -417,7 +423,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => (who(), port(), 0..=4_u8).prop_map(|(who, port, time)| Step::Knock(who, port, time)),
         2 => (who(), port()).prop_map(|(who, port)| Step::Close(who, port)),
-        1 => (who(), port()).prop_map(|(who, port)| Step::LostKnock(who, port)),
+        1 => (who(), port(), prop_oneof![Just(1), Just(255)])
+            .prop_map(|(who, port, time)| Step::LostKnock(who, port, time)),
         1 => any::<usize>().prop_map(Step::Revoke),
         1 => (any::<usize>(), 1..MAX).prop_map(|(which, by)| Step::Extend(which, by)),
         4 => (1..100_u64).prop_map(Step::Wait),

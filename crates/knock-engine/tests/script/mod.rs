@@ -397,9 +397,16 @@ impl Stage {
             let hit = Hit { source_port: source, ..Hit::new(client, *port) };
             let verdict = self.engine.hit(&now, &hit);
             answer = self.verdict(&verdict);
-            if let (Verdict::Accepted(accepted), Commit::Yes) = (verdict, commit) {
-                self.engine.commit(&accepted.changes);
-                self.durable.extend(accepted.changes);
+            if let Verdict::Accepted(accepted) = verdict {
+                let kept = match commit {
+                    Commit::Yes => {
+                        self.engine.commit(&accepted.changes);
+                        accepted.changes
+                    }
+                    // The disk takes that later.
+                    Commit::No => self.engine.refuse(&accepted),
+                };
+                self.durable.extend(kept);
             }
         }
         answer

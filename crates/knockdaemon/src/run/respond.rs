@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use knock_actions::{Gate, Host, LeftBehind, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
-use knock_engine::{Accepted, Change, Engine, Fate, Finished, Ledger, Now, Order, Outcome};
+use knock_engine::{
+    Accepted, Change, EndedBy, Engine, Fate, Finished, LeaseNews, Ledger, Now, Order, Outcome,
+};
 
 use crate::{lease_words, shown};
 
@@ -130,7 +132,7 @@ impl Respond {
         if let Self::Real(real) = self {
             if let Err(error) = real.durable.append(&accepted.changes) {
                 tracing::error!(%client, "knock refused, it cannot be kept on disk: {error}");
-                return;
+                return self.refuse(engine, accepted, now);
             }
             engine.commit(&accepted.changes);
             real.copy.note(&accepted.changes);
@@ -140,6 +142,25 @@ impl Respond {
         // Workers that are busy are asked again in the loop's next turn.
         let _response = self.hand_out(engine, now);
         self.tell(accepted);
+    }
+
+    /// What is to be closed closes also if that cannot be kept.
+    fn refuse(&mut self, engine: &mut Engine, accepted: &Accepted, now: &Now) {
+        let closed = engine.refuse(accepted);
+        if closed.is_empty() {
+            return;
+        }
+        if !self.keep(&closed, "what that knock closes") {
+            tracing::error!(
+                "it is closed all the same; killed before the disk has room, the daemon would open it again"
+            );
+        }
+        let _response = self.hand_out(engine, now);
+        for change in closed {
+            if let Change::Leased(lease) = change {
+                lease_words::log(&LeaseNews::Ended { lease, why: EndedBy::CloseKnock });
+            }
+        }
     }
 
     fn tell(&self, accepted: &Accepted) {
