@@ -168,13 +168,17 @@ impl Draft<'_> {
     }
 
     /// Who has leases of that port ends those, and not what others of the same network have. Who has
-    /// none has another address of that network now, and ends what is there.
+    /// none has another address of that network now, and ends what is there; but where the knock says
+    /// who it is, nothing that is known to be another's.
     fn close(&mut self, ask: &Ask) {
         let is_meant = |lease: &Lease| {
             (lease.opening.protocol, lease.opening.port) == (ask.protocol, ask.port)
                 && lease.opening.network.holds(ask.address)
         };
         let mut found = self.all(is_meant);
+        if matches!(self.policy.one, OneLease::By(_)) {
+            found.retain(|lease| lease.user.is_none() || self.is_theirs(lease));
+        }
         let is_over = |lease: &Lease| lease.until.is_some_and(|until| until <= self.wall);
         let is_own = |lease: &Lease| lease.is_wanted() && !is_over(lease) && self.is_theirs(lease);
         if found.iter().any(is_own) {

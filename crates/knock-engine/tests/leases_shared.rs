@@ -73,6 +73,32 @@ fn a_close_knock_ends_ones_own_lease_in_a_network() {
     );
 }
 
+/// Where the knock says who it is, also from another address only one's own: a script that closes behind
+/// a session whose lease is over shuts nobody else out.
+#[test]
+fn a_close_knock_of_a_known_user_ends_no_lease_of_another() {
+    let users = format!("knock IP,PORT,TIME,FLAG0,CHECKSUM\nonelease FLAG0\n{NETWORKS}");
+    check(
+        &users,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=9 FLAG0=1 -> accepted grants 1:22/10.0.0.0/24@9m of 1 opening
+         at 0s knock 10.0.0.2 PORT=22 TIME=9 FLAG0=2 -> accepted grants 2:22/10.0.0.0/24@9m of 2 opening
+         at 0s due -> open/22 10.0.0.2
+         at 0s done open/22 10.0.0.2 -> 1:22/10.0.0.0/24@9m of 1, 2:22/10.0.0.0/24@9m of 2
+         at 1m knock 10.0.0.2 PORT=22 TIME=255 FLAG0=3 -> accepted 22 is not open
+         at 1m knock 10.0.0.77 PORT=22 TIME=255 FLAG0=1 -> accepted ends 1
+         at 1m due -> open/22 10.0.0.2
+         at 1m already open/22 10.0.0.2 -> 1 is closed
+         at 2m knock 10.0.0.77 PORT=22 TIME=255 FLAG0=1 -> accepted 22 is not open",
+    );
+    // What was granted before users were told apart is ended by whoever is in its network.
+    check(
+        &format!("knock IP,PORT,TIME,FLAG0,CHECKSUM\n{NETWORKS}"),
+        "at 0s knock 10.0.0.1 PORT=22 TIME=9 FLAG0=1 -> accepted grants 1:22/10.0.0.0/24@9m opening
+         at 1m reload onelease FLAG0
+         at 1m knock 10.0.0.1 PORT=22 TIME=255 FLAG0=1 -> accepted ends 1",
+    );
+}
+
 /// Whose lease it is, and that a session keeps it, is not changed by a neighbour's knock.
 #[test]
 fn neighbours_do_not_take_leases_over() {
