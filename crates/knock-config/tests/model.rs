@@ -327,7 +327,7 @@ fn what_a_knock_is_worth() {
 #[test]
 fn whether_a_knock_may_come_again() {
     let check = |text: &str, replay: Replay, warnings: &[&str]| {
-        let action = "<action>\nsystem = true\n</action>\n";
+        let action = "<action>\ntemplate = t\n</action>\n<template t>\nexec = true\n</template>\n";
         let text = format!("runmode = stdin\nkey = k\n{action}{text}");
         let source = SourceText::new("a.conf", &*text);
         let read = read_daemon(&source, &options());
