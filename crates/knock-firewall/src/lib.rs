@@ -68,8 +68,8 @@ pub struct Firewall {
     /// Networks of these sizes have been asked for.
     sizes: Mutex<BTreeSet<Size>>,
     no_clock: HasNoClock,
-    /// At the last look no set of our name was somebody else's.
-    is_seen: AtomicBool,
+    /// At the last look no set of our name was somebody else's; IPv4 first.
+    is_seen: [AtomicBool; 2],
 }
 
 /// What became of the static part.
@@ -129,7 +129,7 @@ impl Firewall {
             lane: Lane::default(),
             sizes: Mutex::new(Size::HOSTS.into()),
             no_clock: HasNoClock::default(),
-            is_seen: AtomicBool::new(false),
+            is_seen: Default::default(),
         })
     }
 
@@ -334,8 +334,16 @@ impl Firewall {
             .map_err(|error| FirewallError::of_kernel(self.kind, "open a socket", error))?;
         let survey = Survey::of(&mut socket, &*self.tools, self.kind, limit)?;
         // What iptables did not say is no reason to ask it again whenever somebody knocks.
-        self.is_seen.store(!survey.has_foreign_set(self.kind), Ordering::Relaxed);
+        for v4 in [true, false] {
+            let is_seen = !survey.has_foreign_set(self.kind, v4);
+            self.is_seen(v4).store(is_seen, Ordering::Relaxed);
+        }
         Ok(survey)
+    }
+
+    fn is_seen(&self, v4: bool) -> &AtomicBool {
+        let [four, six] = &self.is_seen;
+        if v4 { four } else { six }
     }
 
     /// Does something to a set; if there is no such set, makes it first.
@@ -346,26 +354,25 @@ impl Firewall {
         limit: Limit,
         work: impl Fn(&mut Socket, Option<Duration>) -> Result<bool, Fault>,
     ) -> Result<bool, FirewallError> {
-        let work = || {
-            // A set of our name is not used before it was seen that it is ours.
-            if !self.is_seen.load(Ordering::Relaxed) {
-                return Ok(Err(Fault::NOENT));
-            }
+        let put = || {
             let left = self.left(opening, until)?;
             Ok::<_, FirewallError>(work(&mut lock(&self.socket), left))
         };
         let missing = Err(Fault::NOENT);
-        let mut result = work()?;
+        // A set of our name is not used before it was seen that it is ours.
+        let is_seen = self.is_seen(opening.network.is_v4());
+        let put_if_seen = || if is_seen.load(Ordering::Relaxed) { put() } else { Ok(missing) };
+        let mut result = put_if_seen()?;
         if result == missing {
             lock(&self.sizes).insert(Size::of(&opening.network));
             let _alone = self.lane.enter(limit)?;
             // Somebody who was here first may have looked and made it: at a start all come at once.
-            result = work()?;
+            result = put_if_seen()?;
             if result == missing {
                 let survey = self.survey(limit)?;
                 // Made at most: what else there is may be the new way's, if this order is the last of the old.
                 self.usable(&survey, opening, limit)?;
-                result = work()?;
+                result = put()?;
             }
         }
         result.map_err(|error| match error {
@@ -377,7 +384,7 @@ impl Firewall {
     /// Whether the set of our name is somebody else's. Asks the kernel alone: a closing waits for no
     /// program.
     fn is_foreign(&self, v4: bool) -> Result<bool, Fault> {
-        if self.is_seen.load(Ordering::Relaxed) {
+        if self.is_seen(v4).load(Ordering::Relaxed) {
             return Ok(false);
         }
         let mut socket = lock(&self.socket);

@@ -11,7 +11,7 @@ use crate::limit::Limit;
 use crate::netlink::Socket;
 use crate::nftables::chains::{self, Chain};
 use crate::nftables::elements::{self, Size};
-use crate::nftables::layout;
+use crate::nftables::{self, layout};
 use crate::pieces::Piece;
 use crate::tools::Tools;
 use crate::{Kind, ipset};
@@ -30,6 +30,8 @@ pub(crate) struct Survey {
     pub(crate) sizes: Vec<Size>,
     /// Whether a table of our name is not ours.
     pub(crate) table_is_foreign: bool,
+    /// It is there, and does nothing.
+    table_is_dormant: bool,
     /// It is one of ours all the same, of another shape.
     pub(crate) table_does_nothing_else: bool,
     /// What others have put into our table.
@@ -66,6 +68,9 @@ impl Survey {
             false => elements::sets(socket)
                 .map_err(|error| failed("list the sets of nftables", error))?,
         };
+        let table_is_dormant = !chains.is_empty()
+            && nftables::is_dormant(socket)
+                .map_err(|error| failed("list the tables of nftables", error))?;
         let table_is_foreign = !layout::is_ours(&in_table, &chains);
         let table_does_nothing_else = layout::does_nothing_else(&in_table, &chains);
         let in_our_table = match table_is_foreign {
@@ -93,6 +98,7 @@ impl Survey {
             chains,
             sizes,
             table_is_foreign,
+            table_is_dormant,
             table_does_nothing_else,
             in_our_table,
             sets,
@@ -135,12 +141,16 @@ impl Survey {
     }
 
     /// Whether a set that this way goes by has our name and is not ours.
-    pub(crate) fn has_foreign_set(&self, kind: Kind) -> bool {
+    pub(crate) fn has_foreign_set(&self, kind: Kind, v4: bool) -> bool {
         match kind {
             Kind::Nftables => self.table_is_foreign,
-            Kind::Ipset => self.foreign_sets.contains(&true),
+            Kind::Ipset => self.is_foreign_set(v4),
             Kind::Iptables | Kind::Auto => false,
         }
+    }
+
+    fn is_foreign_set(&self, v4: bool) -> bool {
+        if v4 { self.foreign_sets[0] } else { self.foreign_sets[1] }
     }
 
     /// Why it is not known what iptables of a family has.
@@ -152,12 +162,11 @@ impl Survey {
     /// The same as `failures`, for one family.
     pub(crate) fn failures_of(&self, kind: Kind, v4: bool) -> Vec<FirewallError> {
         let mut failures = Vec::new();
-        let is_foreign_set = if v4 { self.foreign_sets[0] } else { self.foreign_sets[1] };
         match kind {
             Kind::Nftables if self.table_is_foreign => {
                 failures.push(FirewallError::foreign_table(self.table_does_nothing_else));
             }
-            Kind::Ipset if is_foreign_set => {
+            Kind::Ipset if self.is_foreign_set(v4) => {
                 let name = ipset::set(v4);
                 failures.push(FirewallError::NotAsOurs {
                     what: format!("the set {name} of ipset"),
@@ -231,10 +240,11 @@ impl Survey {
                     return pieces;
                 }
                 let all: BTreeSet<Size> = sizes.iter().chain(&self.sizes).copied().collect();
-                let whole = layout::is_whole(&all, &self.sizes, &self.chains);
+                let whole =
+                    !self.table_is_dormant && layout::is_whole(&all, &self.sizes, &self.chains);
                 let making = layout::making(&all, whole, &self.chains);
                 pieces.push((Piece::Table(making), whole));
-                for chain in self.closing_chains() {
+                for chain in self.closing_chains().filter(|chain| !chain.is_before_ours()) {
                     pieces.push(Piece::in_chain(chain, &self.chains));
                 }
                 let rule = iptables::accepting_marked();
@@ -243,7 +253,7 @@ impl Survey {
                 }
             }
             Kind::Ipset => {
-                let usable = |v4| !(if v4 { self.foreign_sets[0] } else { self.foreign_sets[1] });
+                let usable = |v4| !self.is_foreign_set(v4);
                 for (v4, there) in [true, false].into_iter().zip(self.sets) {
                     if usable(v4) {
                         pieces.push((Piece::Set(v4), there));
@@ -288,13 +298,21 @@ impl Survey {
                 self.in_our_table.join(", ")
             ));
         }
-        if native.is_empty() && closing.is_empty() {
+        if native.is_empty() && closing.is_empty() && self.unreadable.is_empty() {
             remarks.push(
                 "no chain was found that keeps anybody out of this host: there is nothing to open"
                     .to_owned(),
             );
         }
         for chain in &native {
+            if kind == Kind::Nftables && chain.is_before_ours() {
+                remarks.push(format!(
+                    "the chain {} keeps packets out before it can be known that they belong to a lease: leases \
+                     do not get through it; give it a priority above {}",
+                    chain.name,
+                    nftables::PRIORITY
+                ));
+            }
             if !chain.keeps_established(&self.chains) {
                 remarks.push(without_established(&format!("the chain {}", chain.name)));
             }

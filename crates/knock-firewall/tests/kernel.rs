@@ -186,6 +186,74 @@ fn chains_that_close_are_told_from_bans() {
 }
 
 #[test]
+fn lists_of_whom_to_let_in_close_and_so_do_sets_of_ports() {
+    inside("lists_of_whom_to_let_in_close_and_so_do_sets_of_ports", || {
+        let firewall = firewall(Kind::Nftables);
+        let closing = [
+            ("set of { type ipv4_addr; elements = { 10.0.0.1 }; }", "ip saddr != @of drop"),
+            ("set of { type inet_service; elements = { 22 }; }", "tcp dport @of drop"),
+            (
+                "map of { type inet_service : verdict; elements = { 22 : drop }; }",
+                "tcp dport vmap @of",
+            ),
+        ];
+        for (set, rule) in closing {
+            nft(&format!(
+                "table inet filter {{
+                   {set}
+                   chain input {{ type filter hook input priority 0
+                     {rule}
+                   }}
+                 }}"
+            ));
+            apply(&firewall);
+            let chain = run("nft list chain inet filter input");
+            assert!(chain.contains("accept comment \"knockdaemon\""), "{rule}: {chain}");
+            nft("flush ruleset");
+        }
+        nft("table inet filter {
+               map of { type ipv4_addr : verdict; elements = { 192.0.2.66 : drop }; }
+               chain input { type filter hook input priority 0
+                 ip saddr vmap @of
+               }
+             }");
+        apply(&firewall);
+        let chain = run("nft list chain inet filter input");
+        assert!(!chain.contains("knockdaemon"), "a ban stays a ban: {chain}");
+    });
+}
+
+#[test]
+fn what_comes_before_ours_is_said_and_gets_no_rule() {
+    inside("what_comes_before_ours_is_said_and_gets_no_rule", || {
+        nft(
+            "table inet early { chain input { type filter hook input priority -200; policy drop; }; }",
+        );
+        let work = firewall(Kind::Nftables).apply(LONG).unwrap();
+        assert_eq!(work.failed, []);
+        let early =
+            |remark: &&String| remark.contains("the chain inet early input keeps packets out");
+        assert_eq!(work.remarks.iter().filter(early).count(), 1, "{:?}", work.remarks);
+        assert!(!run("nft list table inet early").contains("knockdaemon"));
+    });
+}
+
+#[test]
+fn a_table_that_sleeps_is_woken() {
+    inside("a_table_that_sleeps_is_woken", || {
+        foreign_rules();
+        let firewall = firewall(Kind::Nftables);
+        firewall.open(&opening("tcp port 22 to 192.0.2.7"), None, LONG).unwrap();
+        nft("table inet knockdaemon { flags dormant; }");
+        assert!(run("nft list table inet knockdaemon").contains("dormant"));
+        assert_ne!(apply(&firewall), Vec::<String>::new(), "it is told");
+        assert!(!run("nft list table inet knockdaemon").contains("dormant"));
+        assert_eq!(firewall.held(LONG).unwrap().len(), 1);
+        assert_eq!(apply(&firewall), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn a_full_set_says_so() {
     inside("a_full_set_says_so", || {
         run("ipset create knockdaemon4 hash:net,port family inet timeout 0 maxelem 1 hashsize 64");
@@ -247,8 +315,7 @@ fn what_is_there_twice_is_there_once_afterwards() {
 fn a_piece_that_cannot_be_made_keeps_no_other_from_being_made() {
     inside("a_piece_that_cannot_be_made_keeps_no_other_from_being_made", || {
         foreign_rules();
-        // As firewalld does from 2.1 on: nobody else may put a rule into its table. Nor can one be put
-        // into a chain of a name that the program takes for a word of its own.
+        // Of IPv4 there is a set of our name that is somebody else's.
         run("ipset create knockdaemon4 hash:ip");
         let firewall = firewall(Kind::Ipset);
         let work = firewall.apply(LONG).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::elements::Size;
-use super::{COMMENT, MARK, SUBSYSTEM, order};
+use super::{COMMENT, MARK, PRIORITY, SUBSYSTEM, order};
 use crate::netlink::message::{Question, attribute, attributes, be32, be64, flags, text};
 use crate::netlink::{Fault, Socket};
 
@@ -160,6 +160,11 @@ impl Chain {
         self.is_input && (self.drops_the_rest || self.reaches(all, Rule::keeps_out))
     }
 
+    /// Whether packets come here before our chain has marked those of leases.
+    pub(crate) fn is_before_ours(&self) -> bool {
+        self.priority.is_some_and(|priority| priority < PRIORITY)
+    }
+
     /// Whether what is established passes.
     pub(crate) fn keeps_established(&self, all: &[Self]) -> bool {
         self.reaches(all, |rule| rule.is_about_established && rule.verdict != Verdict::Refuses)
@@ -202,8 +207,9 @@ impl Rule {
         }
     }
 
+    /// Bans refuse whom they find in a set; allow-lists refuse all others, and a set may be of ports.
     fn keeps_out(&self) -> bool {
-        self.verdict == Verdict::Refuses && !self.is_about_a_set
+        self.verdict == Verdict::Refuses && (!self.is_about_a_set || self.is_for_all)
     }
 }
 

@@ -8,15 +8,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::elements::{Set, Size, sizes};
-use super::{COMMENT, MARK, TABLE};
+use super::{COMMENT, MARK, PRIORITY, TABLE};
 use crate::nftables::chains::{Chain, ChainName, Marking};
 
 /// The chain in our table.
 const CHAIN: &str = "input";
-
-/// Behind iptables' mangle table (-150), whose rules may set the whole mark, and before all filters
-/// (fail2ban's is at -1, firewalld's at 10).
-const PRIORITY: i32 = -140;
 
 /// How the table is made or mended.
 #[derive(Clone, Debug, PartialEq, Eq)]
