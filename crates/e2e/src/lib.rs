@@ -10,6 +10,7 @@ pub mod booted;
 pub mod firewall;
 mod guardian;
 pub mod held;
+pub mod journal;
 pub mod kernel_log;
 pub mod lab;
 pub mod loggen;

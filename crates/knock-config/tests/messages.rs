@@ -433,9 +433,10 @@ fn plain_values() {
     );
     check(
         "runmode = kmsg\nresume = yes",
-        "2:10 «yes» warning: has no effect: only a log file is still there after a restart | \
-         leave it out, or use runmode = file",
+        "2:10 «yes» warning: has no effect: only a log file and the journal are still there after a \
+         restart | leave it out, or use runmode = file or journal",
     );
+    check("runmode = kmsg, journal\nresume = yes", "");
     check("maxlag = 30", "1:10 «30» warning: has no effect without resume = yes");
     check(
         "resume = yes\nmaxlag = 1",

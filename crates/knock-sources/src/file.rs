@@ -25,7 +25,7 @@ use self::{
     watch::Watch,
 };
 use crate::{
-    Cursor, Intake, Notice, Pace, PollReason, Source, SourceError, Start, Stop,
+    FileCursor, Intake, Notice, Pace, PollReason, Source, SourceError, Start, Stop,
     wait::{Woken, wait},
 };
 
@@ -55,7 +55,7 @@ pub struct FileSource {
     pace: Pace,
     slow: Duration,
     start: Start,
-    resume: Option<Cursor>,
+    resume: Option<FileCursor>,
     make_watcher: watch::Maker,
 }
 
@@ -78,7 +78,7 @@ impl FileSource {
     /// that came after it. If it is nowhere any more, the file is read from its beginning, since its
     /// lines have come since; they count as [`Age::Backlog`](crate::Age).
     #[must_use]
-    pub fn resuming(mut self, cursor: Option<Cursor>) -> Self {
+    pub fn resuming(mut self, cursor: Option<FileCursor>) -> Self {
         self.resume = cursor;
         self
     }

@@ -9,16 +9,24 @@ use std::{
     io::{self, Read},
     ops::ControlFlow,
     path::PathBuf,
+    time::{Duration, SystemTime},
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 use self::{child::Journalctl, entry::Entry};
 use crate::{
-    Intake, Notice, Source, SourceError, Stop,
+    Entries, EntryLine, EntryPlace, Intake, JournalCursor, Notice, Source, SourceError, Stop,
+    Taken,
     lines::MAX_LINE,
+    notice::LostPlace,
     pump::{LastLine, pump},
 };
 
 const NAME: &str = "the journal";
+
+/// The kernel's entries since the machine started, and nobody else's.
+const OF_THE_KERNEL: [&str; 4] = ["-k", "-o", "json", "--no-pager"];
 
 /// Reads the journal's entries of the kernel, from now on.
 ///
@@ -28,15 +36,21 @@ const NAME: &str = "the journal";
 pub struct JournalSource {
     program: PathBuf,
     arguments: Vec<String>,
+    /// Where an earlier run stopped, until it has been looked for.
+    resume: Option<JournalCursor>,
     begun: bool,
-    last: Option<Last>,
+    reached: Reached,
 }
 
-/// The entry behind which reading goes on.
-#[derive(Clone, Debug)]
-struct Last {
-    cursor: String,
-    taken: u64,
+/// How far reading has come.
+#[derive(Debug, Default)]
+struct Reached {
+    /// The entry behind which it goes on.
+    last: Option<EntryPlace>,
+    /// An earlier run dealt with what was taken by then.
+    known_to: Option<Taken>,
+    /// What was taken by then stood there when this run began.
+    backlog_to: Option<Taken>,
 }
 
 impl Default for JournalSource {
@@ -53,37 +67,111 @@ impl JournalSource {
     }
 
     fn by(program: PathBuf, arguments: &[&str]) -> Self {
-        // `-k` is the kernel's entries since the machine started, and nobody else's.
-        let always = ["-k", "-o", "json", "--no-pager"];
-        let arguments = arguments.iter().chain(&always).map(|&one| one.to_owned()).collect();
-        Self { program, arguments, begun: false, last: None }
+        let arguments = arguments.iter().map(|&one| one.to_owned()).collect();
+        let (resume, begun, reached) = (None, false, Reached::default());
+        Self { program, arguments, resume, begun, reached }
+    }
+
+    /// Begins behind this entry of an earlier run instead, if the machine is still in the same run and
+    /// the journal still has it. What came since counts as [`Age::Backlog`](crate::Age).
+    #[must_use]
+    pub fn resuming(mut self, cursor: Option<JournalCursor>) -> Self {
+        self.resume = cursor;
+        self
     }
 
     /// Finds the last entry there is. So a place to go on from is known before the first line comes,
     /// and what journalctl has against being run shows at once.
     fn begin(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
-        let mut none = Nothing;
-        let complaints = self.read(&["-n".to_owned(), "1".to_owned()], &mut none, stop)?;
-        let Some(complaints) = complaints else { return Ok(()) };
+        let mut reached = Reached::default();
+        let Some(complaints) = self.look(&["-n", "1"], &mut reached, stop)? else {
+            return Ok(());
+        };
         if !complaints.is_empty() {
             // It may be that it shows nothing to this user, which it does not call an error.
             intake.notice(Notice::Says { from: "journalctl".to_owned(), text: complaints });
         }
+        let is_there = reached.last.is_some() || self.has_files(stop)?;
+        let resumed = match self.resume.take() {
+            Some(cursor) => Some(self.go_back(cursor, &mut reached, stop)?),
+            None => None,
+        };
+        if stop.is_set() {
+            return Ok(());
+        }
+        if let Some(last) = &reached.last {
+            intake.begins_behind(last);
+        }
+        intake.notice(match resumed {
+            None => Notice::Started { name: NAME.to_owned() },
+            Some(Ok(())) => Notice::WentOn { name: NAME.to_owned() },
+            Some(Err(why)) => Notice::PlaceLost { name: NAME.to_owned(), why },
+        });
+        if !is_there {
+            intake.notice(Notice::NoJournal);
+        }
+        self.reached = reached;
         self.begun = true;
         Ok(())
     }
 
+    /// Puts reading back to where an earlier run stopped, unless that cannot be found.
+    fn go_back(
+        &self,
+        cursor: JournalCursor,
+        reached: &mut Reached,
+        stop: &Stop,
+    ) -> Result<Result<(), LostPlace>, SourceError> {
+        let Some(newest) = &reached.last else { return Ok(Err(LostPlace::Vacuumed)) };
+        if newest.boot != cursor.from.boot {
+            return Ok(Err(LostPlace::OtherBoot));
+        }
+        // Asked for one that it has not, journalctl begins at some other.
+        let mut there = Reached::default();
+        let asked = format!("--cursor={}", cursor.from.name);
+        match self.look(&[&asked, "-n", "1"], &mut there, stop) {
+            Ok(_) | Err(SourceError::Journal { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if there.last.is_none_or(|there| there.name != cursor.from.name) {
+            return Ok(Err(LostPlace::Vacuumed));
+        }
+        let to = Taken { micros: newest.taken.micros, tie: u32::MAX };
+        let JournalCursor { from, done } = cursor;
+        *reached = Reached { last: Some(from), known_to: done, backlog_to: Some(to) };
+        Ok(Ok(()))
+    }
+
+    /// Whether there is a journal at all. With entries as JSON journalctl does not say.
+    fn has_files(&self, stop: &Stop) -> Result<bool, SourceError> {
+        let told =
+            self.read(&["-n", "1", "--no-pager"], &mut Reached::default(), &mut Nothing, stop)?;
+        Ok(told.is_none_or(|told| !told.contains("No journal files")))
+    }
+
+    /// Finds out how far entries of the kernel reach, and hands none over.
+    fn look(
+        &self,
+        at: &[&str],
+        reached: &mut Reached,
+        stop: &Stop,
+    ) -> Result<Option<String>, SourceError> {
+        self.read(&[&OF_THE_KERNEL, at].concat(), reached, &mut Nothing, stop)
+    }
+
     /// Runs journalctl to its end. What it complained of; nothing if it did not end by itself.
     fn read(
-        &mut self,
-        more: &[String],
+        &self,
+        asked: &[&str],
+        reached: &mut Reached,
         intake: &mut dyn Intake,
         stop: &Stop,
     ) -> Result<Option<String>, SourceError> {
-        let arguments: Vec<String> = self.arguments.iter().chain(more).cloned().collect();
+        let asked = asked.iter().map(|&one| one.to_owned());
+        let arguments: Vec<String> = self.arguments.iter().cloned().chain(asked).collect();
         let child = RefCell::new(Journalctl::start(&self.program, &arguments)?);
         let mut ready = || child.borrow_mut().ready(stop);
-        let mut entries = Entries { last: &mut self.last, intake, block: Vec::new() };
+        let mut entries = Following { reached, intake, block: Vec::new(), lines: Vec::new() };
         let read = pump(NAME, &mut Output(&child), &mut ready, &mut entries, LastLine::Dropped)?;
         if read.is_break() {
             return Ok(None);
@@ -103,17 +191,22 @@ impl Source for JournalSource {
     }
 
     fn run(&mut self, intake: &mut dyn Intake, stop: &Stop) -> Result<(), SourceError> {
-        if !self.begun {
+        if self.begun {
+            intake.notice(Notice::Started { name: self.name() });
+        } else {
             self.begin(intake, stop)?;
         }
         if stop.is_set() {
             return Ok(());
         }
-        intake.notice(Notice::Started { name: self.name() });
         // Where there was no entry at the beginning, all that there are came since.
-        let mut more = vec!["-f".to_owned(), "--no-tail".to_owned()];
-        more.extend(self.last.as_ref().map(|last| format!("--after-cursor={}", last.cursor)));
-        match self.read(&more, intake, stop)? {
+        let after = self.reached.last.as_ref().map(|last| format!("--after-cursor={}", last.name));
+        let follow = OF_THE_KERNEL.into_iter().chain(["-f", "--no-tail"]);
+        let follow: Vec<&str> = follow.chain(after.as_deref()).collect();
+        let mut reached = std::mem::take(&mut self.reached);
+        let read = self.read(&follow, &mut reached, intake, stop);
+        self.reached = reached;
+        match read? {
             None => Ok(()),
             // It was to follow without end.
             Some(complaints) => Err(SourceError::Journal { why: said("it ended", &complaints) }),
@@ -135,32 +228,49 @@ impl Read for Output<'_> {
 }
 
 /// Turns blocks of entries into blocks of lines.
-struct Entries<'a> {
-    last: &'a mut Option<Last>,
+struct Following<'a> {
+    reached: &'a mut Reached,
     intake: &'a mut dyn Intake,
     block: Vec<u8>,
+    lines: Vec<EntryLine>,
 }
 
-impl Entries<'_> {
+impl Following<'_> {
     /// Whether it was handed over before: a cursor that has been rotated away leads to an older place.
     fn is_known(&self, entry: &Entry) -> bool {
-        self.last
+        self.reached
+            .last
             .as_ref()
-            .is_some_and(|last| entry.taken < last.taken || entry.cursor == last.cursor)
+            .is_some_and(|last| entry.taken < last.taken.micros || entry.cursor == last.name)
+    }
+
+    fn take(&mut self, entry: Entry, now: Moment) {
+        entry.write_line(&mut self.block);
+        let tie = match &self.reached.last {
+            Some(last) if last.taken.micros == entry.taken => last.taken.tie.saturating_add(1),
+            _ => 0,
+        };
+        let taken = Taken { micros: entry.taken, tie };
+        self.lines.push(EntryLine { end: self.block.len(), taken, written: now.wall_of(taken) });
+        self.reached.last = Some(EntryPlace { boot: entry.boot, name: entry.cursor, taken });
     }
 
     fn hand_over(&mut self) -> ControlFlow<()> {
-        if self.block.is_empty() {
+        let (false, Some(last)) = (self.block.is_empty(), &self.reached.last) else {
             return ControlFlow::Continue(());
-        }
-        let flow = self.intake.lines(&self.block);
+        };
+        let Reached { known_to, backlog_to, .. } = *self.reached;
+        let of = Entries { lines: &self.lines, last, known_to, backlog_to };
+        let flow = self.intake.entries(&self.block, &of);
         self.block.clear();
+        self.lines.clear();
         flow
     }
 }
 
-impl Intake for Entries<'_> {
+impl Intake for Following<'_> {
     fn lines(&mut self, block: &[u8]) -> ControlFlow<()> {
+        let now = Moment::now();
         for line in block.split(|byte| *byte == b'\n') {
             let Some(entry) = Entry::parse(line) else { continue };
             if self.is_known(&entry) {
@@ -170,14 +280,34 @@ impl Intake for Entries<'_> {
             if self.block.len() + line.len() + 32 > MAX_LINE {
                 self.hand_over()?;
             }
-            entry.write_line(&mut self.block);
-            *self.last = Some(Last { cursor: entry.cursor, taken: entry.taken });
+            self.take(entry, now);
         }
         self.hand_over()
     }
 
     fn notice(&mut self, notice: Notice) {
         self.intake.notice(notice);
+    }
+}
+
+/// A point in time, by the clock that the journal takes entries by and the one on the wall.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    monotonic: Duration,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now() -> Self {
+        let since = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+        let wall = SystemTime::UNIX_EPOCH + since(ClockId::Realtime);
+        Self { monotonic: since(ClockId::Monotonic), wall }
+    }
+
+    /// Nobody may have set the clock since: what counts is how long ago it was.
+    fn wall_of(self, taken: Taken) -> SystemTime {
+        let ago = self.monotonic.saturating_sub(Duration::from_micros(taken.micros));
+        self.wall.checked_sub(ago).unwrap_or(self.wall)
     }
 }
 

@@ -9,6 +9,9 @@
 #![forbid(unsafe_code)]
 
 mod capture;
+mod cursor;
+mod dmesg;
+mod entries;
 mod error;
 mod fifo;
 mod file;
@@ -29,6 +32,8 @@ mod wait;
 use std::{ops::ControlFlow, time::SystemTime};
 
 pub use capture::{CaptureSource, InputKind, PcapFileSource};
+pub use cursor::{Cursor, FileCursor, JournalCursor, NoCursor};
+pub use entries::{Entries, EntryLine, EntryPlace, Taken};
 pub use error::SourceError;
 pub use fifo::FifoSource;
 pub use file::FileSource;
@@ -36,9 +41,9 @@ pub use journal::JournalSource;
 pub use kmsg::KmsgSource;
 pub use lines::MAX_LINE;
 pub use nflog::NflogSource;
-pub use notice::{AwayReason, Notice, PollReason, Unaided, WaitReason};
+pub use notice::{AwayReason, LostPlace, Notice, PollReason, Unaided, WaitReason};
 pub use pace::Pace;
-pub use place::{Age, Cursor, FileId, NoCursor, Origin, Place};
+pub use place::{Age, FileId, Origin, Place};
 pub use stdin::StdinSource;
 pub use stop::Stop;
 
@@ -78,6 +83,19 @@ pub trait Intake {
     /// Such a source begins at this place, and hands over the lines behind it.
     fn begins_at(&mut self, place: Place) {
         let _unused = place;
+    }
+
+    /// As [`lines`](Self::lines), of what were entries of the journal.
+    ///
+    /// `Break` ends the source.
+    fn entries(&mut self, block: &[u8], of: &Entries<'_>) -> ControlFlow<()> {
+        let _unused = of;
+        self.lines(block)
+    }
+
+    /// The journal is read behind this entry.
+    fn begins_behind(&mut self, entry: &EntryPlace) {
+        let _unused = entry;
     }
 
     /// Takes a packet as it was captured, in the order of arrival. The bytes are whatever a stranger

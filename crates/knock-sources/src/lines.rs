@@ -11,14 +11,6 @@ pub const MAX_LINE: usize = 64 * 1024;
 /// Bytes looked at together: the longest line with its newline.
 pub(crate) const WINDOW: usize = MAX_LINE + 1;
 
-/// Appends a line of the kernel's as `dmesg` prints it, with its newline.
-pub(crate) fn push_dmesg_line(out: &mut Vec<u8>, micros: u64, text: &[u8]) {
-    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-    out.extend_from_slice(format!("[{seconds:5}.{micros:06}] ").as_bytes());
-    out.extend_from_slice(text);
-    out.push(b'\n');
-}
-
 /// Where a stream of bytes is cut.
 #[derive(Debug, Default)]
 pub(crate) struct Cutter {

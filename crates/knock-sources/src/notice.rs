@@ -33,6 +33,20 @@ pub enum Notice {
         /// The source's name.
         name: String,
     },
+    /// A source that is no file reads on where the run before stopped.
+    WentOn {
+        /// The source's name.
+        name: String,
+    },
+    /// The place where the run before stopped is nowhere any more: what comes from now on is read.
+    PlaceLost {
+        /// The source's name.
+        name: String,
+        /// What has become of it.
+        why: LostPlace,
+    },
+    /// systemd keeps no journal on this machine.
+    NoJournal,
     /// There is nothing to read yet; the source goes on looking.
     Waiting {
         /// The file that is expected.
@@ -212,6 +226,15 @@ pub enum PollReason {
     Failed(String),
 }
 
+/// Why a place in the journal is not found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostPlace {
+    /// It is of an earlier run of the machine.
+    OtherBoot,
+    /// The entry is gone.
+    Vacuumed,
+}
+
 impl Notice {
     /// Whether the administrator has to do something about it, or lines were lost.
     #[must_use]
@@ -221,12 +244,15 @@ impl Notice {
             | Self::Resumed { .. }
             | Self::NotResumed { .. }
             | Self::Started { .. }
+            | Self::WentOn { .. }
             | Self::Rotated { .. }
             | Self::Truncated { .. }
             | Self::Rewritten { .. }
             | Self::InterfaceBack { .. }
             | Self::CaptureUnaided { .. } => false,
-            Self::Waiting { .. }
+            Self::PlaceLost { .. }
+            | Self::NoJournal
+            | Self::Waiting { .. }
             | Self::Torn { .. }
             | Self::TooManyRotations { .. }
             | Self::GivenUp { .. }
@@ -269,6 +295,24 @@ impl fmt::Display for Notice {
                 path.display()
             ),
             Self::Started { name } => write!(f, "following {name}"),
+            Self::WentOn { name } => write!(f, "following {name} from where the last run stopped"),
+            Self::PlaceLost { name, why } => {
+                let why = match why {
+                    LostPlace::OtherBoot => "that was before the machine was started anew",
+                    LostPlace::Vacuumed => "it has no such entry any more",
+                };
+                write!(
+                    f,
+                    "following {name} from now on, not from where the last run stopped: {why}. Knocks \
+                     that were sent in between are not answered"
+                )
+            }
+            Self::NoJournal => write!(
+                f,
+                "systemd keeps no journal on this machine, so nothing can be read from it: journald \
+                 does not run ('systemctl status systemd-journald') or keeps nothing (Storage=none in \
+                 journald.conf). Without it, runmode = kmsg reads the kernel directly"
+            ),
             Self::Waiting { path, why } => {
                 let path = path.display();
                 match why {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Age, Intake, Notice, Origin, Place, RawPacket};
+use crate::{Age, Entries, EntryLine, EntryPlace, Intake, Notice, Origin, Place, RawPacket};
 
 /// Keeps lines, packets and notices. Clones share what was kept, so that one is given to the source's thread
 /// and another asks what has come.
@@ -19,6 +19,9 @@ struct Kept {
     /// Of those lines whose place is known.
     ages: Vec<Age>,
     place: Option<Place>,
+    /// Of those that were entries of the journal.
+    entries: Vec<EntryLine>,
+    entry: Option<EntryPlace>,
     packets: Vec<Packet>,
     notices: Vec<Notice>,
     /// Breaks off once so many lines or packets are there.
@@ -79,6 +82,18 @@ impl Collected {
     #[must_use]
     pub(crate) fn place(&self) -> Option<Place> {
         self.kept().place.clone()
+    }
+
+    /// The entry of the last line that came, or behind which the source began.
+    #[must_use]
+    pub(crate) fn entry(&self) -> Option<EntryPlace> {
+        self.kept().entry.clone()
+    }
+
+    /// What is known of the entries that came.
+    #[must_use]
+    pub(crate) fn entries(&self) -> Vec<EntryLine> {
+        self.kept().entries.clone()
     }
 
     /// The packets so far.
@@ -169,6 +184,21 @@ impl Intake for Collected {
 
     fn begins_at(&mut self, place: Place) {
         self.kept().place = Some(place);
+    }
+
+    fn entries(&mut self, block: &[u8], of: &Entries<'_>) -> ControlFlow<()> {
+        let mut kept = self.kept();
+        let ends: Vec<usize> = memchr::memchr_iter(b'\n', block).map(|end| end + 1).collect();
+        assert!(ends.iter().eq(of.lines.iter().map(|line| &line.end)), "each line is known");
+        kept.ages.extend(of.lines.iter().map(|line| of.age(line)));
+        kept.entries.extend(of.lines);
+        kept.entry = Some(of.last.clone());
+        drop(kept);
+        self.lines(block)
+    }
+
+    fn begins_behind(&mut self, entry: &EntryPlace) {
+        self.kept().entry = Some(entry.clone());
     }
 
     fn packet(&mut self, packet: &RawPacket<'_>) -> ControlFlow<()> {

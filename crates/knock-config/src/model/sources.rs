@@ -243,13 +243,16 @@ fn interval(reader: &mut Reader<'_>, top: &Section<'_>) -> Duration {
 fn resume(reader: &mut Reader<'_>, top: &Section<'_>, runmodes: &[RunMode]) -> Option<Duration> {
     let resume = reader.yes_no(top, "resume");
     let wanted = resume.as_ref().is_some_and(|given| given.value);
+    let keeps = runmodes.iter().any(|mode| matches!(mode, RunMode::File | RunMode::Journal));
     if wanted
         && !runmodes.is_empty()
-        && !runmodes.contains(&RunMode::File)
+        && !keeps
         && let Some(at) = resume.as_ref().and_then(Setting::at)
     {
-        let message = "has no effect: only a log file is still there after a restart";
-        reader.add(Problem::warning(at, message).with_help("leave it out, or use runmode = file"));
+        let message =
+            "has no effect: only a log file and the journal are still there after a restart";
+        let help = "leave it out, or use runmode = file or journal";
+        reader.add(Problem::warning(at, message).with_help(help));
     }
     let maxlag = reader.duration(top, "maxlag");
     let at = maxlag.as_ref().and_then(Setting::at);
@@ -262,5 +265,5 @@ fn resume(reader: &mut Reader<'_>, top: &Section<'_>, runmodes: &[RunMode]) -> O
             reader.add(Problem::warning(at, message));
         }
     }
-    (wanted && runmodes.contains(&RunMode::File)).then_some(maxlag.max(SHORTEST_LAG))
+    (wanted && keeps).then_some(maxlag.max(SHORTEST_LAG))
 }

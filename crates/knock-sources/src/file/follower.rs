@@ -19,7 +19,7 @@ use super::{
     past::{CLOCK_TICK, Moment, Past},
     resume::{self, Search},
 };
-use crate::{Cursor, Intake, Notice, Start, Stop, WaitReason};
+use crate::{FileCursor, Intake, Notice, Start, Stop, WaitReason};
 
 /// A file that was rotated away is watched for late lines until it has been quiet for so long while
 /// its successor is being written.
@@ -63,7 +63,7 @@ pub(super) struct Follower {
     /// Names changed faster than they could be listed: the look is to be taken again soon.
     unsettled: bool,
     /// Where an earlier run stopped, until it has been looked for.
-    cursor: Option<Cursor>,
+    cursor: Option<FileCursor>,
     /// How that went, until it is told.
     resumed: Option<Notice>,
     room: Vec<u8>,
@@ -80,7 +80,12 @@ pub(super) struct Looked {
 
 impl Follower {
     /// Remembers what is there now. The lines come with the first look.
-    pub(super) fn begin(path: PathBuf, start: Start, cursor: Option<Cursor>, now: Moment) -> Self {
+    pub(super) fn begin(
+        path: PathBuf,
+        start: Start,
+        cursor: Option<FileCursor>,
+        now: Moment,
+    ) -> Self {
         let past = Past::begin(&path, start, now);
         let family = Family::of(&path);
         let (listed, said, gone_since, resumed) = (None, None, None, None);

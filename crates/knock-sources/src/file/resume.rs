@@ -6,7 +6,7 @@ use std::{io, path::Path};
 use rustix::process::geteuid;
 
 use super::{family::Family, held::Held};
-use crate::{Cursor, FileId, Place};
+use crate::{FileCursor, FileId, Place};
 
 /// What came of the search.
 pub(super) enum Search {
@@ -20,7 +20,7 @@ pub(super) enum Search {
 /// have the same owner: who can write beside the log but not into it does not get in this way. While
 /// there is none at the path, they must belong to root, to us or to the folder's owner.
 pub(super) fn find(
-    cursor: &Cursor,
+    cursor: &FileCursor,
     path: &Path,
     current: Option<Held>,
     room: &mut [u8],
@@ -73,7 +73,7 @@ pub(super) fn find(
 
 /// Whether the place to begin at is in this file. With too few bytes before it, one further down has
 /// to be there as well: an emptied file has its beginning still, and so has one that got its inode.
-fn is_from(cursor: &Cursor, file: &Held) -> bool {
+fn is_from(cursor: &FileCursor, file: &Held) -> bool {
     let from = &cursor.from;
     let in_it = cursor.done.iter().filter(|done| done.file == from.file);
     let last = cursor.seen.iter().chain(in_it).max_by_key(|place| place.offset);
@@ -86,7 +86,7 @@ fn is_from(cursor: &Cursor, file: &Held) -> bool {
 }
 
 /// Whether lines are in it that were dealt with.
-fn has_done(cursor: &Cursor, file: &Held) -> bool {
+fn has_done(cursor: &FileCursor, file: &Held) -> bool {
     cursor.done.iter().any(|done| done.is_telling() && stands_in(done, file))
 }
 
@@ -109,7 +109,7 @@ fn is_copy(file: &Held, first: &Held) -> bool {
 
 /// The first of them from this byte on, the others from their beginning.
 fn begin(
-    cursor: &Cursor,
+    cursor: &FileCursor,
     offset: u64,
     mut files: Vec<Held>,
     room: &mut [u8],
@@ -123,7 +123,7 @@ fn begin(
 }
 
 /// How far an earlier run has dealt with this file.
-fn known_to(cursor: &Cursor, file: &Held) -> u64 {
+fn known_to(cursor: &FileCursor, file: &Held) -> u64 {
     let done = cursor.done.iter().filter(|done| stands_in(done, file)).map(|done| done.offset);
     done.max().unwrap_or(0)
 }

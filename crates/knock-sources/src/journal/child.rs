@@ -54,22 +54,32 @@ impl Journalctl {
 
     /// Blocks until there is output, or the stop is set.
     pub(super) fn ready(&mut self, stop: &Stop) -> Result<Woken, SourceError> {
-        let Some(stderr) = &mut self.stderr else {
+        let Some(stderr) = &self.stderr else {
             return wait(self.stdout.as_fd(), stop, None);
         };
         let woken = wait_either(self.stdout.as_fd(), stderr.as_fd(), stop, None)?;
+        self.hear();
+        Ok(woken)
+    }
+
+    /// Takes in what it complains of now; whether there was anything. The first words say what is wrong;
+    /// those behind them are heard and dropped.
+    fn hear(&mut self) -> bool {
+        let Some(stderr) = &mut self.stderr else { return false };
         let mut room = [0; COMPLAINTS];
         match stderr.read(&mut room) {
-            Ok(0) => self.stderr = None,
-            // The first words say what is wrong; those behind them are heard and dropped.
-            Ok(length) => {
+            Ok(length @ 1..) => {
                 let left = COMPLAINTS - self.complaints.len();
                 let heard = room.get(..length.min(left)).unwrap_or_default();
                 self.complaints.extend_from_slice(heard);
+                true
             }
-            Err(_) => {}
+            Ok(_) => {
+                self.stderr = None;
+                false
+            }
+            Err(_) => false,
         }
-        Ok(woken)
     }
 
     /// Waits for its end, which has begun when its output ended, and tells of it.
@@ -79,17 +89,7 @@ impl Journalctl {
             Ok(Some(status)) => Ok(status),
             Ok(None) | Err(_) => self.child.wait(),
         };
-        while let Some(stderr) = &mut self.stderr {
-            let mut room = [0; COMPLAINTS];
-            match stderr.read(&mut room) {
-                Ok(length) if length > 0 && self.complaints.len() < COMPLAINTS => {
-                    let left = COMPLAINTS - self.complaints.len();
-                    let heard = room.get(..length.min(left)).unwrap_or_default();
-                    self.complaints.extend_from_slice(heard);
-                }
-                _ => self.stderr = None,
-            }
-        }
+        while self.complaints.len() < COMPLAINTS && self.hear() {}
         let words = String::from_utf8_lossy(&self.complaints);
         let words: Vec<&str> = words.split_whitespace().collect();
         (ended, words.join(" "))

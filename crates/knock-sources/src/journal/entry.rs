@@ -3,11 +3,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::lines::push_dmesg_line;
+use crate::dmesg::push_line;
 
 /// An entry that the kernel wrote.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
+    /// The run of the machine that it is of.
+    pub(super) boot: u128,
     /// Where it stands in the journal.
     pub(super) cursor: String,
     /// When the journal took it, in microseconds since the machine started.
@@ -28,7 +30,9 @@ impl Entry {
         }
         let micros = |name: &str| fields.get(name)?.as_str()?.parse().ok();
         let taken = micros("__MONOTONIC_TIMESTAMP")?;
+        let boot = fields.get("_BOOT_ID").and_then(Value::as_str).unwrap_or_default();
         Some(Self {
+            boot: u128::from_str_radix(boot, 16).unwrap_or_default(),
             cursor: fields.get("__CURSOR")?.as_str()?.to_owned(),
             taken,
             // Of entries from before the journal ran they differ by the time that it took to start.
@@ -43,7 +47,7 @@ impl Entry {
         // begin a line of its own.
         let is_control = |byte: &u8| byte.is_ascii_control();
         if !self.message.iter().any(is_control) {
-            return push_dmesg_line(out, self.written, &self.message);
+            return push_line(out, self.written, &self.message);
         }
         let mut text = Vec::with_capacity(self.message.len() + 16);
         for byte in &self.message {
@@ -53,7 +57,7 @@ impl Entry {
                 text.push(*byte);
             }
         }
-        push_dmesg_line(out, self.written, &text);
+        push_line(out, self.written, &text);
     }
 }
 
@@ -116,7 +120,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_message_is_it_becomes_one_line(message: Vec<u8>, written in 0..u64::MAX) {
-            let entry = Entry { cursor: String::new(), taken: 0, written, message };
+            let entry = Entry { boot: 0, cursor: String::new(), taken: 0, written, message };
             let mut line = Vec::new();
             entry.write_line(&mut line);
             let controls = line.iter().filter(|byte| byte.is_ascii_control()).count();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::*;
-use crate::testing::Collected;
+use crate::{Age, testing::Collected};
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
@@ -208,7 +208,7 @@ fn a_hint_is_handed_on_and_a_stop_is_heard_while_journalctl_is_silent() {
 
 #[test]
 fn a_cursor_that_leads_back_brings_no_old_line_again() {
-    let mut last = None;
+    let mut reached = Reached::default();
     let mut got = Collected::new();
     let entry = |number: u64| {
         format!(
@@ -217,11 +217,111 @@ fn a_cursor_that_leads_back_brings_no_old_line_again() {
         )
     };
     for numbers in [[1, 2, 3], [2, 3, 4]] {
-        let mut entries = Entries { last: &mut last, intake: &mut got, block: Vec::new() };
+        let mut entries = following(&mut reached, &mut got);
         let block: String = numbers.map(entry).concat();
         assert!(entries.lines(block.as_bytes()).is_continue());
     }
     assert_eq!(got.lines().len(), 4, "{:?}", got.lines());
+}
+
+#[test]
+fn entries_that_were_taken_at_once_have_places_of_their_own() {
+    let (mut reached, mut got) = (Reached::default(), Collected::new());
+    let block: String = [(7, "a"), (7, "b"), (8, "c"), (8, "d"), (8, "e")]
+        .map(|(taken, name)| {
+            format!(
+                "{{\"_TRANSPORT\":\"kernel\",\"__CURSOR\":\"{name}\",\"MESSAGE\":\"\",\
+                 \"_BOOT_ID\":\"ff\",\"__MONOTONIC_TIMESTAMP\":\"{taken}\"}}\n"
+            )
+        })
+        .concat();
+    assert!(following(&mut reached, &mut got).lines(block.as_bytes()).is_continue());
+    let places: Vec<String> = got.entries().iter().map(|line| line.taken.to_string()).collect();
+    assert_eq!(places, ["7.0", "7.1", "8.0", "8.1", "8.2"]);
+    let last = got.entry().unwrap();
+    assert_eq!((last.boot, last.name.as_str()), (255, "e"));
+}
+
+#[test]
+#[ignore = "needs systemd-journal-remote: sudo make test"]
+fn a_later_run_goes_on_behind_the_entry_of_an_earlier_one() {
+    let mut journal = Journal::new();
+    let (got, stop) = (Collected::new(), Stop::new().unwrap());
+    let reader = start(journal.source(), &got, &stop);
+    got.await_notice("following the journal");
+    let from = got.entry().unwrap();
+    journal.write("kernel", b"dealt with");
+    let _one = got.await_lines(1);
+    let done = Some(got.entry().unwrap().taken);
+    journal.write("kernel", b"read, no more");
+    let _two = got.await_lines(2);
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+    journal.write("kernel", b"meanwhile");
+    while !journal.shows("meanwhile") {
+        thread::yield_now();
+    }
+
+    let cursor = JournalCursor { from: from.clone(), done };
+    let (got, stop) = (Collected::new(), Stop::new().unwrap());
+    let reader = start(journal.source().resuming(Some(cursor)), &got, &stop);
+    got.await_notice("following the journal from where the last run stopped");
+    assert_eq!(got.await_lines(3).len(), 3);
+    journal.write("kernel", b"now");
+    let lines = got.await_lines(4);
+    let texts: Vec<&str> = lines.iter().map(|line| &line[15..]).collect();
+    assert_eq!(texts, ["dealt with", "read, no more", "meanwhile", "now"]);
+    assert_eq!(got.ages(), [Age::Known, Age::Backlog, Age::Backlog, Age::Live]);
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+
+    // One that the journal has not, and one of another run of the machine.
+    let gone = EntryPlace { name: from.name.replace("s=", "s=0"), ..from.clone() };
+    let other = EntryPlace { name: from.name.replace(";i=", ";i=7"), ..from.clone() };
+    let no_name = EntryPlace { name: "nonsense".to_owned(), ..from.clone() };
+    let boot = EntryPlace { boot: 1, ..from };
+    for (from, why) in [
+        (gone, "no such entry"),
+        (other, "no such entry"),
+        (no_name, "no such entry"),
+        (boot, "started anew"),
+    ] {
+        let cursor = JournalCursor { from, done: None };
+        let (got, stop) = (Collected::new(), Stop::new().unwrap());
+        let reader = start(journal.source().resuming(Some(cursor)), &got, &stop);
+        got.await_notice(why);
+        assert!(got.notices()[0].starts_with("following the journal from now on"), "{why}");
+        journal.write("kernel", why.as_bytes());
+        let lines = got.await_lines(1);
+        assert!(lines[0].ends_with(why) && got.ages() == [Age::Live], "{lines:?}");
+        stop.set();
+        reader.join().unwrap().1.unwrap();
+    }
+}
+
+/// The real journalctl, where there is neither a journal in memory nor one on disk.
+#[test]
+#[ignore = "needs user namespaces: sudo make test"]
+fn that_there_is_no_journal_at_all_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("journalctl");
+    script(
+        &program,
+        "exec unshare -rm sh -c 'mount -t tmpfs none /var/log && mount -t tmpfs none /run \
+         && exec journalctl \"$@\"' sh \"$@\"",
+    );
+    let (got, stop) = (Collected::new(), Stop::new().unwrap());
+    let reader = start(JournalSource::by(program, &[]), &got, &stop);
+    got.await_notice("keeps no journal on this machine");
+    let notices = got.notices();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices.iter().any(|told| told.contains("runmode = kmsg")), "{notices:?}");
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+}
+
+fn following<'a>(reached: &'a mut Reached, intake: &'a mut Collected) -> Following<'a> {
+    Following { reached, intake, block: Vec::new(), lines: Vec::new() }
 }
 
 fn script(path: &Path, text: &str) {

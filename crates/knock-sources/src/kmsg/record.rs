@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-use crate::lines::push_dmesg_line;
+use crate::dmesg::push_line;
 
 /// A record of the kernel's log.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -37,7 +37,7 @@ impl<'a> Record<'a> {
 
     /// Appends the line that `dmesg` prints, with its newline.
     pub(super) fn write_line(&self, out: &mut Vec<u8>) {
-        push_dmesg_line(out, self.micros, self.text);
+        push_line(out, self.micros, self.text);
     }
 }
 

@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use knock_config::{DaemonSettings, NflogSettings};
 use knock_formats::packet::{Captured, EthFilters, LinkType, NoPacketHit};
 use knock_formats::{Extractor, Formats};
-use knock_sources::{Age, Intake, Notice, Origin, Place, RawPacket};
+use knock_sources::{Age, Entries, EntryPlace, Intake, Notice, Origin, Place, RawPacket};
 use knock_wire::{Hit, Interface};
 
 use super::clock::Clock;
@@ -17,7 +17,7 @@ use super::event::{Arrived, Event};
 use super::lag::{Lag, lag, written};
 use super::source_state::SourceState;
 use super::tell;
-use super::trail::{Lines, Trail};
+use super::trail::{Lines, Reached, Trail};
 
 /// What lines and packets are held against; a reload puts others in without stopping the sources.
 #[derive(Clone)]
@@ -153,6 +153,20 @@ impl ToLoop {
         }
     }
 
+    /// What became of a block of which not all hits need be of use.
+    fn pass_on(
+        &self,
+        block: &[u8],
+        late: Option<(u64, Duration)>,
+        hits: Vec<Arrived>,
+    ) -> ControlFlow<()> {
+        if let Some((count, oldest)) = late {
+            self.send(Event::TooOld(self.source.clone(), count, oldest))?;
+        }
+        self.count_lines(block, hits.len());
+        self.send_hits(hits)
+    }
+
     /// The hits of a block, each with the end of its line in the block.
     fn hits(&mut self, block: &[u8], sink: &mut dyn FnMut(usize, Hit)) {
         if tell::tells_lines() {
@@ -176,24 +190,39 @@ impl ToLoop {
     }
 }
 
-/// What to do with the hits of a file's block when reading goes on after restarts.
-struct Resuming<'a> {
-    lines: Lines<'a>,
-    now: std::time::SystemTime,
+/// What to do with the hits of a block when reading goes on after restarts.
+struct Resuming {
+    now: SystemTime,
     maxlag: Option<Duration>,
     /// Hits that came just now and are too old, and the age of the oldest.
     late: Option<(u64, Duration)>,
 }
 
-impl Resuming<'_> {
-    /// The hit as it is to be used, if it is.
-    fn arrived(&mut self, end: usize, hit: Hit) -> Option<Arrived> {
-        let age = self.lines.origin.age(end);
-        let reached = Some(self.lines.reached(end));
+impl Resuming {
+    /// The hit of a file's line as it is to be used, if it is.
+    fn of_line(&mut self, lines: &Lines<'_>, end: usize, hit: Hit) -> Option<Arrived> {
+        let age = lines.origin.age(end);
+        self.arrived(age, written(hit.time, age, self.now), lines.reached(end), hit)
+    }
+
+    /// That of an entry, which has the journal's own time and not the line's.
+    fn of_entry(&mut self, entries: &Entries<'_>, end: usize, hit: Hit) -> Option<Arrived> {
+        let line = entries.line(end)?;
+        let reached = Reached::Entry(line.taken);
+        self.arrived(entries.age(&line), Some(line.written), reached, hit)
+    }
+
+    fn arrived(
+        &mut self,
+        age: Age,
+        written: Option<SystemTime>,
+        reached: Reached,
+        hit: Hit,
+    ) -> Option<Arrived> {
+        let reached = Some(reached);
         let Some(maxlag) = self.maxlag else {
             return Some(Arrived { reached, ..Arrived::now(hit) });
         };
-        let written = written(hit.time, age, self.now);
         match lag(written, age, self.now, maxlag) {
             Lag::Used(ago) => Some(Arrived { hit, ago, age, written, reached }),
             Lag::TooOld(ago) => {
@@ -225,14 +254,24 @@ impl Intake for ToLoop {
         self.refresh();
         let (now, maxlag) = (self.clock.now(), self.in_use.maxlag);
         let lines = self.trail.read(now.uptime, maxlag.unwrap_or_default(), block, at);
-        let mut resuming = Resuming { lines, now: now.wall, maxlag, late: None };
+        let mut resuming = Resuming { now: now.wall, maxlag, late: None };
         let mut hits = Vec::new();
-        self.hits(block, &mut |end, hit| hits.extend(resuming.arrived(end, hit)));
-        if let Some((count, oldest)) = resuming.late {
-            self.send(Event::TooOld(self.source.clone(), count, oldest))?;
-        }
-        self.count_lines(block, hits.len());
-        self.send_hits(hits)
+        self.hits(block, &mut |end, hit| hits.extend(resuming.of_line(&lines, end, hit)));
+        self.pass_on(block, resuming.late, hits)
+    }
+
+    fn entries(&mut self, block: &[u8], of: &Entries<'_>) -> ControlFlow<()> {
+        self.refresh();
+        let (now, maxlag) = (self.clock.now(), self.in_use.maxlag);
+        self.trail.read_entries(now.uptime, maxlag.unwrap_or_default(), of);
+        let mut resuming = Resuming { now: now.wall, maxlag, late: None };
+        let mut hits = Vec::new();
+        self.hits(block, &mut |end, hit| hits.extend(resuming.of_entry(of, end, hit)));
+        self.pass_on(block, resuming.late, hits)
+    }
+
+    fn begins_behind(&mut self, entry: &EntryPlace) {
+        self.trail.begins_behind(self.clock.now().uptime, entry.clone());
     }
 
     fn begins_at(&mut self, place: Place) {

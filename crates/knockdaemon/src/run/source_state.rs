@@ -68,6 +68,7 @@ impl SourceState {
         self.begin();
         match notice {
             Notice::Waiting { .. }
+            | Notice::NoJournal
             | Notice::InterfaceAway { .. }
             | Notice::CaptureTrouble { .. }
             | Notice::Trouble { .. } => self.wait_for(Some(notice.to_string())),
@@ -75,6 +76,8 @@ impl SourceState {
             | Notice::Resumed { .. }
             | Notice::NotResumed { .. }
             | Notice::Started { .. }
+            | Notice::WentOn { .. }
+            | Notice::PlaceLost { .. }
             | Notice::InterfaceBack { .. } => self.wait_for(None),
             _ => {}
         }

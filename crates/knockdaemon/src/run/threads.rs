@@ -91,11 +91,8 @@ impl Wanted {
     fn keeps_place(&self) -> Option<String> {
         match self {
             Self::File(path) => Some(path.display().to_string()),
-            Self::Kmsg
-            | Self::Journal
-            | Self::Stdin
-            | Self::Nflog { .. }
-            | Self::Capture { .. } => None,
+            Self::Journal => Some(JournalSource::new().name()),
+            Self::Kmsg | Self::Stdin | Self::Nflog { .. } | Self::Capture { .. } => None,
         }
     }
 
@@ -106,9 +103,12 @@ impl Wanted {
             }
             Self::File(path) => {
                 let source = FileSource::new(path.clone(), pace.clone(), Start::AtEnd);
-                Box::new(source.resuming(cursor))
+                Box::new(source.resuming(cursor.and_then(Cursor::in_file)))
             }
-            Self::Journal => Box::new(JournalSource::new()),
+            Self::Journal => {
+                let cursor = cursor.and_then(Cursor::in_journal);
+                Box::new(JournalSource::new().resuming(cursor))
+            }
             Self::Kmsg => Box::new(KmsgSource::new(Start::AtEnd)),
             Self::Stdin => Box::new(StdinSource::new()),
             Self::Nflog { group } => Box::new(NflogSource::new(*group)),
@@ -246,11 +246,11 @@ impl Readers {
     /// The loop has dealt with a hit of a source, up to here.
     pub(crate) fn dealt_with(&mut self, id: usize, reached: Reached) {
         if let Some(reader) = self.readers.iter_mut().find(|reader| reader.id == id) {
-            if let Some(last) = reader.done.back_mut().filter(|last| last.file == reached.file) {
+            if let Some(last) = reader.done.back_mut().filter(|last| last.is_beside(&reached)) {
                 *last = reached;
                 return;
             }
-            reader.done.retain(|done| done.file != reached.file);
+            reader.done.retain(|done| !done.is_beside(&reached));
             if reader.done.len() >= MOST_FILES {
                 reader.done.pop_front();
             }

@@ -75,7 +75,7 @@ pub(super) const SOURCES: &[Key] = &[
         UsedBy::Daemon,
         "Whether the daemon, when it starts again, goes on in the log where it stopped, also in a file \
          that was rotated away meanwhile, so that a knock sent across a restart counts. Else it begins \
-         at the log's end. With runmode = file only.",
+         at the log's end. With runmode = file and, as long as the machine runs on, journal.",
     ),
     key(
         Within::Top,
@@ -83,6 +83,7 @@ pub(super) const SOURCES: &[Key] = &[
         Kind::Duration,
         "60",
         UsedBy::Daemon,
-        "With resume, a line that is older than this by its own time is not used for a knock.",
+        "With resume, a line that is older than this by its own time (in the journal, by the journal's) is not \
+         used for a knock.",
     ),
 ];

@@ -22,7 +22,7 @@ struct World {
     got: Collected,
     log: &'static str,
     /// Where the run before stopped.
-    cursor: Option<Cursor>,
+    cursor: Option<FileCursor>,
     now: Moment,
 }
 
@@ -74,7 +74,7 @@ impl World {
     fn stop(&mut self) {
         self.follower = None;
         let from = self.got.place().unwrap();
-        self.cursor = Some(Cursor { seen: None, done: vec![from.clone()], from });
+        self.cursor = Some(FileCursor { seen: None, done: vec![from.clone()], from });
     }
 
     fn resume(&mut self) {
@@ -322,7 +322,7 @@ fn what_was_dealt_with_is_read_again_as_known() {
     let first = place(&world);
     "x.log>x.log.1 x.log+b/ :".split(' ').for_each(|word| world.does(word));
     let done = first.into_iter().chain(place(&world)).collect();
-    world.cursor = Some(Cursor { from, seen: None, done });
+    world.cursor = Some(FileCursor { from, seen: None, done });
     "x.log+c/ resume x.log+d/ :".split(' ').for_each(|word| world.does(word));
     assert_eq!(world.got.lines(), ["a", "b", "a", "b", "c", "d"]);
     assert_eq!(world.got.ages()[2..], [Age::Known, Age::Known, Age::Backlog, Age::Live]);
@@ -343,7 +343,7 @@ fn what_was_dealt_with_is_known_in_a_copy_too() {
     world.does(&format!("x.log+{b}/"));
     world.look();
     let done = first.into_iter().chain(world.got.place()).collect();
-    world.cursor = Some(Cursor { from, seen: None, done });
+    world.cursor = Some(FileCursor { from, seen: None, done });
     // The file that takes the emptied one's place is no better known than any other.
     world.tick();
     "x.log~x.log.2 0x.log x.log+c-1/c-2/ resume :".split(' ').for_each(|word| world.does(word));

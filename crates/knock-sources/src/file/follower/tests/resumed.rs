@@ -41,7 +41,7 @@ fn what_was_dealt_with_is_known_where_the_place_is_nowhere() {
     // The place is in a file that is compressed away; the knock was in the next one.
     does(&mut world, &format!("0x.log x.log+knock-{LINE}/ :"));
     let done = world.got.place().into_iter().collect();
-    world.cursor = Some(Cursor { from, seen: None, done });
+    world.cursor = Some(FileCursor { from, seen: None, done });
     does(&mut world, "x.log+b/ resume : x.log+c/ :");
     assert_eq!(world.got.lines()[2..], [&format!("knock-{LINE}"), "b", "c"]);
     assert_eq!(world.got.ages()[2..], [Age::Known, Age::Backlog, Age::Live]);
@@ -58,7 +58,7 @@ fn from_an_empty_log(seen: bool) -> World {
     } else {
         (None, place.collect())
     };
-    world.cursor = Some(Cursor { from, seen, done });
+    world.cursor = Some(FileCursor { from, seen, done });
     world
 }
 
@@ -83,7 +83,7 @@ fn where_the_place_is_gone_the_file_after_it_is_read() {
         let before = if offset == 0 { vec![] } else { vec![b'x'; 90] };
         let file = crate::FileId { device: 1, inode: 2 };
         let from = Place { file, offset, before };
-        world.cursor = Some(Cursor { from, seen: None, done });
+        world.cursor = Some(FileCursor { from, seen: None, done });
         // A file that got the inode of the one with the place must not be taken for it.
         does(&mut world, &format!("x.log+{LINE}-2/ x.log~x.log.1 0x.log x.log+{LINE}-3/"));
         let (device, inode) = identity(&fs::metadata(world.path("x.log")).unwrap());
@@ -153,7 +153,7 @@ fn after_an_edit_what_comes_is_new() {
     let from = world.got.place().unwrap();
     does(&mut world, &format!("x.log+{LINE}/ :"));
     let done = world.got.place().into_iter().collect();
-    world.cursor = Some(Cursor { from, seen: None, done });
+    world.cursor = Some(FileCursor { from, seen: None, done });
     does(&mut world, "resume :");
     // Somebody cuts lines out of the middle, in place.
     let text = fs::read_to_string(world.path("x.log")).unwrap();

@@ -152,7 +152,7 @@ fn what_was_known_stays_known_when_the_front_is_cut_off() {
     world.does(&format!("x.log+{}", dated(40..41)));
     world.look();
     let done = vec![world.got.place().unwrap()];
-    world.cursor = Some(Cursor { from, seen: None, done });
+    world.cursor = Some(FileCursor { from, seen: None, done });
     world.does("resume");
     world.look();
     world.does("0x.log");
