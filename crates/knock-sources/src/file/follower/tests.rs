@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::file::family::MOST_FILES;
 use crate::{Age, testing::Collected};
 
 mod model;
