@@ -31,6 +31,9 @@ enum Step {
     Close(u8, u8),
     /// One whose changes do not get to the disk, and minutes, or 255.
     LostKnock(u8, u8, u8),
+    /// A client connects to a port, or is done there.
+    Connect(u8, u8),
+    Disconnect(u8, u8),
     Revoke(usize),
     Extend(usize, u64),
     Wait(u64),
@@ -68,6 +71,8 @@ struct Setup {
     /// Whether all clients share one network.
     prefix: bool,
     one: bool,
+    /// Whether sessions keep leases.
+    hold: bool,
 }
 
 struct World {
@@ -82,6 +87,7 @@ struct World {
     firewall: BTreeMap<Opening, Option<SystemTime>>,
     /// What should be open: to whom, and until when.
     wanted: BTreeMap<(Opening, IpAddr), SystemTime>,
+    sessions: BTreeSet<(IpAddr, u16)>,
     now: Duration,
     /// Whether somebody else changed the firewall.
     meddled: bool,
@@ -95,14 +101,16 @@ impl World {
     fn new(setup: Setup) -> Self {
         let prefix = if setup.prefix { "prefix 24" } else { "" };
         let one = if setup.one { "yes" } else { "no" };
+        let hold = if setup.hold { "hold" } else { "" };
         let plan = format!(
             "key none
              maxlease {MAX}s
              onelease {one}
-             action ssh if TIME != 255 opens PORT for TIME {prefix}
+             action ssh if TIME != 255 opens PORT for TIME {prefix} {hold}
              action shut if TIME == 255 shuts PORT"
         );
-        let plan = plan.replace(" \n", "\n");
+        let plan =
+            plan.replace("TIME  hold", "TIME hold").replace("  \n", "\n").replace(" \n", "\n");
         Self {
             engine: Engine::new(script::plan(&plan), Ledger::new()),
             setup,
@@ -113,6 +121,7 @@ impl World {
             flying: Vec::new(),
             firewall: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            sessions: BTreeSet::new(),
             now: Duration::ZERO,
             meddled: false,
         }
@@ -132,6 +141,12 @@ impl World {
             Step::Knock(who, port, minutes) => self.knock(*who, *port, *minutes, true),
             Step::Close(who, port) => self.knock(*who, *port, 255, true),
             Step::LostKnock(who, port, time) => self.knock(*who, *port, *time, false),
+            Step::Connect(who, port) => {
+                self.sessions.insert((client(*who), u16::from(*port)));
+            }
+            Step::Disconnect(who, port) => {
+                self.sessions.remove(&(client(*who), u16::from(*port)));
+            }
             Step::Revoke(which) => {
                 if let Some(id) = self.lease(*which) {
                     let whose = self.whose(id);
@@ -279,8 +294,9 @@ impl World {
         let wall = self.wall();
         for order in self.engine.due(&self.time(), at_most) {
             let (opening, closes) = subject(&order);
-            let busy = self.flying.iter().any(|flying| subject(flying).0 == opening);
-            assert!(!busy, "two orders for {opening}");
+            let asks = is_question(&order);
+            let busy = |flying: &Order| subject(flying).0 == opening && is_question(flying) == asks;
+            assert!(!self.flying.iter().any(busy), "two orders for {opening}");
             if closes {
                 let wanted = self.holders(opening);
                 assert!(wanted.is_empty(), "{opening} is closed early: {wanted:?} at {wall:?}");
@@ -305,6 +321,7 @@ impl World {
             Command::Close { opening } => {
                 self.firewall.remove(opening);
             }
+            Command::CountConnections { .. } => {}
             other => panic!("{other}"),
         }
     }
@@ -316,6 +333,16 @@ impl World {
             How::HalfDone | How::Failed => Outcome::Failed { why: why(), again: true },
             How::Broken => Outcome::Failed { why: why(), again: false },
         };
+        let outcome = match (&order.command, how) {
+            (Command::CountConnections { opening }, How::Done | How::HalfDone) => {
+                let through = self
+                    .sessions
+                    .iter()
+                    .filter(|(who, port)| opening.port == *port && opening.network.holds(*who));
+                Outcome::Counted { connections: through.count() as u64 }
+            }
+            _ => outcome,
+        };
         if matches!(how, How::Done | How::HalfDone) {
             self.carry_out(order);
         }
@@ -323,6 +350,17 @@ impl World {
         // An opening that is given up is not wanted any more.
         if let (Fate::GivenUp { .. }, false) = (finished.fate, subject(order).1) {
             self.wanted.retain(|(opening, _), _| *opening != subject(order).0);
+        }
+        if is_question(order) {
+            let lasts = matches!(outcome, Outcome::Counted { connections: 1.. });
+            assert!(lasts || finished.changes.is_empty(), "held by nobody");
+            for change in &finished.changes {
+                let Change::Leased(lease) = change else { panic!("{change:?}") };
+                let until = lease.until.unwrap();
+                assert!(until <= self.wall() + Duration::from_secs(30), "a step, and not more");
+                // Its time may have been over, and nobody could ask before.
+                self.wanted.insert((lease.opening, lease.client), until);
+            }
         }
         self.write(&finished.changes);
     }
@@ -348,6 +386,7 @@ impl World {
         for lease in self.engine.leases().filter(|lease| lease.is_wanted()) {
             let is_first = holders.insert((lease.opening, lease.client));
             assert!(is_first, "{} has two leases of {}", lease.client, lease.opening);
+            assert!(lease.until <= lease.at_most, "longer than the longest");
         }
         // The disk tells the same story as the memory, but for what is derived from the time.
         let on_disk: BTreeSet<_> =
@@ -374,9 +413,12 @@ impl World {
             self.look();
             self.wait(1);
         }
-        self.hand_out(usize::MAX);
-        for order in std::mem::take(&mut self.flying) {
-            self.finish(&order, How::Done);
+        // A question may be the first, and what comes of its answer the second.
+        for _ in 0..2 {
+            self.hand_out(usize::MAX);
+            for order in std::mem::take(&mut self.flying) {
+                self.finish(&order, How::Done);
+            }
         }
         let wall = self.wall();
         self.wanted.retain(|_, until| *until > wall);
@@ -406,10 +448,14 @@ fn port_of(knock: &Knock) -> u8 {
 /// What it is about, and whether it closes it.
 fn subject(order: &Order) -> (Opening, bool) {
     match &order.command {
-        Command::Open { opening } => (*opening, false),
+        Command::Open { opening } | Command::CountConnections { opening } => (*opening, false),
         Command::Close { opening } => (*opening, true),
         other => panic!("{other}"),
     }
+}
+
+fn is_question(order: &Order) -> bool {
+    matches!(order.command, Command::CountConnections { .. })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -425,6 +471,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (who(), port()).prop_map(|(who, port)| Step::Close(who, port)),
         1 => (who(), port(), prop_oneof![Just(1), Just(255)])
             .prop_map(|(who, port, time)| Step::LostKnock(who, port, time)),
+        2 => (who(), port()).prop_map(|(who, port)| Step::Connect(who, port)),
+        1 => (who(), port()).prop_map(|(who, port)| Step::Disconnect(who, port)),
         1 => any::<usize>().prop_map(Step::Revoke),
         1 => (any::<usize>(), 1..MAX).prop_map(|(which, by)| Step::Extend(which, by)),
         4 => (1..100_u64).prop_map(Step::Wait),
@@ -447,9 +495,10 @@ proptest! {
         own_clock: bool,
         prefix: bool,
         one: bool,
+        hold: bool,
     ) {
         let firewall = if own_clock { Clockwork::Own } else { Clockwork::None };
-        let mut world = World::new(Setup { firewall, prefix, one });
+        let mut world = World::new(Setup { firewall, prefix, one, hold });
         for step in &steps {
             world.step(step);
         }
