@@ -222,3 +222,54 @@ fn rules_of_iptables_that_cannot_be_listed_are_no_hindrance_to_nftables() {
     host.knock(0).unwrap();
     await_list(&machine, &daemon, "nft list ruleset", CLIENT, true);
 }
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn what_is_revoked_is_closed_also_where_somebody_has_changed_our_table() {
+    let machine = Private::new().unwrap();
+    let mut host = leases("nftables");
+    machine.on("iptables -P INPUT DROP").unwrap();
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    host.knock(0).unwrap();
+    daemon.await_line("done: open tcp port 22").unwrap();
+    let list = "nft list table inet knockdaemon";
+    await_list(&machine, &daemon, list, CLIENT, true);
+    // Harmless; and then what has a name of ours and another shape.
+    machine.on("nft insert rule inet knockdaemon input tcp dport 23 counter").unwrap();
+    assert_eq!(ask(&machine, &host, &["reload"]).0, Some(0));
+    let said = daemon.await_line("what is not knockdaemon's").unwrap();
+    assert!(said.contains("rules in its chain input"), "{said}");
+    let (_, status) = ask(&machine, &host, &["status"]);
+    assert!(status.contains("rules in its chain input"), "{status}");
+    machine.on("nft add set inet knockdaemon open4_24 {type ipv4_addr;}").unwrap();
+    assert_eq!(ask(&machine, &host, &["reload"]).0, Some(0));
+    daemon.await_line("the firewall is not as leases need it").unwrap();
+    assert_eq!(ask(&machine, &host, &["revoke", "--all"]).0, Some(0));
+    daemon.await_line("done: close tcp port 22").unwrap();
+    await_list(&machine, &daemon, list, CLIENT, false);
+    let (_, leases) = ask(&machine, &host, &["leases"]);
+    assert!(!leases.contains(CLIENT), "{leases}");
+}
+
+#[test]
+#[ignore = "needs root: sudo make test"]
+fn a_closing_that_the_kernel_refuses_is_tried_until_it_is_done() {
+    let machine = Private::new().unwrap();
+    let mut host = leases("iptables");
+    machine.on("iptables -P INPUT DROP").unwrap();
+    let daemon = host.daemon(&machine.enter(), &[]).unwrap();
+    host.knock(0).unwrap();
+    daemon.await_line("done: open tcp port 22").unwrap();
+    // iptables can no longer say what it has.
+    machine.on("nft add chain ip filter odd").unwrap();
+    let rule = "ct state vmap {established:accept,invalid:drop}";
+    machine.on(&format!("nft add rule ip filter odd {rule}")).unwrap();
+    assert_eq!(ask(&machine, &host, &["revoke", "--all"]).0, Some(0));
+    let said = daemon.await_line("failed: close tcp port 22").unwrap();
+    assert!(said.contains("is incompatible"), "{said}");
+    let (_, leases) = ask(&machine, &host, &["leases"]);
+    assert!(leases.contains(CLIENT), "{leases}");
+    machine.on("nft flush chain ip filter odd").unwrap();
+    daemon.await_line("done: close tcp port 22").unwrap();
+    await_list(&machine, &daemon, "iptables -S", CLIENT, false);
+}

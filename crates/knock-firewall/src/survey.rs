@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use crate::error::FirewallError;
-use crate::iptables::{self, Listing, Program};
+use crate::iptables::{self, Listing, Program, rules};
 use crate::limit::Limit;
 use crate::netlink::Socket;
 use crate::nftables::chains::{self, Chain};
@@ -298,6 +298,9 @@ impl Survey {
                 self.in_our_table.join(", ")
             ));
         }
+        if kind == Kind::Iptables {
+            remarks.extend(self.iptables.iter().filter_map(let_in_by_others));
+        }
         if native.is_empty() && closing.is_empty() && self.unreadable.is_empty() {
             remarks.push(
                 "no chain was found that keeps anybody out of this host: there is nothing to open"
@@ -356,6 +359,21 @@ impl Survey {
 
 fn has_foreign_chain((_, listing): &(&Program, &Listing)) -> bool {
     listing.has_chain() && !listing.owns_chain()
+}
+
+/// A leased host is open beyond its leases where others use our chain for it.
+fn let_in_by_others((program, listing): &(Program, Listing)) -> Option<String> {
+    let mut rules = rules::letting_in_by_others(listing).filter(|_| listing.owns_chain());
+    let first = rules.next()?;
+    let others = match rules.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let chain = iptables::CHAIN;
+    Some(format!(
+        "the chain {chain} of {program} lets in without a lease, by a rule that is not knockdaemon's \
+         and stays ({first}){others}; to be rid of it: {program} -D {chain} {first}"
+    ))
 }
 
 /// Whether iptables-legacy has been used in this network. The kernel tells root alone, and to ask by

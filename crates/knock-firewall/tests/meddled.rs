@@ -196,3 +196,23 @@ fn what_others_put_into_our_table_stays_and_stops_no_lease() {
         apply(&firewall);
     });
 }
+
+#[test]
+fn who_is_let_in_by_others_in_our_chain_is_said() {
+    inside("who_is_let_in_by_others_in_our_chain_is_said", || {
+        let firewall = firewall(Kind::Iptables);
+        firewall.open(&opening(ONE), None, LONG).unwrap();
+        run("iptables -A knockdaemon -p tcp --dport 23 -j LOG");
+        let about = |remarks: Vec<String>| {
+            remarks.into_iter().filter(|it| it.contains("without a lease")).collect::<Vec<_>>()
+        };
+        assert_eq!(about(apply(&firewall).remarks), [""; 0], "it lets nobody in");
+        run("iptables -A knockdaemon -s 192.0.2.0/24 -j ACCEPT");
+        run("iptables -A knockdaemon -j ACCEPT");
+        let said = about(apply(&firewall).remarks);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("(-s 192.0.2.0/24 -j ACCEPT) and 1 more"), "{said:?}");
+        assert!(firewall.script(LONG).unwrap().contains(&said[0]));
+        assert!(run("iptables -S knockdaemon").ends_with("-A knockdaemon -j ACCEPT\n"));
+    });
+}

@@ -104,6 +104,16 @@ pub(crate) fn are_all_ours(listing: &Listing) -> bool {
     listing.rules_of(CHAIN).all(|words| read(&words).is_some())
 }
 
+/// The rules in our chain that are not from us and let somebody in, or may.
+pub(crate) fn letting_in_by_others(listing: &Listing) -> impl Iterator<Item = String> + '_ {
+    let lets_in = |words: &Vec<&str>| {
+        let mut targets = words.windows(2).filter(|pair| ["-j", "-g"].contains(&pair[0]));
+        targets.any(|pair| !["DROP", "REJECT", "RETURN", "LOG", "NFLOG"].contains(&pair[1]))
+    };
+    let others = listing.rules_of(CHAIN).filter(|words| read(words).is_none());
+    others.filter(lets_in).map(|words| words.join(" "))
+}
+
 /// The words of our rules in our chain.
 pub(crate) fn own_words(listing: &Listing) -> impl Iterator<Item = Vec<String>> + '_ {
     rules(listing).map(|rule| rule.words)

@@ -326,6 +326,9 @@ pub(crate) struct Firewall {
     pub(crate) not_compared: Option<String>,
     /// What else the firewall lacks for leases to work; they were compared all the same.
     pub(crate) trouble: Option<String>,
+    /// What is to be known of this host's firewall, as the log has told it.
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Orders that wait or run.

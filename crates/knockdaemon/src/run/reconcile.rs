@@ -146,6 +146,11 @@ impl Reconciling {
         self.way
     }
 
+    /// What was last remarked about this host's rules.
+    pub(crate) fn remarked(&self) -> &[String] {
+        &self.remarked
+    }
+
     /// When the last comparison was, by uptime.
     pub(crate) fn compared(&self) -> Option<Duration> {
         self.compared

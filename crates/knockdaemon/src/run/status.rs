@@ -14,6 +14,8 @@ use super::{Daemon, Mode};
 
 /// Orders that are listed; how many there are is told.
 const LISTED: usize = 100;
+/// Of what is remarked about the firewall.
+const REMARKS: usize = 10;
 
 impl Daemon {
     /// All of it.
@@ -77,6 +79,7 @@ impl Daemon {
             put_right: seen.put_right(),
             not_compared,
             trouble,
+            remarks: seen.remarked().iter().take(REMARKS).map(|remark| cut(remark)).collect(),
         }
     }
 

@@ -29,6 +29,10 @@ pub(super) fn show(status: &Status, paint: Paint, out: &mut Printer) {
     facts.push(vec![word("queues"), word(queues(status))]);
     facts.push(vec![word("knocks"), word(status.hits.accepted.to_string())]);
     facts.push(vec![word("leases"), leases(status)]);
+    let remarks = status.firewall.remarks.iter();
+    facts.extend(
+        remarks.map(|remark| vec![word("firewall"), word(shown(remark)).role(Role::Notable)]),
+    );
     facts.push(vec![word("hits"), word(hits(status))]);
     if !status.hits.refused.is_empty() {
         facts.push(vec![word("refused"), word(refused(status))]);
