@@ -9,7 +9,7 @@ use knock_firewall::{Did, Firewall, FirewallError, Keeper, Kind};
 use knock_rules::Opening;
 
 use crate::deadline::wall_clock;
-use crate::tools::Tools;
+use crate::tools::HostTools;
 
 /// Where openings are made and closed. Clones are the same gate.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Gate {
             return Ok(());
         }
         drop(state);
-        Firewall::new(kind, Box::new(Tools), wall_clock).map(drop)
+        Firewall::new(kind, Box::new(HostTools), wall_clock).map(drop)
     }
 
     /// The firewall, chosen at the first call that succeeds.
@@ -75,7 +75,7 @@ impl Gate {
         if state.keeps && state.keeper.is_none() {
             state.keeper = Some(Keeper::claim()?);
         }
-        let firewall = Arc::new(Firewall::new(state.kind, Box::new(Tools), wall_clock)?);
+        let firewall = Arc::new(Firewall::new(state.kind, Box::new(HostTools), wall_clock)?);
         state.made = Some(Arc::clone(&firewall));
         Ok(firewall)
     }

@@ -14,7 +14,7 @@ use crate::at;
 use crate::connections;
 use crate::deadline::left_until;
 use crate::gate::Gate;
-use crate::iptables::Firewall;
+use crate::iptables::Iptables;
 use crate::left_behind::LeftBehind;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
 use crate::runner::Runner;
@@ -22,7 +22,7 @@ use crate::runner::Runner;
 /// Carries orders out on this machine, with the rights of this process.
 #[derive(Debug)]
 pub struct Host {
-    firewall: Firewall,
+    iptables: Iptables,
     gate: Gate,
     left_behind: Arc<LeftBehind>,
 }
@@ -31,14 +31,14 @@ impl Host {
     /// Looks at nothing yet: a host without iptables is fine as long as no order asks for it.
     #[must_use]
     pub fn new(gate: Gate, left_behind: Arc<LeftBehind>) -> Self {
-        Self { firewall: Firewall::default(), gate, left_behind }
+        Self { iptables: Iptables::default(), gate, left_behind }
     }
 }
 
 impl Runner for Host {
     fn run(&mut self, order: &Order) -> Outcome {
         if let Some(minute) = order.hand_over {
-            return at::hand_over(&mut self.firewall, order, minute);
+            return at::hand_over(&mut self.iptables, order, minute);
         }
         // Before anything is worked out from the time.
         if self.waits_for_programs(&order.command) {
@@ -53,7 +53,7 @@ impl Runner for Host {
         let limit = order.timeout.min(left);
         let words = match &order.command {
             Command::Iptables { family, args } => {
-                return self.firewall.apply(*family, args, limit);
+                return self.iptables.apply(*family, args, limit);
             }
             Command::Open { opening } => {
                 return self.gate.open(opening, order.expires, order.timeout);

@@ -37,4 +37,4 @@ pub use pool::Pool;
 pub use runner::Runner;
 pub use statefile::{FoundState, MovedAside, StateFile, StateFileError};
 pub use store::{Store, StoreError, StoreNotice};
-pub use tools::Tools;
+pub use tools::HostTools;

@@ -177,16 +177,16 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     /// Tells which order it began, and ends as the test says, when the test says so.
-    struct Gate {
+    struct Turnstile {
         began: Sender<Order>,
         open: Arc<Mutex<Receiver<Outcome>>>,
     }
 
-    impl Runner for Gate {
+    impl Runner for Turnstile {
         fn run(&mut self, order: &Order) -> Outcome {
             self.began.send(order.clone()).unwrap();
             let open = self.open.lock().unwrap();
-            open.recv_timeout(LONG).expect("nobody opened the gate")
+            open.recv_timeout(LONG).expect("nobody opened the turnstile")
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
             let open = Arc::new(Mutex::new(open));
             let (done, told) = channel();
             let done = move |id, outcome| done.send((id, outcome)).unwrap();
-            let gate = move || Gate { began: began.clone(), open: Arc::clone(&open) };
+            let gate = move || Turnstile { began: began.clone(), open: Arc::clone(&open) };
             let pool = Pool::start_idling(workers, idle, gate, done).unwrap();
             Self { pool, begun, opener, told }
         }

@@ -16,9 +16,9 @@ const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
 /// This host's programs.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tools;
+pub struct HostTools;
 
-impl knock_firewall::Tools for Tools {
+impl knock_firewall::Tools for HostTools {
     fn has(&self, program: &str) -> bool {
         let can_be_run = |path: &Path| {
             path.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)

@@ -17,7 +17,7 @@ use rustix::thread::no_new_privs;
 
 use crate::account::{find_program, rights_beyond_the_user};
 use crate::deadline::left_until;
-use crate::iptables::Firewall;
+use crate::iptables::Iptables;
 use crate::output::Tail;
 use crate::process::{self, Ended, Ending, Trouble, status_text};
 
@@ -86,13 +86,13 @@ pub fn can_hand_over() -> Result<(), AtError> {
 }
 
 /// Gives at(1) what this order would have run, for this minute.
-pub(crate) fn hand_over(firewall: &mut Firewall, order: &Order, minute: SystemTime) -> Outcome {
+pub(crate) fn hand_over(iptables: &mut Iptables, order: &Order, minute: SystemTime) -> Outcome {
     let failed = |why: String| Outcome::Failed { why, again: false };
     // The daemon was dead for a while. Nothing is left to plan then: the agenda does it at once.
     if left_until(minute).is_zero() {
         return failed("the minute of its job has passed".to_owned());
     }
-    let text = match script::of(firewall, order) {
+    let text = match script::of(iptables, order) {
         Ok(text) => text,
         Err(outcome) => return outcome,
     };

@@ -10,7 +10,7 @@ use knock_rules::Command;
 
 use super::NO_RIGHTS;
 use crate::account::{Account, AccountError, rights_beyond_the_user};
-use crate::iptables::Firewall;
+use crate::iptables::Iptables;
 use crate::shell::quoted;
 
 /// How long iptables may take to tell its version.
@@ -20,7 +20,7 @@ const PROBE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the machine lacks what the command needs.
-pub(super) fn of(firewall: &mut Firewall, order: &Order) -> Result<String, Outcome> {
+pub(super) fn of(iptables: &mut Iptables, order: &Order) -> Result<String, Outcome> {
     let first = (&order.command, &order.user);
     let others = order.on_failure.iter().map(|fallback| (&fallback.command, &fallback.user));
     if rights_beyond_the_user() {
@@ -28,17 +28,17 @@ pub(super) fn of(firewall: &mut Firewall, order: &Order) -> Result<String, Outco
     }
     let mut commands = Vec::new();
     for (command, user) in std::iter::once(first).chain(others) {
-        commands.push(part(firewall, command, user.as_deref())?);
+        commands.push(part(iptables, command, user.as_deref())?);
     }
     // TZ was at(1)'s own.
     Ok(format!("unset TZ\n{}\n", commands.join(" ||\n")))
 }
 
-fn part(firewall: &mut Firewall, command: &Command, user: Option<&str>) -> Result<String, Outcome> {
+fn part(iptables: &mut Iptables, command: &Command, user: Option<&str>) -> Result<String, Outcome> {
     let words = match command {
         Command::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
         Command::Exec(words) => words.clone(),
-        Command::Iptables { family, args } => return firewall.script(*family, args, PROBE),
+        Command::Iptables { family, args } => return iptables.script(*family, args, PROBE),
         Command::Open { .. } | Command::Close { .. } | Command::CountConnections { .. } => {
             let why = format!("'{command}' is a lease's, which the daemon keeps itself");
             return Err(Outcome::Failed { why, again: false });
@@ -82,7 +82,7 @@ mod tests {
 
     /// What the job prints, run as atd does: a shell that reads it from its standard input.
     fn output(order: &Order) -> String {
-        let text = of(&mut Firewall::default(), order).unwrap();
+        let text = of(&mut Iptables::default(), order).unwrap();
         let mut sh = Program::new("/bin/sh")
             .env("TZ", "UTC0")
             .envs(order.environment.iter().cloned())
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_user_that_is_not_there_has_no_job() {
         let nobody = Order { user: Some("no such user".to_owned()), ..order(1, shell("true")) };
-        let outcome = of(&mut Firewall::default(), &nobody).unwrap_err();
+        let outcome = of(&mut Iptables::default(), &nobody).unwrap_err();
         assert!(matches!(outcome, Outcome::Failed { why, .. } if why.contains("no such user")));
     }
 

@@ -70,7 +70,7 @@ static FOUND: (OnceLock<Program>, OnceLock<Program>) = (OnceLock::new(), OnceLoc
 
 /// Both programs, as far as they have been needed.
 #[derive(Debug, Default)]
-pub(crate) struct Firewall {
+pub(crate) struct Iptables {
     v4: Option<Program>,
     v6: Option<Program>,
 }
@@ -84,7 +84,7 @@ struct Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Version(u32, u32, u32);
 
-impl Firewall {
+impl Iptables {
     /// Carries out one rule's words: `-I INPUT -s 192.0.2.7 -j ACCEPT`. Whole: no other rule of
     /// ours comes between the look and the deed.
     pub(crate) fn apply(&mut self, family: Family, args: &[String], limit: Duration) -> Outcome {

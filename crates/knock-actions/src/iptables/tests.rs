@@ -12,16 +12,16 @@ const LONG: Duration = Duration::from_secs(60);
 const MODERN: Version = Version(1, 8, 9);
 
 /// Both families through this one program.
-fn firewall(path: &'static str) -> Firewall {
+fn firewall(path: &'static str) -> Iptables {
     let program = Some(Program { path, version: MODERN });
-    Firewall { v4: program, v6: program }
+    Iptables { v4: program, v6: program }
 }
 
 fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
-fn apply(firewall: &mut Firewall, family: Family, line: &str) -> String {
+fn apply(firewall: &mut Iptables, family: Family, line: &str) -> String {
     tell(firewall.apply(family, &words(line), LONG))
 }
 
@@ -51,7 +51,7 @@ fn a_rule_is_there_once_and_then_gone() {
     if !is_inside("iptables::tests::a_rule_is_there_once_and_then_gone", "-Urn") {
         return;
     }
-    let mut firewall = Firewall::default();
+    let mut firewall = Iptables::default();
     let mut check = |family, line: &str, expected: &str| {
         assert_eq!(apply(&mut firewall, family, line), expected, "{line}");
     };
@@ -142,7 +142,7 @@ fn words_with_blanks_reach_the_rule() {
     }
     let mut args = words("-I INPUT -m comment --comment ? -j ACCEPT");
     args[5] = "two words; it is `so` $HOME".to_owned();
-    let mut firewall = Firewall::default();
+    let mut firewall = Iptables::default();
     assert_eq!(firewall.apply(Family::V4, &args, LONG), Outcome::Done);
     assert_eq!(firewall.apply(Family::V4, &args, LONG), Outcome::AlreadySo);
     assert_eq!(
@@ -160,7 +160,7 @@ fn what_iptables_refuses_is_told() {
     if !is_inside("iptables::tests::what_iptables_refuses_is_told", "-Urn") {
         return;
     }
-    let mut firewall = Firewall::default();
+    let mut firewall = Iptables::default();
     let mut check = |line: &str, begin: &str, has: &str| {
         let said = apply(&mut firewall, Family::V4, line);
         assert!(said.starts_with(begin) && said.contains(has), "{line}: {said}");
@@ -179,7 +179,7 @@ fn workers_in_a_race_do_not_double_a_rule() {
         return;
     }
     let args = words("-I INPUT -s 192.0.2.7 -j ACCEPT");
-    let race = || Firewall::default().apply(Family::V4, &args, LONG);
+    let race = || Iptables::default().apply(Family::V4, &args, LONG);
     let outcomes: Vec<Outcome> = thread::scope(|scope| {
         let workers: Vec<_> = (0..4).map(|_| scope.spawn(race)).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
@@ -293,7 +293,7 @@ fn a_rule_that_a_shell_runs_is_there_once_and_then_gone() {
     if !is_inside(name, "-Urn") {
         return;
     }
-    let mut firewall = Firewall::default();
+    let mut firewall = Iptables::default();
     let mut sh = |args: &[String]| {
         let text = firewall.script(Family::V4, args, LONG).unwrap();
         let output = Command::new("/bin/sh").env("LANG", "C").args(["-c", &text]).output().unwrap();

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use knock_engine::{Fate, Finished, Now, Outcome};
+use knock_engine::{Finished, Now, Outcome};
+
+use super::outcome;
 
 /// As many are kept.
 const KEPT: usize = 32;
@@ -32,7 +34,7 @@ pub(crate) struct Failures(VecDeque<Failure>);
 impl Failures {
     /// Keeps what came of an order, if it failed.
     pub(crate) fn note(&mut self, now: &Now, finished: &Finished, outcome: &Outcome) {
-        let Some(why) = why(outcome) else { return };
+        let Some(why) = outcome::why(outcome) else { return };
         let order = &finished.order;
         if self.0.len() >= KEPT {
             self.0.pop_back();
@@ -44,45 +46,13 @@ impl Failures {
             template: order.template.clone(),
             command: cut(&order.command.to_string()),
             why: cut(&why),
-            fate: fate(finished),
+            fate: outcome::fate(finished),
         });
     }
 
     /// The latest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.0.iter()
-    }
-}
-
-/// What went wrong; `None` if nothing did.
-pub(crate) fn why(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Done
-        | Outcome::AlreadySo
-        | Outcome::HandedOver { .. }
-        | Outcome::Counted { .. } => None,
-        Outcome::Failed { why, .. } => Some(why.clone()),
-        Outcome::TimedOut { after } if after.as_secs() == 0 => {
-            Some(format!("no end within {} ms", after.as_millis()))
-        }
-        Outcome::TimedOut { after } => Some(format!("no end within {} s", after.as_secs())),
-    }
-}
-
-fn fate(finished: &Finished) -> String {
-    let fate = match finished.fate {
-        Fate::Again { after, tries } => {
-            format!("tried {tries} times, again after {} s", after.as_secs())
-        }
-        Fate::KeptHere => "not handed to at(1), the agenda has it".to_owned(),
-        Fate::Replaced => "left to the same closing of a later knock".to_owned(),
-        Fate::GivenUp { tries: 1 } => "not tried again".to_owned(),
-        Fate::GivenUp { tries } => format!("given up after {tries} tries"),
-        Fate::Done => "done".to_owned(),
-    };
-    match &finished.follow_up {
-        Some(onfailure) => format!("{fate}; onfailure: '{onfailure}' is run"),
-        None => fate,
     }
 }
 

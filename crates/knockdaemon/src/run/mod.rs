@@ -18,6 +18,7 @@ mod hits;
 mod lag;
 mod leases_asked;
 mod listening;
+mod outcome;
 mod rate;
 mod reconcile;
 mod reload;
@@ -192,6 +193,13 @@ impl Daemon {
             for (source, notice) in self.summary.due(now.uptime) {
                 announce::notice(&source, &notice);
             }
+            if let Some(count) = self.summary.tries_due(now.uptime) {
+                tracing::warn!(
+                    count,
+                    "so many more tries have failed within a minute, and are made again; see \
+                     'knockdaemon leases' and 'status'"
+                );
+            }
             self.listen_for_silence(now.uptime);
             let response = self.respond.hand_out(&mut self.engine, &now);
             if let Some(gate) = self.respond.gate() {
@@ -351,7 +359,7 @@ impl Daemon {
         if let Some(finished) = &finished {
             self.failures.note(&now, finished, outcome);
             self.is_news = true;
-            respond::tell_outcome(finished, outcome);
+            outcome::tell(finished, outcome, || self.summary.may_tell_try(now.uptime));
         }
         self.respond.strike_out(&finished.map_or(Vec::new(), |finished| finished.changes));
     }

@@ -237,7 +237,10 @@ impl Reconciling {
         self.put_right += (reconciled.put_back.len() + reconciled.removed.len()) as u64;
         if !reconciled.put_back.is_empty() {
             let what = list(&reconciled.put_back);
-            tracing::warn!("the firewall had lost what was open, it is put back: {what}");
+            tracing::warn!(
+                "what was open is gone from the firewall, or has another end there; it is put right: \
+                 {what}"
+            );
         }
         if !reconciled.removed.is_empty() {
             let what = list(&reconciled.removed);

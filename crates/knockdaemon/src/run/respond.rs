@@ -8,14 +8,11 @@ use std::time::Duration;
 
 use knock_actions::{Gate, Host, LeftBehind, Pool, Store, StoreError};
 use knock_config::DaemonSettings;
-use knock_engine::{
-    Accepted, Change, EndedBy, Engine, Fate, Finished, LeaseNews, Ledger, Now, Order, Outcome,
-};
+use knock_engine::{Accepted, Change, EndedBy, Engine, LeaseNews, Ledger, Now};
 
 use crate::{lease_words, shown};
 
 use super::RunError;
-use super::clock::minute_of;
 use super::durable::Durable;
 use super::event::Event;
 use super::statefile::StateCopy;
@@ -261,48 +258,5 @@ impl Respond {
         if let Err(error) = real.durable.append_sooner_or_later(changes) {
             tracing::error!("what was done cannot be kept on disk: {error}");
         }
-    }
-}
-
-/// Says how an order ended, and what becomes of it.
-pub(crate) fn tell_outcome(finished: &Finished, outcome: &Outcome) {
-    let Order { client, template, command, .. } = &finished.order;
-    let why = match outcome {
-        Outcome::Done => return tracing::info!(%client, template, "done: {command}"),
-        Outcome::Counted { connections } => {
-            return tracing::debug!(%client, connections, "asked: {command}");
-        }
-        Outcome::AlreadySo => return tracing::info!(%client, template, "already so: {command}"),
-        Outcome::HandedOver { job } => {
-            let at = finished.order.hand_over.map(minute_of).unwrap_or_default();
-            return tracing::info!(%client, template, "job {job} at {at}: {command}");
-        }
-        Outcome::Failed { why, .. } => format!("failed: {command}: {why}"),
-        Outcome::TimedOut { after } if after.as_secs() == 0 => {
-            format!("no end within {} ms: {command}", after.as_millis())
-        }
-        Outcome::TimedOut { after } => format!("no end within {} s: {command}", after.as_secs()),
-    };
-    match finished.fate {
-        Fate::Again { after, tries } => {
-            let after = after.as_secs();
-            tracing::warn!(%client, template, tries, "{why}; tried again in {after} s");
-        }
-        Fate::KeptHere => {
-            tracing::error!(%client, template, "not handed to at(1), the agenda has it: {why}");
-        }
-        Fate::Replaced => {
-            tracing::warn!(%client, template, "{why}; left to the same closing of a later knock");
-        }
-        Fate::GivenUp { tries: 1 } => {
-            tracing::error!(%client, template, "{why}; not tried again");
-        }
-        Fate::GivenUp { tries } => {
-            tracing::error!(%client, template, "{why}; given up after {tries} tries");
-        }
-        Fate::Done => {}
-    }
-    if let Some(onfailure) = &finished.follow_up {
-        tracing::warn!(%client, template, "onfailure: '{onfailure}' is run");
     }
 }

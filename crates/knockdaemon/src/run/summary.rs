@@ -10,6 +10,10 @@ use knock_wire::Refusal;
 /// Between two lines of a kind.
 const PAUSE: Duration = Duration::from_secs(60);
 
+/// So many tries that failed are told one by one within that time: thousands of closings may wait for a
+/// firewall that cannot work.
+const TOLD_TRIES: u64 = 20;
+
 /// Remembers what was told, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
@@ -21,6 +25,9 @@ pub(crate) struct Summary {
     long_told: Option<Duration>,
     late: u64,
     late_told: Option<Duration>,
+    /// Tries that failed since then, told or not.
+    tries: u64,
+    tries_since: Option<Duration>,
 }
 
 /// What is added up while it may not be told.
@@ -141,9 +148,28 @@ impl Summary {
         lost.into_iter().chain(dropped).chain(unread).collect()
     }
 
+    /// Whether one more try that failed, and will be made again, may be told.
+    pub(crate) fn may_tell_try(&mut self, uptime: Duration) -> bool {
+        self.tries_since.get_or_insert(uptime);
+        self.tries = self.tries.saturating_add(1);
+        self.tries <= TOLD_TRIES
+    }
+
+    /// How many of them were not told, when the minute is over.
+    pub(crate) fn tries_due(&mut self, uptime: Duration) -> Option<u64> {
+        if self.tries_since.is_none() || !is_due(self.tries_since, uptime) {
+            return None;
+        }
+        self.tries_since = None;
+        let tries = std::mem::take(&mut self.tries);
+        tries.checked_sub(TOLD_TRIES).filter(|untold| *untold > 0)
+    }
+
     /// When a sum may be told that has been held back.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        [&self.lost, &self.dropped, &self.unread].into_iter().filter_map(Sum::next_due).min()
+        let sums = [&self.lost, &self.dropped, &self.unread].into_iter().filter_map(Sum::next_due);
+        let tries = self.tries_since.filter(|_| self.tries > TOLD_TRIES).map(|since| since + PAUSE);
+        sums.chain(tries).min()
     }
 }
 
@@ -193,6 +219,24 @@ mod tests {
         assert_eq!(summary.next_due(), None);
         tell(&mut summary, due * 2);
         assert_eq!(told, [2, 120_000, 120_000, 9_998]);
+    }
+
+    #[test]
+    fn thousands_of_tries_that_fail_are_some_lines_and_a_sum() {
+        let mut summary = Summary::default();
+        let at = Duration::from_secs;
+        for minute in 0..3 {
+            let told = (0..16_384).filter(|_| summary.may_tell_try(at(60 * minute + 1))).count();
+            assert_eq!(told, 20);
+            assert_eq!(summary.tries_due(at(60 * minute + 60)), None);
+            assert_eq!(summary.next_due(), Some(at(60 * minute + 61)));
+            assert_eq!(summary.tries_due(at(60 * minute + 61)), Some(16_364));
+        }
+        // A few are all told, and nothing wakes up for them.
+        assert!((0..20).all(|_| summary.may_tell_try(at(300))));
+        assert_eq!(summary.next_due(), None);
+        assert_eq!(summary.tries_due(at(400)), None);
+        assert!(summary.may_tell_try(at(401)));
     }
 
     #[test]
