@@ -50,7 +50,7 @@ impl From<Exit> for ExitCode {
 pub(crate) const TABLE: &str = "\
 Exit status:
    0  success
-   1  check found mistakes, explain no knock, formats --test a sample that fails, or the running daemon refused
+   1  check found mistakes, explain no knock, a sample of formats failed, or the daemon refused
   64  the command line is wrong
   69  no daemon runs that could be asked
   74  a log, a device, the state folder, the firewall or an output cannot be read or written

@@ -94,19 +94,21 @@ pub(crate) enum Command {
 }
 
 const RELOAD_HELP: &str = "\
-Waits until the new configuration is in force, or tells its mistakes with their places; then the running
-one stays, and the status is 1. Queues, leases and agenda are kept either way.";
+Waits until the new configuration is in force, or tells its mistakes with their places; then the
+running one stays, and the status is 1. Queues, leases and agenda are kept either way. Where there
+are leases the firewall is compared with them before the answer; what is in the way of that is told,
+and the status stays 0.";
 
 const FIREWALL_HELP: &str = "\
-Only what is ours is made or taken away: the table inet knockdaemon, the sets knockdaemon4 and
-knockdaemon6, the chain knockdaemon, and rules with the comment knockdaemon. The daemon makes what is
-missing by itself when it starts, on a reload, and each minute while there are leases.";
+Only what is ours, word by word, is made or taken away: the table inet knockdaemon, the sets
+knockdaemon4 and knockdaemon6, the chain knockdaemon, and the rules that lead there. The daemon makes
+what is missing by itself when it starts, on a reload, and each minute while there are leases.";
 
 const CONVERT_HELP: &str = "\
-The result is read back before it is written: tree, comments and settings must be those of the source,
-else nothing is written and the status is 78. A file with a key in it becomes its owner's alone. What
-must be said otherwise to mean the same (queuetimeout) is written out; what YAML would refuse in an old
-file (unknown keys) becomes a comment. Both are told on standard error.";
+The result is read back before it is written: tree, comments and settings must be those of the
+source, else nothing is written and the status is 78. A file with a key in it becomes its owner's
+alone. What must be said otherwise to mean the same (queuetimeout) is written out; what YAML would
+refuse in an old file (unknown keys) becomes a comment. Both are told on standard error.";
 
 const EXPLAIN_HELP: &str = "\
 For each hit: its line, what the queue held, why a window was refused; for hits that were nearly a
@@ -152,7 +154,7 @@ pub(crate) struct ExtendArgs {
     #[arg(value_name = "ID")]
     pub(crate) id: u64,
 
-    /// How much longer than now: 90s, 15m, 2h or 1d; `maxlease` holds here too
+    /// How much is added to its end: 90s, 15m, 2h or 1d; `maxlease` holds here too
     #[arg(value_name = "TIME", value_parser = longer)]
     pub(crate) time: Duration,
 

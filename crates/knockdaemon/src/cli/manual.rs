@@ -15,8 +15,8 @@ use crate::exit::{Exit, TABLE};
 pub(crate) const AFTER_HELP: &str = "\
 Options may be written with one dash or two (-conf FILE, --conf=FILE) and shortened as long as they
 stay unambiguous. Without -conf the first of these files is read: ~/.knockdaemon.conf,
-BIN/knockdaemon.conf, BIN/etc/knockdaemon.conf, BIN/../etc/knockdaemon.conf (BIN is the program's own
-folder), /etc/knockdaemon/knockdaemon.yaml, .yml, .conf.
+BIN/knockdaemon.conf, BIN/etc/knockdaemon.conf, BIN/../etc/knockdaemon.conf (BIN is the folder of
+the program), /etc/knockdaemon/knockdaemon.yaml, .yml, .conf.
 
 SIGTERM and SIGINT stop the daemon cleanly, SIGHUP makes it read its configuration again; a broken
 file keeps the running configuration. status, leases, revoke, extend and reload speak to the running
