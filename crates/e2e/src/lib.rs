@@ -11,6 +11,7 @@ pub mod firewall;
 mod guardian;
 pub mod held;
 pub mod journal;
+pub mod kept;
 pub mod kernel_log;
 pub mod lab;
 pub mod loggen;

@@ -10,9 +10,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use knock_e2e::process::Running;
-use knock_e2e::written::WrittenLog;
+use knock_e2e::process::{PATIENCE, Running, await_until};
+use knock_e2e::written::{CLIENT, WrittenLog};
 use rustix::process::Signal;
 
 /// 1 counts and takes it back after ten minutes, 2 does so after three seconds.
@@ -42,10 +43,15 @@ struct Faked {
 
 impl Faked {
     fn new() -> Self {
-        let host = WrittenLog::new(ACTIONS).unwrap();
+        Self::with(ACTIONS, &[])
+    }
+
+    /// The words go before all others.
+    fn with(actions: &str, first: &[&str]) -> Self {
+        let host = WrittenLog::new(actions).unwrap();
         let file = host.path("clock");
         fs::write(&file, "+0\n").unwrap();
-        let before = vec![
+        let faking = [
             "env".to_owned(),
             format!("LD_PRELOAD={}", library()),
             format!("FAKETIME_TIMESTAMP_FILE={}", file.display()),
@@ -53,6 +59,7 @@ impl Faked {
             "DONT_FAKE_MONOTONIC=1".to_owned(),
             "FAKETIME_DONT_RESET=1".to_owned(),
         ];
+        let before = first.iter().map(|&word| word.to_owned()).chain(faking).collect();
         Self { host, before }
     }
 
@@ -142,5 +149,61 @@ fn the_calendar_moves_no_deadline() {
         assert_eq!(faked.did(), "open\nclosed\n");
         let lines = daemon.lines().join("\n");
         assert!(!lines.contains("the clock was set"), "{zone} {moment}: {lines}");
+    }
+}
+
+/// 1 lets in for ten minutes, 2 for fifteen seconds.
+const LEASES: &str = "
+firewall = KIND
+<actions>
+  <action>\ncondition = TIME == 1\ntemplate = minutes\n</action>
+  <action>\ncondition = TIME == 2\ntemplate = seconds\n</action>
+  <template minutes>\nopen = PORT\nlease = 10m\n</template>
+  <template seconds>\nopen = 2222\nlease = 15s\n</template>
+</actions>
+";
+
+/// What holds the daemon's leases.
+fn listed(daemon: &Running, kind: &str) -> String {
+    let pid = daemon.pid().as_raw_nonzero().to_string();
+    let words: &[&str] =
+        if kind == "nftables" { &["nft", "-n", "list", "ruleset"] } else { &["iptables", "-S"] };
+    let enter = ["-t", &pid, "--user", "--net"];
+    let output = Command::new("nsenter").args(enter).args(words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The kernel counts the time of its sets by itself; where a lease is a rule, it has a date, which has to
+/// move along. The daemon's clock is set here and not the kernel's, so only the date can be looked at.
+#[test]
+fn a_lease_is_as_long_as_it_was_whatever_the_clock_says() {
+    for kind in ["nftables", "iptables"] {
+        let alone = ["unshare", "--user", "--map-root-user", "--net"];
+        let mut faked = Faked::with(&LEASES.replace("KIND", kind), &alone);
+        let daemon = faked.start();
+        faked.host.knock(1).unwrap();
+        daemon.await_line("done: open tcp port 22").unwrap();
+        let date = |listed: String| {
+            let rest = listed.split("--datestop ").nth(1).unwrap_or_default();
+            rest.split(' ').next().unwrap_or_default().to_owned()
+        };
+        let before = date(listed(&daemon, kind));
+        faked.set("+3600");
+        faked.wake(&daemon, "the clock was set forward by 3600.0 s");
+        let kept = || listed(&daemon, kind).contains(CLIENT);
+        if kind == "iptables" {
+            let moved = || kept() && date(listed(&daemon, kind)) != before;
+            assert!(await_until(PATIENCE, moved), "{before}: {}", listed(&daemon, kind));
+        }
+        assert!(kept(), "{kind}: {}", daemon.lines().join("\n"));
+
+        // By the new clock the seconds are over in a day.
+        faked.host.knock(2).unwrap();
+        daemon.await_line("done: open tcp port 2222").unwrap();
+        faked.set("-86400");
+        let over = || !listed(&daemon, kind).contains("2222");
+        assert!(await_until(PATIENCE, over), "{kind}: {}", daemon.lines().join("\n"));
+        assert!(kept(), "{kind}: {}", daemon.lines().join("\n"));
     }
 }

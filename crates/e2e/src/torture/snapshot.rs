@@ -2,18 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::time::SystemTime;
 
-use knock_actions::Store;
 use knock_engine::{Lease, Ledger, Order};
 
 use super::ground::Ground;
 use super::knocker::shuts;
 use super::members::Member;
-use crate::{LabError, Result};
+use crate::{Result, kept};
 
 pub(super) struct Snapshot {
     /// After everything that it shows.
@@ -26,25 +23,10 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a copy, so that the daemon finds what it left, and not what we made of it.
+    /// Looks at both.
     pub(super) fn take(ground: &Ground) -> Result<Self> {
         let (rules, held) = (ground.rules()?, ground.held()?);
-        let statedir = ground.path("state");
-        let copy = tempfile::Builder::new().prefix("knockdaemon-e2e-").tempdir()?;
-        for name in ["knockdaemon.db", "knockdaemon.db-wal"] {
-            let to = copy.path().join(name);
-            match fs::copy(statedir.join(name), &to) {
-                // Killed before it made any.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                copied => copied?,
-            };
-            fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
-        }
-        let (_, ledger, notices) =
-            Store::open(copy.path()).map_err(|error| LabError(format!("the store: {error}")))?;
-        if let Some(notice) = notices.first() {
-            return Err(LabError(format!("the store: {notice}")));
-        }
+        let ledger = kept::ledger(&ground.path("state"))?;
         let orders = ledger.orders().cloned().collect();
         Ok(Self { taken: super::now(), rules, orders, held, ledger })
     }
