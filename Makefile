@@ -90,26 +90,26 @@ install:
 	@if [ ! -x target/release/knockdaemon ] || [ ! -x target/release/knockclient ]; then \
 		command -v $(CARGO) >/dev/null || { echo 'run `make build` first, as yourself'; exit 1; }; \
 		$(MAKE) build; fi
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
-	install -m 755 target/release/knockdaemon $(DESTDIR)$(PREFIX)/sbin/knockdaemon
-	install -m 755 target/release/knockclient $(DESTDIR)$(PREFIX)/bin/knockclient
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 644 docs/man/knockclient.1 $(DESTDIR)$(PREFIX)/share/man/man1/knockclient.1
-	install -m 644 docs/man/knockdaemon.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/knockdaemon.conf.5
-	install -m 644 docs/man/knockdaemon.8 $(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8
-	install -d $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats
-	install -m 644 examples/* $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples/
-	install -m 644 crates/knockdaemon/dist/knockdaemon-*.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/
-	install -m 644 logformats/* $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats/
-	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/usr/lib/sysusers.d
-	sed 's|@SBIN@|$(PREFIX)/sbin|' crates/knockdaemon/dist/knockdaemon.service > $(DESTDIR)$(UNITDIR)/knockdaemon.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/knockdaemon.service
-	install -m 644 crates/knockdaemon/dist/knockdaemon.sysusers $(DESTDIR)/usr/lib/sysusers.d/knockdaemon.conf
-	install -d -m 700 $(DESTDIR)$(SYSCONF)
+	install -d "$(DESTDIR)$(PREFIX)/sbin" "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 target/release/knockdaemon "$(DESTDIR)$(PREFIX)/sbin/knockdaemon"
+	install -m 755 target/release/knockclient "$(DESTDIR)$(PREFIX)/bin/knockclient"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/man/man5" "$(DESTDIR)$(PREFIX)/share/man/man8"
+	install -m 644 docs/man/knockclient.1 "$(DESTDIR)$(PREFIX)/share/man/man1/knockclient.1"
+	install -m 644 docs/man/knockdaemon.conf.5 "$(DESTDIR)$(PREFIX)/share/man/man5/knockdaemon.conf.5"
+	install -m 644 docs/man/knockdaemon.8 "$(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8"
+	install -d "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples" "$(DESTDIR)$(PREFIX)/share/knockdaemon/logformats"
+	install -m 644 examples/* "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples/"
+	install -m 644 crates/knockdaemon/dist/knockdaemon-*.conf "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/"
+	install -m 644 logformats/* "$(DESTDIR)$(PREFIX)/share/knockdaemon/logformats/"
+	install -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)/usr/lib/sysusers.d"
+	sed 's|@SBIN@|$(PREFIX)/sbin|' crates/knockdaemon/dist/knockdaemon.service > "$(DESTDIR)$(UNITDIR)/knockdaemon.service"
+	chmod 644 "$(DESTDIR)$(UNITDIR)/knockdaemon.service"
+	install -m 644 crates/knockdaemon/dist/knockdaemon.sysusers "$(DESTDIR)/usr/lib/sysusers.d/knockdaemon.conf"
+	install -d -m 700 "$(DESTDIR)$(SYSCONF)"
 # A configuration to begin with, with a key of its own; never over one that is there.
-	@if [ ! -e $(DESTDIR)$(SYSCONF)/knockdaemon.yaml ] && [ ! -e $(DESTDIR)$(SYSCONF)/knockdaemon.conf ]; then \
+	@if [ ! -e "$(DESTDIR)$(SYSCONF)/knockdaemon.yaml" ] && [ ! -e "$(DESTDIR)$(SYSCONF)/knockdaemon.conf" ]; then \
 		key=$$(head -c 24 /dev/urandom | base64) && umask 077 && \
-		sed "s|change-me|$$key|" examples/kmsg.yaml > $(DESTDIR)$(SYSCONF)/knockdaemon.yaml && \
+		sed "s|change-me|$$key|" examples/kmsg.yaml > "$(DESTDIR)$(SYSCONF)/knockdaemon.yaml" && \
 		echo 'wrote $(SYSCONF)/knockdaemon.yaml with a fresh random key'; fi
 # The unit's own user, where this is a live system with systemd and not a package being built.
 	@if [ -z "$(DESTDIR)" ] && command -v systemd-sysusers >/dev/null && \
@@ -120,12 +120,12 @@ install:
 uninstall:
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null && [ -d /run/systemd/system ]; then \
 		systemctl disable --now knockdaemon 2>/dev/null || true; fi
-	rm -f $(DESTDIR)$(PREFIX)/sbin/knockdaemon $(DESTDIR)$(PREFIX)/bin/knockclient
-	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/knockclient.1 $(DESTDIR)$(PREFIX)/share/man/man5/knockdaemon.conf.5
-	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8
+	rm -f "$(DESTDIR)$(PREFIX)/sbin/knockdaemon" "$(DESTDIR)$(PREFIX)/bin/knockclient"
+	rm -f "$(DESTDIR)$(PREFIX)/share/man/man1/knockclient.1" "$(DESTDIR)$(PREFIX)/share/man/man5/knockdaemon.conf.5"
+	rm -f "$(DESTDIR)$(PREFIX)/share/man/man8/knockdaemon.8"
 	cd examples && for f in *; do rm -f "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples/$$f"; done
 	cd logformats && for f in *; do rm -f "$(DESTDIR)$(PREFIX)/share/knockdaemon/logformats/$$f"; done
-	rm -f $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-root.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-network.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-users.conf $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-legacy.conf
-	rm -f $(DESTDIR)$(UNITDIR)/knockdaemon.service $(DESTDIR)/usr/lib/sysusers.d/knockdaemon.conf
-	-rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples $(DESTDIR)$(PREFIX)/share/knockdaemon/logformats 2>/dev/null
+	rm -f "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-root.conf" "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-network.conf" "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-users.conf" "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/knockdaemon-legacy.conf"
+	rm -f "$(DESTDIR)$(UNITDIR)/knockdaemon.service" "$(DESTDIR)/usr/lib/sysusers.d/knockdaemon.conf"
+	-rmdir -p --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/share/doc/knockdaemon/examples" "$(DESTDIR)$(PREFIX)/share/knockdaemon/logformats" 2>/dev/null
 	@echo 'Kept: $(SYSCONF) and /var/lib/knockdaemon (your configuration and agenda)'

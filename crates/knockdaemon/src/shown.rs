@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use knock_engine::{Accepted, Order};
+use knock_engine::{Accepted, Order, Says};
 use knock_rules::EvalError;
 use knock_wire::{Hit, Knock, LineTime};
 use serde_json::{Map, Value, json};
@@ -121,10 +121,18 @@ pub(crate) fn faults_json(accepted: &Accepted) -> Value {
     accepted.faults.iter().map(fault).collect()
 }
 
-/// Whether nothing came of a knock, for want of an action.
-pub(crate) fn nothing_done(accepted: &Accepted) -> bool {
-    let Accepted { orders, leases, faults, .. } = accepted;
-    orders.is_empty() && leases.is_empty() && faults.is_empty()
+/// Why nothing came of a knock, if nothing did.
+pub(crate) fn why_nothing(accepted: &Accepted) -> Option<String> {
+    let Accepted { orders, leases, faults, judged, .. } = accepted;
+    if !(orders.is_empty() && leases.is_empty() && faults.is_empty()) {
+        return None;
+    }
+    let too_soon = judged.iter().filter(|judged| judged.condition == Says::TooSoon);
+    let too_soon: Vec<&str> = too_soon.map(|judged| &*judged.action).collect();
+    Some(match &*too_soon {
+        [] => "no action's condition holds".to_owned(),
+        actions => format!("kept back by its cooldown: {}", actions.join(", ")),
+    })
 }
 
 /// When something with this delay is run.

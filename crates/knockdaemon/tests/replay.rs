@@ -88,6 +88,20 @@ fn a_queue_that_is_too_old_is_forgotten_by_the_lines_own_time() {
 }
 
 #[test]
+fn what_its_cooldown_keeps_back_is_told_from_what_no_condition_is_for() {
+    let folder = Folder::new();
+    folder.write("k.conf", CONFIG.replace("use       = yes", "use = yes\ncooldown = 1h"));
+    let again = knock_log().replace("SPT=4", "SPT=5");
+    let ended = folder.run_with_input(
+        &["-conf=k.conf", "replay", "-"],
+        format!("{}{again}", knock_log()).as_bytes(),
+    );
+    assert!(ended.out.contains("open at once"), "{}", ended.out);
+    assert_eq!(ended.out.matches("kept back by its cooldown: ").count(), 1, "{}", ended.out);
+    assert!(!ended.out.contains("no action's condition holds"), "{}", ended.out);
+}
+
+#[test]
 fn a_log_that_cannot_be_read_is_named() {
     let folder = Folder::new();
     folder.write("k.conf", CONFIG);

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::exit::Exit;
 use crate::lease_words;
 use crate::run::{Clock, captured, lines_of, tell};
-use crate::shown::{delay_text, nothing_done};
+use crate::shown::{delay_text, why_nothing};
 
 use super::args::{Common, ReplayArgs};
 use super::input;
@@ -151,8 +151,8 @@ impl Replayer {
         for news in &accepted.leases {
             text.push_str(&format!("\n    {}", lease_words::news_text(news)));
         }
-        if nothing_done(accepted) {
-            text.push_str("\n    no action's condition holds");
+        if let Some(why) = why_nothing(accepted) {
+            text.push_str(&format!("\n    {why}"));
         }
         for (action, fault) in &accepted.faults {
             text.push_str(&format!("\n    {action} cannot be evaluated: {fault}"));

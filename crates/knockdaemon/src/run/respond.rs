@@ -166,8 +166,8 @@ impl Respond {
         for (action, fault) in &accepted.faults {
             tracing::error!(%client, action, "cannot be evaluated: {fault}");
         }
-        if shown::nothing_done(accepted) {
-            tracing::info!(%client, "no action's condition holds for this knock");
+        if let Some(why) = shown::why_nothing(accepted) {
+            tracing::info!(%client, "nothing is done: {why}");
         }
         match self {
             Self::DryRun => {
