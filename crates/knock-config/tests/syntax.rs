@@ -502,6 +502,17 @@ mod yaml {
     }
 
     #[test]
+    fn a_word_without_a_colon_is_placed_where_it_stands() {
+        for rest in ["", "\n# and so on\nc: 2\n"] {
+            check_report(
+                "a.yaml",
+                &format!("a: 1\nbad\n{rest}"),
+                "a.yaml:2:1: error: this key has no `:`\n  bad\n  ^\n  help: write `key: value`\n",
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_utf_8_is_placed() {
         let source = SourceText::new("a.yaml", b"a: 1\nb: gr\xfcn\n".as_slice());
         let problems = parse(&source).problems;

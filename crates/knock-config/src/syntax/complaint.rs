@@ -20,8 +20,8 @@ pub(super) struct Complaint {
 
 /// Puts the parser's words into ours.
 pub(super) fn of(full: &str) -> Complaint {
-    if let Some(quote) = open_quote(full) {
-        return quote;
+    if let Some(complaint) = open_quote(full).or_else(|| lone_word(full)) {
+        return complaint;
     }
     let (message, context) = match full.split_once(" at line ") {
         Some((message, rest)) => (message, rest.split_once(", ").map(|(_, context)| context)),
@@ -52,8 +52,18 @@ fn open_quote(full: &str) -> Option<Complaint> {
     })
 }
 
+/// Text that would be a key if a colon came: noticed where the next line begins, which may be the end.
+fn lone_word(full: &str) -> Option<Complaint> {
+    let (what, key) = full.split_once("while scanning a simple key")?;
+    what.contains("could not find expected ':'").then(|| Complaint {
+        message: "this key has no `:`".to_owned(),
+        help: Some("write `key: value`".to_owned()),
+        at: Some(Mark::at_end_of(key).unwrap_or_default()),
+    })
+}
+
 /// Their words, ours, and the way out.
-const KNOWN: [(&str, &str, &str); 13] = [
+const KNOWN: [(&str, &str, &str); 12] = [
     (
         "mapping values are not allowed",
         "a `:` with a blank behind it begins a value, but none may begin here",
@@ -84,7 +94,6 @@ const KNOWN: [(&str, &str, &str); 13] = [
         "the file should have ended before this",
         "keys of one block begin in the same column",
     ),
-    ("could not find expected ':'", "this key has no `:`", "write `key: value`"),
     (
         "found unknown escape character",
         "this backslash means nothing inside double quotes",
