@@ -1,9 +1,11 @@
 //! `explain`: for one client, hit by hit, what happened and how near it came; from logs, capture files,
 //! or live beside the daemon. Responds to nothing and keeps nothing.
 //!
-//! `story.rs` is the way of a hit, `near.rs` finds near misses, `words.rs` says them, `teller.rs` prints.
+//! `story.rs` is the way of a hit, `near.rs` finds near misses, `words.rs` says them, `tally.rs` counts,
+//! `conclusions.rs` says what that means, `teller.rs` prints.
 
 mod around;
+mod conclusions;
 mod follow;
 mod named;
 mod near;
