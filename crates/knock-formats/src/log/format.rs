@@ -4,24 +4,22 @@
 //! the kernel prints in it. So these hold for every format, whoever wrote it: nothing behind
 //! `[SRC=` is looked at, a line with two packets tells of none, values are typed and the first valid one counts, a protocol without ports
 //! yields nothing, TCP counts only when it opens a connection, and only what was denied counts.
-//! Does not know where lines come from, nor what follows from a hit.
+//! `compile` makes it, `guards` are what it heeds besides its expressions. Does not know where lines come
+//! from, nor what follows from a hit.
+
+mod compile;
+mod guards;
 
 use std::ops::Range;
 
 use knock_wire::{Hit, Interface, LineTime, Protocol};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::Hir;
 
-use super::line::{Line, Place, TextId, Texts};
-use super::lint;
+use super::line::{Line, Texts};
 use super::matcher::{Found, Matcher, Test};
 use super::nohit::Excerpt;
-use super::{
-    ErrorKind, FieldName, FormatError, FormatLint, FormatSpec, MAX_LINE, NoHit, SampleYield,
-};
-use super::{dialect, fields, needle, time};
-
-/// How many sample lines are kept to write lines after.
-const MAX_MODELS: usize = 8;
+use super::{FieldName, FormatLint, MAX_LINE, NoHit, fields, time};
+use guards::Guards;
 
 /// A compiled logformat.
 #[derive(Debug)]
@@ -52,62 +50,6 @@ pub struct LogFormat {
 }
 
 impl LogFormat {
-    /// Checks and compiles; all mistakes are told at once.
-    pub fn compile(spec: &FormatSpec) -> Result<Self, Vec<FormatError>> {
-        let mut build = Build::default();
-        for (field, text) in &spec.expressions {
-            if build.seen.contains(field) {
-                build.error(*field, 0..text.len(), ErrorKind::Twice);
-            } else {
-                build.seen.push(*field);
-                build.expression(*field, text);
-            }
-        }
-        for field in [FieldName::IpClient, FieldName::Port] {
-            if !build.seen.contains(&field) {
-                build.error(field, 0..0, ErrorKind::Missing);
-            }
-        }
-        let (Some(client), Some(port), true) =
-            (build.take(FieldName::IpClient), build.take(FieldName::Port), build.errors.is_empty())
-        else {
-            return Err(build.errors);
-        };
-        let models = spec.samples.iter().filter(|sample| {
-            matches!(sample.yields, SampleYield::Fields(_)) && sample.line.len() <= MAX_LINE
-        });
-        let mut texts = Texts::new(EMBEDDED);
-        let guards = Guards::new(&build.literals, &mut texts);
-        let client = client.look_in(&mut texts);
-        let port = port.look_in(&mut texts);
-        let mut optional = |field| Some(build.take(field)?.look_in(&mut texts));
-        let mut format = Self {
-            name: spec.name.clone(),
-            client,
-            port,
-            protocol: optional(FieldName::Protocol),
-            flags: optional(FieldName::Flags),
-            server: optional(FieldName::IpServer),
-            interface: optional(FieldName::Interface),
-            source_port: optional(FieldName::SourcePort),
-            sequence: optional(FieldName::Sequence),
-            time: optional(FieldName::Time),
-            guards,
-            texts,
-            required: build.required,
-            needles: build.needles,
-            literals: build.literals,
-            expressions: build.expressions,
-            models: models.take(MAX_MODELS).map(|sample| sample.line.clone()).collect(),
-            lints: build.lints,
-        };
-        let mut lints = std::mem::take(&mut format.lints);
-        lint::prove(&format, &mut lints);
-        format.lints = lints;
-        format.lints.extend(lint::forgeable(&format, build.anchored));
-        Ok(format)
-    }
-
     /// What `uselogformat` calls it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -310,139 +252,6 @@ fn optional<'l, T>(
             Err(NoHit::BadField { field, text: Excerpt::of(text) })
         }
         Found::Bad(_) | Found::Nothing => Ok(None),
-    }
-}
-
-/// What the header of a packet begins with that another packet complains about.
-const EMBEDDED: &[u8] = b"[SRC=";
-
-/// What is looked for in each line whatever the format.
-#[derive(Debug)]
-struct Guards {
-    source: Option<TextId>,
-    protocol: Option<TextId>,
-    /// Words by which a line tells that its packet passed, all beginning with an A, in large letters or
-    /// small ones; those that `required` asks for are not among them.
-    passed: Vec<&'static [u8]>,
-}
-
-impl Guards {
-    fn new(wanted: &[String], texts: &mut Texts) -> Self {
-        // UFW audits a packet before it decides: the same packet comes again, as a block.
-        let passed = ["ACCEPT", "ALLOW", "AUDIT"];
-        let is_wanted = |word: &str| wanted.iter().any(|w| w.to_ascii_uppercase().contains(word));
-        let passed = passed.into_iter().filter(|word| !is_wanted(word));
-        Self {
-            source: texts.add(b" SRC="),
-            protocol: texts.add(fields::PROTOCOL),
-            passed: passed.map(str::as_bytes).collect(),
-        }
-    }
-
-    /// The protocol that the line itself names.
-    fn outer_protocol(&self, line: &Line<'_, '_>) -> Option<Protocol> {
-        match line.place(self.protocol) {
-            Place::Nowhere => None,
-            Place::At(at) => fields::outer_protocol(line.bytes, at),
-            Place::Unknown => fields::outer_protocol(line.bytes, 0),
-        }
-    }
-
-    /// Whether what stands before the client's address tells that the packet was let through.
-    fn lets_through(&self, head: &[u8]) -> bool {
-        memchr::memchr2_iter(b'A', b'a', head).any(|at| {
-            let (before, rest) = head.split_at(at);
-            let is_within = before.last().is_some_and(u8::is_ascii_alphanumeric);
-            !is_within && self.passed.iter().any(|word| is_passed(word, before, rest))
-        })
-    }
-}
-
-/// Whether `rest` begins with the word, as `ACCEPT` and `accepted` do, and with nothing longer.
-fn is_passed(word: &[u8], before: &[u8], rest: &[u8]) -> bool {
-    if word == b"AUDIT" {
-        return rest.starts_with(word) && before.ends_with(b"[UFW ");
-    }
-    let Some((head, after)) = rest.split_at_checked(word.len()) else { return false };
-    let after = match after.split_at_checked(2) {
-        Some((ending, behind)) if ending.eq_ignore_ascii_case(b"ed") => behind,
-        _ => after,
-    };
-    head.eq_ignore_ascii_case(word) && !after.first().is_some_and(u8::is_ascii_alphanumeric)
-}
-
-/// A format being compiled.
-#[derive(Default)]
-struct Build {
-    seen: Vec<FieldName>,
-    errors: Vec<FormatError>,
-    matchers: Vec<(FieldName, Matcher)>,
-    required: Option<Test>,
-    needles: Vec<Vec<u8>>,
-    literals: Vec<String>,
-    expressions: Vec<(FieldName, Hir)>,
-    anchored: bool,
-    lints: Vec<FormatLint>,
-}
-
-impl Build {
-    fn error(&mut self, field: FieldName, at: std::ops::Range<usize>, kind: ErrorKind) {
-        self.errors.push(FormatError { field, at, kind });
-    }
-
-    fn take(&mut self, field: FieldName) -> Option<Matcher> {
-        let at = self.matchers.iter().position(|(name, _)| *name == field)?;
-        Some(self.matchers.swap_remove(at).1)
-    }
-
-    fn expression(&mut self, field: FieldName, text: &str) {
-        let hir = match dialect::read(text) {
-            Ok(hir) => hir,
-            Err(mistakes) => {
-                for (at, kind) in mistakes {
-                    self.error(field, at, kind);
-                }
-                return;
-            }
-        };
-        self.expressions.push((field, hir.clone()));
-        if matches!(field, FieldName::Required | FieldName::IpClient | FieldName::Port) {
-            self.needles.extend(needle::texts(&hir));
-        }
-        if field == FieldName::Required {
-            match Test::compile(text, &hir) {
-                Ok(test) => {
-                    self.required = Some(test);
-                    self.literals = literals(&hir);
-                    self.anchored = lint::anchored(&hir);
-                }
-                Err(kind) => self.error(field, 0..text.len(), kind),
-            }
-            return;
-        }
-        if hir.properties().explicit_captures_len() == 0 {
-            return self.error(field, 0..text.len(), ErrorKind::NoGroup);
-        }
-        match Matcher::compile(text, &hir) {
-            Ok(matcher) => {
-                self.lints.extend(lint::expression(field, &hir));
-                self.matchers.push((field, matcher));
-            }
-            Err(kind) => self.error(field, 0..text.len(), kind),
-        }
-    }
-}
-
-/// The plain texts that an expression is made of, in their order.
-fn literals(hir: &Hir) -> Vec<String> {
-    let text = |part: &Hir| match part.kind() {
-        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(str::to_owned),
-        _ => None,
-    };
-    match hir.kind() {
-        HirKind::Concat(parts) => parts.iter().filter_map(text).collect(),
-        HirKind::Alternation(parts) => parts.first().into_iter().filter_map(text).collect(),
-        _ => text(hir).into_iter().collect(),
     }
 }
 

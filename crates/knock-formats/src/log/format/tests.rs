@@ -383,7 +383,7 @@ proptest! {
 
     #[test]
     fn any_mix_of_perls_syntax_is_answered(text in "(\\(|\\)|\\?|\\[|\\]|\\{|\\}|\\\\|\\*|\\+|<|>|=|!|:|P|R|1|,|a|\\||\\^|-|&){0,12}") {
-        if let Err(mistakes) = super::dialect::read(&text) {
+        if let Err(mistakes) = super::super::dialect::read(&text) {
             for (at, _) in mistakes {
                 prop_assert!(text.get(at.clone()).is_some(), "{:?} of {}", at, text);
             }

@@ -3,6 +3,7 @@
 //! formats and for odd ones of users, on lines of all kinds and on what becomes of them when they
 //! are torn, mixed and mended.
 
+use crate::log::{FormatSpec, needle};
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
