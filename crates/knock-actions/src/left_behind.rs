@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, getsid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::deadline::Deadline;
 
@@ -46,10 +46,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// That of this process; `None` where the kernel does not tell.
+    /// That of this process; `None` where the kernel does not tell, or it was begun outside our PID
+    /// namespace: then it has no number here, and `/proc` shows 0.
     #[must_use]
     pub fn own() -> Option<Self> {
-        Some(Self { boot: boot()?, number: getsid(None).ok()?.as_raw_pid() })
+        let number = Stat::own()?.session;
+        Some(Self { boot: boot()?, number }).filter(|_| number > 0)
     }
 
     pub(crate) fn parse(number: &str, boot: &str) -> Option<Self> {
@@ -90,8 +92,7 @@ impl LeftBehind {
 
     /// Waits until no program of it is left, or has waited long enough.
     pub(crate) fn wait(&self) {
-        let own = fs::read("/proc/self/stat").ok().and_then(|stat| Stat::read(&stat));
-        if let Some(own) = own {
+        if let Some(own) = Stat::own() {
             self.wait_for(own.began);
         }
     }
@@ -142,6 +143,10 @@ struct Stat {
 }
 
 impl Stat {
+    fn own() -> Option<Self> {
+        Self::read(&fs::read("/proc/self/stat").ok()?)
+    }
+
     /// Of `PID (NAME) STATE PARENT GROUP SESSION …`; a name may hold anything.
     fn read(stat: &[u8]) -> Option<Self> {
         let behind = stat.rsplit(|byte| *byte == b')').next()?;

@@ -66,7 +66,8 @@ pub(crate) fn is_inside(name: &str, options: &str) -> bool {
         return true;
     }
     let output = Program::new("unshare")
-        .args([options, "--"])
+        .args(options.split_whitespace())
+        .arg("--")
         .arg(std::env::current_exe().unwrap())
         .args([name, "--exact", "--include-ignored", "--nocapture"])
         .env(INSIDE, "1")

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::testing::is_inside;
 
 #[test]
 fn they_are_known_by_what_the_kernel_says() {
@@ -13,9 +14,7 @@ fn they_are_known_by_what_the_kernel_says() {
     assert_eq!(stat(&format!("7 (ip) (x) S 1 7 9 {rest}")), known);
     assert_eq!(stat(&format!("7 (iptables) Z 1 7 9 {rest}")), None);
     assert_eq!(stat("7 (iptables"), None);
-    let own = Stat::read(&fs::read("/proc/self/stat").unwrap()).unwrap();
-    assert_eq!(Some(own.session), getsid(None).ok().map(Pid::as_raw_pid));
-    assert!(own.began > 0);
+    assert!(Stat::own().unwrap().began > 0);
 
     assert!(is_tool(b"/usr/sbin/iptables\0-I\0INPUT\0"));
     assert!(is_tool(b"/bin/sh\0/usr/sbin/ip6tables\0-I\0"));
@@ -27,9 +26,38 @@ fn they_are_known_by_what_the_kernel_says() {
     }
 }
 
+/// A program under `setsid` has a session of its own: its number is known before it starts.
+#[test]
+fn the_session_is_the_one_that_this_process_is_in() {
+    const INSIDE: &str = "KNOCK_ACTIONS_TEST_SESSION";
+    if std::env::var_os(INSIDE).is_some() {
+        let number = Session::own().map(|session| session.number);
+        return assert_eq!(number, i32::try_from(std::process::id()).ok());
+    }
+    let name = "left_behind::tests::the_session_is_the_one_that_this_process_is_in";
+    let output = Command::new("setsid")
+        .arg("--wait")
+        .arg(std::env::current_exe().unwrap())
+        .args([name, "--exact"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// It was begun by somebody of another PID namespace, and has no number in this one.
+#[test]
+fn where_the_session_is_from_outside_there_is_none() {
+    let name = "left_behind::tests::where_the_session_is_from_outside_there_is_none";
+    if is_inside(name, "-Urpf --mount-proc") {
+        assert_eq!(Session::own(), None);
+    }
+}
+
 #[test]
 fn a_session_is_of_one_run_of_the_machine() {
-    let own = Session::own().unwrap();
+    let own = Session { boot: boot().unwrap(), number: 7 };
     let text = own.to_string();
     let (number, boot) = text.split_once(' ').unwrap();
     assert_eq!(Session::parse(number, boot), Some(own.clone()));
@@ -65,7 +93,7 @@ fn leave(name: &str) -> Left {
     leaver.wait().unwrap();
     let pid: i32 = fs::read_to_string(&told).unwrap().trim().parse().unwrap();
     let stat = Stat::read(&fs::read(format!("/proc/{pid}/stat")).unwrap()).unwrap();
-    let session = Session { number: stat.session, ..Session::own().unwrap() };
+    let session = Session { boot: boot().unwrap(), number: stat.session };
     let end = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
     let behind = LeftBehind::by(Some(session));
     Left { _folder: folder, end: Some(end), pid: Pid::from_raw(pid).unwrap(), behind }
