@@ -298,3 +298,19 @@ fn root_the_group_and_nobody_else_may_ask() {
     }
     assert_eq!(code(&ask(&host, &["status"])), 0, "root is root");
 }
+
+/// Of a process there the kernel tells no number, nor of the session that the daemon was begun in: both are
+/// outside.
+#[test]
+fn a_daemon_of_another_pid_namespace_starts_and_is_asked_from_outside() {
+    let mut host = WrittenLog::new(ACTIONS).unwrap();
+    let alone = ["unshare", "-Urpf", "--mount-proc", "--kill-child"].map(str::to_owned);
+    let daemon = host.daemon(&alone, &[]).unwrap();
+    host.knock(0).unwrap();
+    daemon.await_line("out of order; not tried again").unwrap();
+    assert_eq!(status(&host)["knocks"], 1);
+    // And it knows its own store again after a crash.
+    drop(daemon);
+    let _daemon = host.daemon(&alone, &[]).unwrap();
+    assert_eq!(code(&ask(&host, &["status"])), 0);
+}

@@ -16,8 +16,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{getegid, geteuid};
 
@@ -266,11 +266,11 @@ fn permitted(
     members: Members,
 ) -> Result<Peer, Refused> {
     let refused = |message| Err(Refused::new(Code::Permission, message));
-    let Ok(cred) = socket_peercred(stream) else {
+    let Ok(cred) = getsockopt(stream, PeerCredentials) else {
         return refused("the kernel does not say who you are".to_owned());
     };
-    let (uid, gid) = (cred.uid.as_raw(), cred.gid.as_raw());
-    // Not the process: of one in another PID namespace the kernel has none to tell.
+    // Not the process: for one in another PID namespace the kernel says 0.
+    let (uid, gid) = (cred.uid(), cred.gid());
     let peer = Peer { uid, gid };
     let has_members = members != Members::Nobody;
     if uid == 0 || uid == geteuid().as_raw() || (has_members && gid == ours.group) {
