@@ -95,7 +95,8 @@ pub struct Counters {
 impl Engine {
     /// An engine that goes by this plan and continues from this ledger.
     #[must_use]
-    pub fn new(plan: Plan, ledger: Ledger) -> Self {
+    pub fn new(plan: Plan, mut ledger: Ledger) -> Self {
+        ledger.leases.are_of_before();
         Self {
             limits: Limits::of(&plan),
             clients: Clients::new(plan.queue.max_clients),

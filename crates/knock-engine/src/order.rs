@@ -135,6 +135,11 @@ pub enum Outcome {
         /// program that was started may have done half of its work.
         again: bool,
     },
+    /// It was refused before anything was begun: the world is as it was. Another try may help.
+    NotBegun {
+        /// In plain words, for the log.
+        why: String,
+    },
     /// It took too long and was ended.
     TimedOut {
         /// How long it was given: its timeout, or less where something else set a limit.

@@ -48,7 +48,9 @@ pub(crate) fn fate(order: &Order, outcome: &Outcome) -> Fate {
             | Outcome::HandedOver { .. }
             | Outcome::Counted { .. } => Fate::Done,
             // Not tried again: until that has an end, nothing of the knock would be done.
-            Outcome::Failed { .. } | Outcome::TimedOut { .. } => Fate::KeptHere,
+            Outcome::Failed { .. } | Outcome::NotBegun { .. } | Outcome::TimedOut { .. } => {
+                Fate::KeptHere
+            }
         };
     }
     match most_tries(order, outcome) {
@@ -81,6 +83,7 @@ fn most_tries(order: &Order, outcome: &Outcome) -> Most {
         | Outcome::HandedOver { .. }
         | Outcome::Counted { .. } => return Most::Enough,
         Outcome::Failed { again, .. } => *again,
+        Outcome::NotBegun { .. } => true,
         // A rule is put in once however often it is asked for; a program has done nobody knows what.
         Outcome::TimedOut { .. } => order.is_rule(),
     };

@@ -197,6 +197,44 @@ fn an_opening_that_fails_is_tried_again_until_its_time_is_over() {
     );
 }
 
+/// Another daemon keeps the leases, say: what was never begun needs no closing.
+#[test]
+fn what_was_never_begun_is_over_without_a_closing() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 57s refused open/22 10.0.0.1 -> again in 1s
+         at 58s due -> open/22 10.0.0.1
+         at 58s refused open/22 10.0.0.1 -> given up after 2, 1:22/10.0.0.1@1m failed: another keeps it
+         at 58s due -> close/22 10.0.0.1
+         at 58s refused close/22 10.0.0.1 -> 1 is closed
+         at 58s next -> nothing",
+    );
+    // Some of it may have been done.
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 57s failed open/22 10.0.0.1 -> again in 1s
+         at 58s due -> open/22 10.0.0.1
+         at 58s refused open/22 10.0.0.1 -> given up after 2, 1:22/10.0.0.1@1m failed: another keeps it
+         at 58s due -> close/22 10.0.0.1
+         at 58s refused close/22 10.0.0.1 -> again in 1s",
+    );
+    // And how far an earlier run came nobody knows.
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=1 -> accepted grants 1:22/10.0.0.1@1m opening
+         at 0s due -> open/22 10.0.0.1
+         at 1s restart
+         at 58s due -> open/22 10.0.0.1
+         at 61s refused open/22 10.0.0.1 -> given up after 1, 1:22/10.0.0.1@1m failed: another keeps it
+         at 61s due -> close/22 10.0.0.1
+         at 61s refused close/22 10.0.0.1 -> again in 1s",
+    );
+}
+
 #[test]
 fn a_closing_is_never_given_up() {
     let mut script = String::from(

@@ -56,6 +56,8 @@ enum How {
     HalfDone,
     Failed,
     Broken,
+    /// The firewall did not even let itself be looked at.
+    NotBegun,
 }
 
 /// Whether the firewall has a clock of its own.
@@ -332,6 +334,7 @@ impl World {
             How::Done => Outcome::Done,
             How::HalfDone | How::Failed => Outcome::Failed { why: why(), again: true },
             How::Broken => Outcome::Failed { why: why(), again: false },
+            How::NotBegun => Outcome::NotBegun { why: why() },
         };
         let outcome = match (&order.command, how) {
             (Command::CountConnections { opening }, How::Done | How::HalfDone) => {
@@ -465,6 +468,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(How::HalfDone),
         2 => Just(How::Failed),
         1 => Just(How::Broken),
+        1 => Just(How::NotBegun),
     ];
     let step = prop_oneof![
         5 => (who(), port(), 0..=4_u8).prop_map(|(who, port, time)| Step::Knock(who, port, time)),

@@ -32,6 +32,7 @@ fn tell(outcome: Outcome) -> String {
         Outcome::HandedOver { .. } => "handed over".to_owned(),
         Outcome::Counted { connections } => format!("{connections} connections"),
         Outcome::TimedOut { .. } => "timed out".to_owned(),
+        Outcome::NotBegun { why } => format!("not begun: {why}"),
         Outcome::Failed { why, again: true } => format!("again: {why}"),
         Outcome::Failed { why, again: false } => format!("failed: {why}"),
     }

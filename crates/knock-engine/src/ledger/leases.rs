@@ -53,6 +53,8 @@ struct Slot {
     asking: Option<OrderId>,
     /// Open without a lease.
     is_surplus: bool,
+    /// Somebody has begun to open it, perhaps an earlier run; or it was seen.
+    may_be_open: bool,
     /// The firewall has yet to hear of it, or of its time.
     is_stale: bool,
     /// Failures in a row.
@@ -78,6 +80,7 @@ impl Default for Slot {
             is_busy: false,
             asking: None,
             is_surplus: false,
+            may_be_open: false,
             is_stale: false,
             tries: 0,
             not_before: SystemTime::UNIX_EPOCH,
@@ -113,6 +116,11 @@ impl Leases {
         if end.is_some() && end != end_before {
             self.change(opening, |slot| slot.is_stale = true);
         }
+    }
+
+    /// All there is comes from an earlier run: how far that one got nobody knows.
+    pub(crate) fn are_of_before(&mut self) {
+        self.slots.values_mut().for_each(|slot| slot.may_be_open = true);
     }
 
     /// A lease is over, and nothing is open for it any more.
@@ -209,7 +217,10 @@ impl Leases {
         let closed: BTreeSet<Opening> = self.closed.values().copied().collect();
         for opening in held.keys() {
             if !self.slots.contains_key(opening) && !closed.contains(opening) {
-                self.change(*opening, |slot| slot.is_surplus = true);
+                self.change(*opening, |slot| {
+                    slot.is_surplus = true;
+                    slot.may_be_open = true;
+                });
                 result.removed.push(*opening);
             }
         }

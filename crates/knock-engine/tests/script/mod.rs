@@ -12,7 +12,7 @@
 //! | `… drawn N` | with another IV or salt than without; the same N is the same knock |
 //! | `… read again` | its hits were dealt with by an earlier run; no answer |
 //! | `due [AT_MOST]`; `next` | what is handed out; when to ask again |
-//! | `done NAME CLIENT`, `failed …`, `broken …`, `late …`, `taken …`, `put back …` | what becomes of it |
+//! | `done NAME CLIENT`, `failed …`, `broken …`, `refused …`, `late …`, `taken …`, `put back …` | what becomes of it |
 //! | `show NAME CLIENT`, `agenda`, `state KEY,KEY`, `counters` | a look inside |
 //! | `look` | what comparing the clocks came to |
 //! | `reload PLAN`, `restart`, `reboot`, `clock +1h` or `clock -1h` | |
@@ -234,6 +234,9 @@ impl Stage {
             }
             ("failed", order) => {
                 self.finish(order, &Outcome::Failed { why: "locked".to_owned(), again: true })
+            }
+            ("refused", order) => {
+                self.finish(order, &Outcome::NotBegun { why: "another keeps it".to_owned() })
             }
             ("broken", order) => {
                 self.finish(order, &Outcome::Failed { why: "syntax".to_owned(), again: false })

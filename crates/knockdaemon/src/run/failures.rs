@@ -34,7 +34,7 @@ pub(crate) struct Failures(VecDeque<Failure>);
 impl Failures {
     /// Keeps what came of an order, if it failed.
     pub(crate) fn note(&mut self, now: &Now, finished: &Finished, outcome: &Outcome) {
-        let Some(why) = outcome::why(outcome) else { return };
+        let Some(why) = outcome::why(finished, outcome) else { return };
         let order = &finished.order;
         if self.0.len() >= KEPT {
             self.0.pop_back();

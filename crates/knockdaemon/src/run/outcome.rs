@@ -5,13 +5,15 @@ use knock_engine::{Fate, Finished, Order, Outcome};
 use super::clock::minute_of;
 
 /// What went wrong; `None` if nothing did.
-pub(crate) fn why(outcome: &Outcome) -> Option<String> {
+pub(crate) fn why(finished: &Finished, outcome: &Outcome) -> Option<String> {
     match outcome {
+        // Nothing had to be done.
+        Outcome::NotBegun { .. } if finished.fate == Fate::Done => None,
         Outcome::Done
         | Outcome::AlreadySo
         | Outcome::HandedOver { .. }
         | Outcome::Counted { .. } => None,
-        Outcome::Failed { why, .. } => Some(why.clone()),
+        Outcome::Failed { why, .. } | Outcome::NotBegun { why } => Some(why.clone()),
         Outcome::TimedOut { after } if after.as_secs() == 0 => {
             Some(format!("no end within {} ms", after.as_millis()))
         }
@@ -41,7 +43,7 @@ pub(crate) fn fate(finished: &Finished) -> String {
 /// Says how an order ended. `may_repeat` is asked before another try that failed is told.
 pub(crate) fn tell(finished: &Finished, outcome: &Outcome, may_repeat: impl FnOnce() -> bool) {
     let Order { client, template, command, .. } = &finished.order;
-    let Some(why) = why(outcome) else {
+    let Some(why) = why(finished, outcome) else {
         return match outcome {
             Outcome::Counted { connections } => {
                 tracing::debug!(%client, connections, "asked: {command}");
@@ -50,6 +52,9 @@ pub(crate) fn tell(finished: &Finished, outcome: &Outcome, may_repeat: impl FnOn
             Outcome::HandedOver { job } => {
                 let at = finished.order.hand_over.map(minute_of).unwrap_or_default();
                 tracing::info!(%client, template, "job {job} at {at}: {command}");
+            }
+            Outcome::NotBegun { .. } => {
+                tracing::info!(%client, template, "it was never opened: {command}");
             }
             _ => tracing::info!(%client, template, "done: {command}"),
         };

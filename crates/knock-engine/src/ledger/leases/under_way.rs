@@ -90,12 +90,18 @@ impl Leases {
         if flying.step != Step::Ask {
             self.came_back(&flying);
         }
+        let was_begun = !matches!(outcome, Outcome::NotBegun { .. });
+        let may_be_open = self.change(flying.opening, |slot| {
+            slot.may_be_open |= was_begun && flying.step == Step::Open;
+            slot.may_be_open
+        });
         let helps = match outcome {
             Outcome::Done
             | Outcome::AlreadySo
             | Outcome::HandedOver { .. }
             | Outcome::Counted { .. } => None,
             Outcome::Failed { why, again } => Some((why.clone(), *again)),
+            Outcome::NotBegun { why } => Some((why.clone(), true)),
             Outcome::TimedOut { after } => {
                 Some((format!("no end within {} s", after.as_secs()), true))
             }
@@ -105,6 +111,10 @@ impl Leases {
             (Step::Close, None) => (Fate::Done, self.closed(&flying, is_current)),
             (Step::Ask, None) => (Fate::Done, self.answered(&flying, is_current, wall, outcome)),
             (_, Some(_)) if !is_current => (Fate::Replaced, Vec::new()),
+            // Nothing has ever been begun: there is nothing to close.
+            (Step::Close, Some(_)) if !was_begun && !may_be_open => {
+                (Fate::Done, self.closed(&flying, is_current))
+            }
             (Step::Open, Some((why, again))) => self.not_opened(&flying, wall, why, again),
             (Step::Close, Some(_)) => (self.again(&flying.opening, wall), Vec::new()),
             (Step::Ask, Some(_)) => (self.ask_again(&flying, wall), Vec::new()),
