@@ -144,7 +144,7 @@ fn a_reload_to_a_firewall_that_does_not_work_here_is_refused() {
 fn a_second_daemon_of_the_network_leaves_the_leases_to_the_first() {
     let machine = Private::new().unwrap();
     let mut host = leases("nftables");
-    let first = host.daemon(&machine.enter(), &[]).unwrap();
+    let mut first = host.daemon(&machine.enter(), &[]).unwrap();
     host.knock(0).unwrap();
     let list = "nft list ruleset";
     await_list(&machine, &first, list, CLIENT, true);
@@ -152,7 +152,7 @@ fn a_second_daemon_of_the_network_leaves_the_leases_to_the_first() {
     let second = other.daemon(&machine.enter(), &[]).unwrap();
     let said = second.await_line("keeps the leases of this network").unwrap();
     let process = first.pid().as_raw_nonzero();
-    assert!(said.contains(&format!("(process {process})")), "{said}");
+    assert!(said.contains(&format!("(process {process} of user 0)")), "{said}");
     other.knock(0).unwrap();
     second.await_line("failed: open tcp port 22").unwrap();
     await_list(&machine, &first, list, CLIENT, true);
@@ -162,9 +162,14 @@ fn a_second_daemon_of_the_network_leaves_the_leases_to_the_first() {
     // Who takes all away is told that it comes back.
     let (status, said) = ask(&machine, &host, &["firewall", "--remove"]);
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains(&format!("a running knockdaemon (process {process})")), "{said}");
-    // The kernel frees the name with the process.
+    assert!(
+        said.contains(&format!("a running knockdaemon (process {process} of user 0)")),
+        "{said}"
+    );
+    // The kernel frees it all with the process. Who reloads does not wait for the next look.
     first.signal(rustix::process::Signal::KILL).unwrap();
+    first.await_end().unwrap();
+    assert_eq!(ask(&machine, &other, &["reload"]).0, Some(0));
     second.await_line("leases go into the firewall by nftables").unwrap();
 }
 
@@ -183,7 +188,7 @@ fn daemons_of_different_users_are_kept_apart_and_a_stranger_keeps_nobody_away() 
     squatter.await_line("there").unwrap();
     let capabilities = ["net_admin", "net_raw"];
     let (mut host, other) = (leases("nftables"), leases("nftables"));
-    let first = host.daemon_as("nobody", &capabilities, &enter, &[]).unwrap();
+    let mut first = host.daemon_as("nobody", &capabilities, &enter, &[]).unwrap();
     host.knock(0).unwrap();
     let list = "nft list ruleset";
     await_list(&machine, &first, list, CLIENT, true);
@@ -196,6 +201,10 @@ fn daemons_of_different_users_are_kept_apart_and_a_stranger_keeps_nobody_away() 
     let (_, said) = ask(&machine, &root, &["firewall", "--remove"]);
     assert!(said.contains("a running knockdaemon"), "{said}");
     first.signal(rustix::process::Signal::KILL).unwrap();
+    first.await_end().unwrap();
+    for refused in [&other, &root] {
+        assert_eq!(ask(&machine, refused, &["reload"]).0, Some(0));
+    }
     let is_kept = |daemon: &Running| {
         daemon.lines().iter().any(|line| line.contains("leases go into the firewall by nftables"))
     };

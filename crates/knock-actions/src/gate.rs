@@ -1,7 +1,7 @@
 //! This host's firewall for all workers of this process: one socket, made when it is first needed.
 //! A host without leases is fine without a firewall that we know.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use knock_engine::Outcome;
@@ -15,35 +15,34 @@ use crate::tools::HostTools;
 #[derive(Clone, Debug)]
 pub struct Gate {
     state: Arc<Mutex<State>>,
+    /// Where this process says what is open, beside which there must be no other. Apart from the rest:
+    /// to take it may be to wait for somebody.
+    keeper: Option<Arc<Mutex<Option<Keeper>>>>,
 }
 
 #[derive(Debug)]
 struct State {
     kind: Kind,
     made: Option<Arc<Firewall>>,
-    /// Whether this process says what is open, beside which there must be no other.
-    keeps: bool,
-    keeper: Option<Keeper>,
 }
 
 impl Gate {
     /// One that goes this way. Looks at nothing yet.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { state: Arc::new(Mutex::new(State { kind, made: None, keeps: false, keeper: None })) }
+        Self { state: Arc::new(Mutex::new(State { kind, made: None })), keeper: None }
     }
 
     /// The same for a daemon: from the first use on it is the only one of this network.
     #[must_use]
     pub fn of_daemon(kind: Kind) -> Self {
-        let state = State { kind, made: None, keeps: true, keeper: None };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { keeper: Some(Arc::default()), ..Self::new(kind) }
     }
 
     /// Goes another way from now on. What is open the old way is taken away when the static part of
     /// the new one is made.
     pub fn set_kind(&self, kind: Kind) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if state.kind != kind {
             state.kind = kind;
             state.made = None;
@@ -55,11 +54,9 @@ impl Gate {
     /// # Errors
     /// The reason why not.
     pub fn probe(&self, kind: Kind) -> Result<(), FirewallError> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.kind == kind {
+        if lock(&self.state).kind == kind {
             return Ok(());
         }
-        drop(state);
         Firewall::new(kind, Box::new(HostTools), wall_clock).map(drop)
     }
 
@@ -68,16 +65,39 @@ impl Gate {
     /// # Errors
     /// When this host has none that we know, or we may not change it. The next call asks again.
     pub fn firewall(&self) -> Result<Arc<Firewall>, FirewallError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(firewall) = &state.made {
+        if let Some(firewall) = &lock(&self.state).made {
             return Ok(Arc::clone(firewall));
         }
-        if state.keeps && state.keeper.is_none() {
-            state.keeper = Some(Keeper::claim()?);
+        self.keep()?;
+        let mut state = lock(&self.state);
+        if let Some(firewall) = &state.made {
+            return Ok(Arc::clone(firewall));
         }
         let firewall = Arc::new(Firewall::new(state.kind, Box::new(HostTools), wall_clock)?);
         state.made = Some(Arc::clone(&firewall));
         Ok(firewall)
+    }
+
+    /// For a look at all of it: the same, and whether this process is the only one that keeps leases is
+    /// made sure of again, where it was not sure. What should be known of that comes with it.
+    ///
+    /// # Errors
+    /// As [`firewall`](Self::firewall).
+    pub fn for_a_look(&self) -> Result<(Arc<Firewall>, Option<String>), FirewallError> {
+        let remark = self.keep().inspect_err(|_| lock(&self.state).made = None)?;
+        Ok((self.firewall()?, remark))
+    }
+
+    /// Takes the right to keep leases, if it is not held yet. Why it is not sure, if it is not.
+    fn keep(&self) -> Result<Option<String>, FirewallError> {
+        let Some(keeper) = &self.keeper else { return Ok(None) };
+        let mut keeper = lock(keeper);
+        if keeper.as_ref().is_none_or(|keeper| keeper.remark().is_some()) {
+            // Whoever has it by now has it alone.
+            *keeper = None;
+            *keeper = Some(Keeper::claim()?);
+        }
+        Ok(keeper.as_ref().and_then(Keeper::remark))
     }
 
     /// Until when the firewall is to hold it by itself; `None`: until it is closed.
@@ -87,12 +107,23 @@ impl Gate {
         until: Option<SystemTime>,
         limit: Duration,
     ) -> Outcome {
-        outcome(self.firewall().and_then(|firewall| firewall.open(opening, until, limit)))
+        self.through(|firewall| firewall.open(opening, until, limit))
     }
 
     pub(crate) fn close(&self, opening: &Opening, limit: Duration) -> Outcome {
-        outcome(self.firewall().and_then(|firewall| firewall.close(opening, limit)))
+        self.through(|firewall| firewall.close(opening, limit))
     }
+
+    fn through(&self, work: impl Fn(&Firewall) -> Result<Did, FirewallError>) -> Outcome {
+        match self.firewall() {
+            Ok(firewall) => outcome(work(&firewall)),
+            Err(error) => Outcome::NotBegun { why: error.to_string() },
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn outcome(result: Result<Did, FirewallError>) -> Outcome {

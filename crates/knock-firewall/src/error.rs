@@ -6,7 +6,7 @@ use std::time::Duration;
 use knock_rules::Opening;
 
 use crate::netlink::Fault;
-use crate::{Kind, ipset};
+use crate::{Holder, Kind, ipset};
 
 /// What helps where iptables-legacy says that it cannot open its lock.
 pub const LOCK_ADVICE: &str = "this user may not open /run/xtables.lock, which iptables-legacy needs; \
@@ -39,8 +39,8 @@ pub enum FirewallError {
     Full(Opening),
     /// Another daemon keeps the leases of this network.
     KeptByAnother {
-        /// Its process, if that is known.
-        process: Option<i32>,
+        /// Which, if that is known.
+        holder: Option<Holder>,
     },
     /// What was to be opened is over already.
     Over(Opening),
@@ -153,12 +153,11 @@ impl fmt::Display for FirewallError {
             Self::Full(opening) => {
                 write!(f, "no room for {opening}: the set is full; revoke leases that are not used")
             }
-            Self::KeptByAnother { process } => {
-                let process =
-                    process.map_or(String::new(), |process| format!(" (process {process})"));
+            Self::KeptByAnother { holder } => {
+                let holder = holder.map_or(String::new(), |holder| format!(" ({holder})"));
                 write!(
                     f,
-                    "another knockdaemon{process} keeps the leases of this network, and two would close \
+                    "another knockdaemon{holder} keeps the leases of this network, and two would close \
                      each other's; let one daemon have all 'open' templates, or run the other one in a \
                      network namespace of its own"
                 )

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use knock_rules::{Family, Held, Opening};
 
 pub use error::{FirewallError, LOCK_ADVICE};
-pub use keeper::Keeper;
+pub use keeper::{Holder, Keeper};
 pub use kind::Kind;
 pub use tools::{Ran, ToolError, Tools};
 

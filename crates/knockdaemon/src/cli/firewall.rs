@@ -63,11 +63,11 @@ fn ask(gate: Gate, args: FirewallArgs) -> Result<(Vec<String>, Vec<FirewallError
     }
     lines.extend(remarks.iter().map(|remark| format!("note: {remark}")));
     if !args.apply
-        && let Err(FirewallError::KeptByAnother { process }) = Keeper::claim()
+        && let Err(FirewallError::KeptByAnother { holder }) = Keeper::claim()
     {
-        let process = process.map_or(String::new(), |process| format!(" (process {process})"));
+        let holder = holder.map_or(String::new(), |holder| format!(" ({holder})"));
         lines.push(format!(
-            "note: a running knockdaemon{process} puts back what its leases need, within \
+            "note: a running knockdaemon{holder} puts back what its leases need, within \
              a minute; end the leases first (knockdaemon revoke --all), or stop it"
         ));
     }

@@ -2,6 +2,8 @@
 //! comes, and each minute while there are any. Looks in a thread of its own; what differs is the
 //! engine's to put right.
 
+mod pace;
+
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
@@ -11,14 +13,9 @@ use knock_engine::{Engine, LeaseRule, Now, Plan};
 use knock_firewall::{FirewallError, Kind, LetIn, Work};
 use knock_rules::Family;
 
+use self::pace::Pace;
 use super::event::Event;
 
-/// What a reload of the firewall wiped is back after so long at most.
-const EVERY: Duration = Duration::from_secs(60);
-/// The firewall did not answer: programs are not there yet, or another one has it locked.
-const AFTER_TROUBLE: Duration = Duration::from_secs(10);
-/// So long after the first lease: it is being opened, and nothing else is to be in a hurry meanwhile.
-const FIRST: Duration = Duration::from_millis(100);
 /// How long each of the firewall's programs may take. Less than an order has: one that hangs for a look
 /// must not use up the time of those who knock meanwhile.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -76,8 +73,7 @@ impl Obstacle {
 /// Keeps the time of the comparisons.
 pub(crate) struct Reconciling {
     inbox: SyncSender<Event>,
-    /// When the next one is, by uptime; none while there is nothing to compare.
-    next: Option<Duration>,
+    pace: Pace,
     is_asking: bool,
     /// How many looks have begun; and which of them has been answered last.
     begun: u64,
@@ -100,7 +96,7 @@ impl Reconciling {
     pub(crate) fn new(engine: &Engine, uptime: Duration, inbox: SyncSender<Event>) -> Self {
         let mut new = Self {
             inbox,
-            next: None,
+            pace: Pace::default(),
             is_asking: false,
             begun: 0,
             answered: 0,
@@ -121,7 +117,7 @@ impl Reconciling {
         let has_reason = grants || engine.leases().next().is_some();
         // One that goes on may have seen what was there before.
         has_reason.then(|| {
-            self.next = Some(uptime);
+            self.pace.is_asked_for(uptime);
             self.begun + 1
         })
     }
@@ -163,17 +159,16 @@ impl Reconciling {
 
     /// When [`turn`](Self::turn) is to be called at the latest, by uptime.
     pub(crate) fn next_due(&self) -> Option<Duration> {
-        self.next.filter(|_| !self.is_asking)
+        self.pace.next().filter(|_| !self.is_asking)
     }
 
     /// Asks if it is time.
     pub(crate) fn turn(&mut self, engine: &Engine, gate: &Gate, uptime: Duration) {
         let has_leases = engine.leases().next().is_some();
-        if has_leases && self.next.is_none() {
-            // Nobody has looked for a while: what lets leases in may have been wiped since.
-            self.next = Some(uptime + FIRST);
+        if has_leases {
+            self.pace.has_leases(uptime);
         }
-        if self.is_asking || self.next.is_none_or(|next| next > uptime) {
+        if self.is_asking || self.pace.next().is_none_or(|next| next > uptime) {
             return;
         }
         let (inbox, gate) = (self.inbox.clone(), gate.clone());
@@ -183,14 +178,14 @@ impl Reconciling {
             // When the loop is gone nobody wants to know.
             let _gone = inbox.send(Event::Held(answer));
         };
-        self.next = has_leases.then(|| uptime + EVERY);
+        self.pace.begins(uptime, has_leases);
         match thread::Builder::new().name("firewall".to_owned()).spawn(ask) {
             Ok(_) => {
                 self.is_asking = true;
                 self.begun += 1;
             }
             Err(error) => {
-                self.next = Some(uptime + AFTER_TROUBLE);
+                self.pace.met_trouble(uptime);
                 tracing::warn!("the firewall is not looked at: {error}");
             }
         }
@@ -213,7 +208,7 @@ impl Reconciling {
             Ok(let_in) => let_in,
             Err(error) => {
                 self.meets(Some(Obstacle::NotCompared(error.to_string())));
-                self.next = Some(now.uptime + AFTER_TROUBLE);
+                self.pace.met_trouble(now.uptime);
                 return;
             }
         };
@@ -223,12 +218,13 @@ impl Reconciling {
         let missed = unread.iter().find(|(family, _)| is_missed(*family));
         if let Some((_, error)) = missed {
             self.meets(Some(Obstacle::NotCompared(error.to_string())));
-            self.next = Some(now.uptime + AFTER_TROUBLE);
+            self.pace.met_trouble(now.uptime);
         } else {
             let lacks = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             self.meets((!failed.is_empty()).then_some(Obstacle::NotAsNeeded(lacks)));
-            if !failed.is_empty() {
-                self.next = Some(now.uptime + EVERY);
+            match failed.is_empty() {
+                true => self.pace.went_well(),
+                false => self.pace.lacks_something(now.uptime),
             }
         }
         let unread: Vec<Family> = unread.iter().map(|(family, _)| *family).collect();
@@ -282,11 +278,12 @@ impl Reconciling {
 }
 
 fn look(gate: &Gate, prefixes: &[(u8, u8)]) -> Result<Seen, FirewallError> {
-    let firewall = gate.firewall()?;
+    let (firewall, remark) = gate.for_a_look()?;
     for (v4, v6) in prefixes {
         firewall.expect(*v4, *v6);
     }
-    let Work { done, failed, remarks } = firewall.apply(LIMIT)?;
+    let Work { done, failed, mut remarks } = firewall.apply(LIMIT)?;
+    remarks.extend(remark);
     let let_in = firewall.let_in(LIMIT);
     Ok(Seen { way: firewall.kind(), made: done, failed, remarks, let_in })
 }
