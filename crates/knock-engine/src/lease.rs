@@ -106,7 +106,7 @@ impl Lease {
         matches!(self.state, LeaseState::Opening | LeaseState::Open)
     }
 
-    /// How long a session may go on at the most, counted from its end as it is now.
+    /// Whether a session may keep it longer than to its end as it is now.
     pub(crate) fn can_be_held(&self) -> bool {
         match (self.hold, self.until) {
             (Hold::Connected { .. }, Some(until)) => {

@@ -469,6 +469,19 @@ fn what_the_firewall_lost_is_put_back_and_what_it_should_not_have_is_removed() {
     );
 }
 
+/// As rules of iptables, which know no moment behind January 2038.
+#[test]
+fn no_end_is_right_for_what_ends_later_than_the_firewall_can_tell() {
+    check(
+        PLAN,
+        "at 0s knock 10.0.0.1 PORT=22 TIME=5 -> accepted grants 1:22/10.0.0.1@5m opening
+         at 0s due -> open/22 10.0.0.1
+         at 0s done open/22 10.0.0.1 -> 1:22/10.0.0.1@5m
+         at 1m held 22/10.0.0.1<5m -> nothing
+         at 1m held 22/10.0.0.1<301s -> +22/10.0.0.1",
+    );
+}
+
 #[test]
 fn what_finds_no_worker_is_handed_out_again() {
     check(

@@ -45,6 +45,9 @@ enum Step {
     Wipe,
     Litter(u8, u8),
     Reconcile,
+    /// A comparison that takes its time: what is looked at now, and what comes of it later.
+    LookAtFirewall,
+    TellWhatWasSeen,
     /// The daemon dies; of the orders that are with a worker the first so many were carried out.
     Crash(usize),
 }
@@ -93,6 +96,17 @@ struct World {
     now: Duration,
     /// Whether somebody else changed the firewall.
     meddled: bool,
+    /// What a comparison that is under way has seen.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    held: Vec<Held>,
+    /// The generation of leases at that time.
+    asked: u64,
+    at: Duration,
+    /// Whether somebody else has changed the firewall since.
+    is_old: bool,
 }
 
 fn client(number: u8) -> IpAddr {
@@ -126,6 +140,7 @@ impl World {
             sessions: BTreeSet::new(),
             now: Duration::ZERO,
             meddled: false,
+            seen: None,
         }
     }
 
@@ -179,17 +194,22 @@ impl World {
                 }
             }
             Step::Wipe => {
-                self.meddled = true;
+                self.meddle();
                 self.firewall.clear();
             }
             Step::Litter(who, port) => {
-                self.meddled = true;
+                self.meddle();
                 let network = client(*who).to_string().parse().unwrap();
                 let port = u16::from(*port);
                 let protocol = knock_rules::Protocol::Tcp;
                 self.firewall.entry(Opening { network, protocol, port }).or_insert(None);
             }
-            Step::Reconcile => self.reconcile(),
+            Step::Reconcile => {
+                self.look_at_firewall();
+                self.tell_what_was_seen();
+            }
+            Step::LookAtFirewall => self.look_at_firewall(),
+            Step::TellWhatWasSeen => self.tell_what_was_seen(),
             Step::Crash(carried_out) => {
                 for order in std::mem::take(&mut self.flying).iter().take(*carried_out) {
                     self.carry_out(order);
@@ -209,6 +229,8 @@ impl World {
         let mut ledger = Ledger::new();
         self.disk.iter().for_each(|change| ledger.apply(change));
         self.engine = Engine::new(script::plan(&self.plan), ledger);
+        // Whoever looked at the firewall died, too.
+        self.seen = None;
     }
 
     fn knock(&mut self, who: u8, port: u8, time: u8, durable: bool) {
@@ -368,7 +390,14 @@ impl World {
         self.write(&finished.changes);
     }
 
-    fn reconcile(&mut self) {
+    fn meddle(&mut self) {
+        self.meddled = true;
+        if let Some(seen) = &mut self.seen {
+            seen.is_old = true;
+        }
+    }
+
+    fn look_at_firewall(&mut self) {
         let wall = self.wall();
         let left = |until: SystemTime| until.duration_since(wall).unwrap();
         let held: Vec<Held> = self
@@ -377,11 +406,33 @@ impl World {
             .map(|(opening, until)| Held {
                 opening: *opening,
                 left: until.map(left),
-                has_clock: true,
+                no_end_from: (self.setup.firewall == Clockwork::None).then_some(UNIX_EPOCH),
             })
             .collect();
-        let asked = self.engine.lease_generation();
-        self.engine.reconcile(&self.time(), &held, &[], asked);
+        let (asked, at) = (self.engine.lease_generation(), self.now);
+        self.seen = Some(Seen { held, asked, at, is_old: false });
+    }
+
+    fn tell_what_was_seen(&mut self) {
+        let Some(Seen { held, asked, at, is_old }) = self.seen.take() else { return };
+        let reconciled = self.engine.reconcile(&self.time(), &held, &[], asked);
+        let seen = |opening| held.iter().find(|held| held.opening == opening);
+        // What orders have changed since is not told of as it was.
+        for opening in reconciled.put_back {
+            let is_there = self.firewall.contains_key(&opening);
+            match seen(opening) {
+                // A rule that cannot tell the time is right without an end.
+                Some(_) => assert_eq!(self.setup.firewall, Clockwork::Own, "{opening} is there"),
+                None => assert!(is_old || !is_there, "{opening} was put back already"),
+            }
+        }
+        for opening in reconciled.removed {
+            assert!(self.holders(opening).is_empty(), "{opening} is wanted, and to be removed");
+            let is_there = self.firewall.contains_key(&opening);
+            let left = seen(opening).unwrap().left;
+            let is_over = left.is_some_and(|left| at + left <= self.now);
+            assert!(is_old || is_over || is_there, "{opening} was removed already");
+        }
     }
 
     fn look(&self) {
@@ -404,8 +455,10 @@ impl World {
             self.finish(&order, How::Done);
         }
         // Only what somebody else has done to the firewall needs a look at it.
+        self.tell_what_was_seen();
         if self.meddled {
-            self.reconcile();
+            self.look_at_firewall();
+            self.tell_what_was_seen();
         }
         // Longer than the longest pause after a failure.
         for _ in 0..70 {
@@ -484,7 +537,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (any::<usize>(), how).prop_map(|(which, how)| Step::Finish(which, how)),
         1 => Just(Step::Wipe),
         1 => (who(), port()).prop_map(|(who, port)| Step::Litter(who, port)),
-        2 => Just(Step::Reconcile),
+        1 => Just(Step::Reconcile),
+        2 => Just(Step::LookAtFirewall),
+        2 => Just(Step::TellWhatWasSeen),
         1 => (0..4_usize).prop_map(Step::Crash),
     ];
     prop::collection::vec(step, 1..80)

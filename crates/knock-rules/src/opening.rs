@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::network::Network;
 
@@ -89,9 +89,10 @@ pub struct Held {
     pub opening: Opening,
     /// After how long the firewall closes it by itself; `None`: never.
     pub left: Option<Duration>,
-    /// Whether this way of opening keeps an end of its own. Without that (rules of iptables where the
-    /// kernel cannot tell the time), `left: None` is as it should be also for what is to end.
-    pub has_clock: bool,
+    /// From which moment on this way of opening keeps no end; `None`: it keeps any. For what is to end
+    /// then, `left: None` is as it should be. Rules of iptables know no end behind 2038, and none at all
+    /// where the kernel cannot tell the time.
+    pub no_end_from: Option<SystemTime>,
 }
 
 #[cfg(test)]

@@ -254,7 +254,8 @@ fn holds_for(found: Option<&Held>, until: Option<SystemTime>, wall: SystemTime) 
     match (found.left, until) {
         (Some(_), None) => false,
         // Endless where an end could be kept: nobody would close it if this daemon died.
-        (None, until) => until.is_none() || !found.has_clock,
+        (None, Some(until)) => found.no_end_from.is_some_and(|from| until >= from),
+        (None, None) => true,
         (Some(left), Some(until)) => {
             let wanted = until.duration_since(wall).unwrap_or_default();
             left.saturating_add(TOO_EARLY) >= wanted && left <= wanted.saturating_add(TOO_LATE)

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `leases` | `id:port/network@until` with its state, if that is not open |
 //! | `revoke ID`; `extend ID TIME`, `extend ID never` | what it came to |
-//! | `held PORT/NETWORK[@LEFT] …` | what the comparison with the firewall came to |
+//! | `held PORT/NETWORK[@LEFT] …` | what the comparison with the firewall came to; without `@`, of a rule that cannot tell the time, with `<TIME` of one that can tell no time from then on |
 //! | `look-at-firewall` | what `held` says next was so at this moment |
 //! | `connected N ask/PORT CLIENT` | what becomes of the question |
 
@@ -17,7 +17,7 @@ use knock_engine::{
 };
 use knock_rules::{Command, Family, Held, LeaseTime, Names, Opening, PortNumber, Protocol};
 
-use super::{Stage, duration, or_nothing};
+use super::{START, Stage, UNIX_EPOCH, duration, or_nothing};
 
 /// What an order is called: its action, or what it does to which port.
 pub(super) fn name(order: &Order) -> String {
@@ -116,17 +116,26 @@ impl Stage {
                 let held: Vec<Held> = rest
                     .split_whitespace()
                     .filter(|word| !is_unread(word))
-                    .map(|text| match text.split_once('@') {
+                    .map(|text| match text.split_once(['@', '<']) {
+                        Some((what, from)) if text.contains('<') => Held {
+                            opening: opening(what),
+                            left: None,
+                            no_end_from: Some(UNIX_EPOCH + START + duration(from)),
+                        },
                         Some((text, "never")) => {
-                            Held { opening: opening(text), left: None, has_clock: true }
+                            Held { opening: opening(text), left: None, no_end_from: None }
                         }
                         Some((text, left)) => Held {
                             opening: opening(text),
                             left: Some(duration(left)),
-                            has_clock: true,
+                            no_end_from: None,
                         },
                         // A rule that cannot tell the time.
-                        None => Held { opening: opening(text), left: None, has_clock: false },
+                        None => Held {
+                            opening: opening(text),
+                            left: None,
+                            no_end_from: Some(UNIX_EPOCH),
+                        },
                     })
                     .collect();
                 let asked = self.asked.take().unwrap_or(self.engine.lease_generation());

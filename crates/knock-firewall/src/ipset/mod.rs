@@ -2,7 +2,7 @@
 //! Elements come and go over netlink; the sets and the rules are made by the programs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use knock_rules::{Held, Network, Opening, Protocol};
 
@@ -233,7 +233,7 @@ fn held(entry: &[u8]) -> Option<Held> {
     Some(Held {
         opening: Opening { network, protocol, port },
         left: left.map(|left| Duration::from_secs(left.into())),
-        has_clock: !is_cut,
+        no_end_from: is_cut.then_some(SystemTime::UNIX_EPOCH),
     })
 }
 
@@ -279,10 +279,9 @@ mod tests {
             let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
             let opening = Opening { network, protocol, port };
             let left = left.map(Duration::from_secs);
-            let has_clock = true;
             prop_assert_eq!(
                 listed(entry(ADD, 0, &opening, Some(left))),
-                Some(Held { opening, left, has_clock })
+                Some(Held { opening, left, no_end_from: None })
             );
         }
 

@@ -17,7 +17,6 @@ use crate::words;
 const MOMENT: &str = "%Y-%m-%dT%H:%M:%S";
 /// The last second that it knows is in 2038. What ends later has no end of its own until then.
 const LAST: u64 = 2_147_483_647;
-const YEAR: u64 = 366 * 24 * 3600;
 
 /// Whether this kernel and these programs have the match `time`, as far as is known.
 #[derive(Debug, Default)]
@@ -122,16 +121,15 @@ pub(crate) fn own_words(listing: &Listing) -> impl Iterator<Item = Vec<String>> 
 /// What the rules in our chain let in; those whose time is over let nobody in.
 pub(crate) fn held(listing: &Listing, no_clock: &HasNoClock, now: SystemTime) -> Vec<Held> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // What ends behind the last second that the kernel knows has no end in the rule, either.
-    let knows_the_end = now.as_secs().saturating_add(YEAR) < LAST;
-    let has_clock = knows_the_end && !no_clock.0.load(Ordering::Relaxed);
+    let has_clock = !no_clock.0.load(Ordering::Relaxed);
+    let last = Duration::from_secs(if has_clock { LAST } else { 0 });
     let left = |last: u64| Duration::from_secs(last.saturating_add(1)).checked_sub(now);
     rules(listing)
         .map(|rule| Held {
             opening: rule.opening,
             // A rule that is over is still to be taken out, so it is told.
             left: rule.last.map(|last| left(last).unwrap_or_default()),
-            has_clock: rule.last.is_some() || has_clock,
+            no_end_from: Some(SystemTime::UNIX_EPOCH + last),
         })
         .collect()
 }
@@ -243,5 +241,20 @@ mod tests {
         let left = |millis| held(&listing, &HasNoClock::default(), at(millis))[0].left;
         assert_eq!(left(9_500), Some(Duration::from_millis(1_500)));
         assert_eq!(left(60_000), Some(Duration::ZERO));
+    }
+
+    /// From then on a rule has no end, and is right so.
+    #[test]
+    fn it_is_told_from_which_moment_on_no_end_is_kept() {
+        let rule = "-A knockdaemon -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j ACCEPT";
+        let listing = Listing { text: rule.to_owned() };
+        let no_end_from = |no_clock| {
+            let now = SystemTime::UNIX_EPOCH;
+            held(&listing, &HasNoClock(AtomicBool::new(no_clock)), now)[0].no_end_from
+        };
+        let from = no_end_from(false).unwrap();
+        assert_eq!(last_second(from), None);
+        assert_eq!(last_second(from - Duration::from_nanos(1)), Some(LAST - 1));
+        assert_eq!(no_end_from(true), Some(SystemTime::UNIX_EPOCH));
     }
 }

@@ -297,7 +297,7 @@ fn held(element: &[u8], size: Size) -> Option<Held> {
     // Without a time, or with one of 0, an element stays.
     let timed = number(ELEMENT_TIMEOUT).is_some_and(|timeout| !timeout.is_zero());
     let left = timed.then(|| number(ELEMENT_EXPIRATION).unwrap_or_default());
-    Some(Held { opening, left, has_clock: true })
+    Some(Held { opening, left, no_end_from: None })
 }
 
 /// At least one: an element of none would stay for ever.
