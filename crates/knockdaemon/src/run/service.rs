@@ -17,8 +17,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A source that says nothing for so long does not keep the service from being ready.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What there is to say, each about another thing: of two about one, only the later counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What there is to say, each about another thing: of two about one, only the later counts. In the order
+/// in which it is sent where there is room for some of it only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum About {
     /// Ready, reloading, stopping.
     State,
@@ -152,7 +153,8 @@ impl Service {
             return;
         }
         self.unsent.retain(|(other, _)| *other != about);
-        self.unsent.push((about, words.to_owned()));
+        let behind = self.unsent.partition_point(|(other, _)| *other < about);
+        self.unsent.insert(behind, (about, words.to_owned()));
         self.send_unsent(uptime);
     }
 
@@ -274,7 +276,36 @@ mod tests {
         std::fs::rename(folder.path().join("away"), &path).unwrap();
         service.turn(at(1), || true);
         // Of each thing the latest: it would wait for READY=1 for ever.
-        assert_eq!(systemd.heard(), ["STATUS=99", "READY=1"]);
+        assert_eq!(systemd.heard(), ["READY=1", "STATUS=99"]);
+    }
+
+    /// A queue that somebody has filled, and takes from one by one.
+    #[test]
+    fn a_sign_of_life_takes_no_place_from_other_words() {
+        let (systemd, mut service) = Systemd::with(Some(at(2)));
+        service.turn(at(0), || true);
+        assert_eq!(systemd.heard(), ["READY=1", "WATCHDOG=1"]);
+        let (socket, address) = service.to.as_ref().unwrap();
+        while socket.send_to_addr(b"others", address).is_ok() {}
+        service.turn(at(1), || true);
+        service.status(at(1), "well".to_owned());
+        service.reloading(at(1), Duration::ZERO);
+        for second in 2..100 {
+            service.turn(at(second), || true);
+            assert_eq!(service.unsent.len(), 3, "of each the latest");
+        }
+        let mut heard = Vec::new();
+        let mut block = [0; 500];
+        for second in 100.. {
+            let length = systemd.0.recv(&mut block).unwrap();
+            heard.push(String::from_utf8(block[..length].to_vec()).unwrap());
+            if heard.last().is_some_and(|words| words == "WATCHDOG=1") {
+                break;
+            }
+            service.turn(at(second), || true);
+        }
+        heard.retain(|words| words != "others");
+        assert_eq!(heard, ["RELOADING=1\nMONOTONIC_USEC=0", "STATUS=well", "WATCHDOG=1"]);
     }
 
     #[test]
