@@ -64,7 +64,7 @@ for charge in $charges; do
     rest=${charge#lab:}
     number=${rest%%:*}
     folder=${rest#*:}
-    flock -w 2 "$LOCKS/$number" sh -c '
+    flock -w 20 "$LOCKS/$number" sh -c '
         for namespace in "kd$0-server" "kd$0-client"; do
             ip netns pids "$namespace" | xargs -r kill -KILL
             ip netns delete "$namespace"
@@ -72,7 +72,7 @@ for charge in $charges; do
     case $folder in */knockdaemon-e2e-*) rm -rf "$folder" ;; esac
 done
 case $charges in
-    *lab:*) flock -w 2 "$LOCK" sh -c '[ -s "$LOCK" ] && cat "$LOCK" >"$SWITCH" && : >"$LOCK"' ;;
+    *lab:*) flock -w 20 "$LOCK" sh -c '[ -s "$LOCK" ] && cat "$LOCK" >"$SWITCH" && : >"$LOCK"' ;;
 esac
 "#;
 

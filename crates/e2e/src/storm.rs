@@ -38,6 +38,17 @@ pub struct Weather {
     pub over: AtomicBool,
 }
 
+/// Ends a flood when it goes: also where a test fails in the middle, since nobody would end it otherwise
+/// and the test would never.
+#[derive(Debug)]
+pub struct EndsWithMe<'a>(pub &'a AtomicBool);
+
+impl Drop for EndsWithMe<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Storm {
     /// Blows until it is over, or `most` packets are sent. Returns the packets a second.
     ///

@@ -126,9 +126,7 @@ fn a_closing_that_a_job_could_not_do_stays_in_the_agenda() {
     // None of those in /etc/at.deny.
     let before = machine.enter();
     let daemon = host.daemon_as("_apt", &["net_admin", "net_raw"], &before, &[]).unwrap();
-    assert!(
-        daemon.lines().join("\n").contains("without its capabilities, so delayed actions stay")
-    );
+    daemon.await_line("without its capabilities, so delayed actions stay").unwrap();
     host.knock(15).unwrap();
     let said = daemon.await_lines("not handed to at(1), the agenda has it", 2).unwrap();
     assert!(said.iter().all(|line| line.contains("without its capabilities")), "{said:?}");

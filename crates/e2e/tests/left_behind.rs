@@ -44,9 +44,15 @@ fn a_run_that_is_killed_is_cleaned_up_after() {
     kill_process(Pid::from_child(&demo), Signal::KILL).unwrap();
     demo.wait().unwrap();
 
+    // The folder goes last. Then the number is free for others, whose namespaces these may be.
+    assert!(await_until(2 * PATIENCE, || !folder.exists()), "{folder_name} is left");
     let namespace = format!("/run/netns/kd{number}-server");
-    assert!(await_until(PATIENCE, || !Path::new(&namespace).exists()), "{namespace} is left");
-    assert!(await_until(PATIENCE, || !folder.exists()), "{folder_name} is left");
+    let is_gone = || {
+        let lock = File::open(format!("/run/knockdaemon-e2e/{number}")).unwrap();
+        !Path::new(&namespace).exists()
+            || flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
+    };
+    assert!(await_until(PATIENCE, is_gone), "{namespace} is left");
     assert!(await_until(PATIENCE, || !runs(&folder_name)), "something still runs");
     let restored = await_until(PATIENCE, || {
         let lock = File::open("/run/knockdaemon-e2e-log").unwrap();

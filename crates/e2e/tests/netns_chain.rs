@@ -15,9 +15,7 @@ fn opens_and_closes(log: Log, backend: Backend) {
     let client = setup.lab.client();
     assert!(!setup.is_open(client), "open before the knock");
 
-    setup.knock(&["-port", "22", "-time", "1"]);
-    setup.await_open(client);
-    assert_eq!(setup.rules_for(client), 1);
+    setup.knock_and_get_in(client, &["-port", "22", "-time", "1"]);
     assert!(!setup.is_open(setup.lab.second_client()), "open for one who did not knock");
 
     setup.await_closed(client);
@@ -141,9 +139,7 @@ fn an_ipv6_client_opens_with_a_format_that_fits() {
     let knock = "knock = IP6,PORT16,TIME,CHECKSUM";
     let setup = Setup::with(Log::Kmsg, Backend::Nft, knock, ACTIONS);
     let client = setup.lab.client6();
-    setup.knock_from(client, &["-port", "22", "-time", "1"]);
-    setup.await_open(client);
-    assert_eq!(setup.rules_for(client), 1);
+    setup.knock_and_get_in(client, &["-port", "22", "-time", "1"]);
     setup.await_closed(client);
 }
 
@@ -180,8 +176,7 @@ fn nftables_own_log_and_a_set_whose_elements_the_kernel_drops() {
 </actions>
 ";
     let setup = Setup::on(lab, Log::Kmsg, Backend::Nft, "knock = IP,PORT,TIME,CHECKSUM", actions);
-    setup.knock(&["-port", "22", "-time", "4"]);
-    setup.await_open(setup.lab.client());
+    setup.knock_and_get_in(setup.lab.client(), &["-port", "22", "-time", "4"]);
     setup.await_closed(setup.lab.client());
 }
 

@@ -11,7 +11,7 @@ use common::{ACTIONS, Setup};
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::Lab;
 use knock_e2e::programs;
-use knock_e2e::storm::{Storm, Weather};
+use knock_e2e::storm::{EndsWithMe, Storm, Weather};
 use rustix::process::Signal;
 
 /// Many packets from each of a few sources fill their queues over and over; ever new sources fill the
@@ -36,10 +36,11 @@ fn a_real_knock_opens_in_a_flood_and_for_nobody_else() {
         let clients = [setup.lab.client(), setup.lab.second_client()];
         std::thread::scope(|scope| {
             let flood = scope.spawn(|| storm.blow(&setup.lab, u64::MAX, &weather));
+            let _ends = EndsWithMe(&weather.over);
             for (nth, time) in ["0", "255", "0"].iter().enumerate() {
                 for (client, count) in clients.iter().zip(1..) {
-                    setup.knock_from(*client, &["-port", "22", "-time", time]);
-                    setup.daemon.await_lines("knock accepted", 2 * nth + count).unwrap();
+                    let fields = ["-port", "22", "-time", time];
+                    setup.knock_through(*client, &fields, 2 * nth + count);
                 }
             }
             weather.over.store(true, Ordering::Relaxed);

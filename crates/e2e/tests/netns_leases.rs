@@ -58,32 +58,49 @@ fn connect(lab: &Lab, port: u16) -> Option<TcpStream> {
         .ok()
 }
 
-fn await_connection(lab: &Lab, port: u16) -> TcpStream {
+fn await_connection(lab: &Lab, port: u16) -> Option<TcpStream> {
     let mut stream = None;
     await_until(PATIENCE, || {
         stream = connect(lab, port);
         stream.is_some()
     });
-    stream.expect("a connection")
+    stream
+}
+
+/// Both ends of a session with whoever knocks for it. A lease that was over before a busy machine had
+/// connected is knocked for again.
+fn let_in(setup: &Setup, port: u16, listener: &TcpListener) -> (TcpStream, TcpStream) {
+    for _ in 0..5 {
+        setup.knock(&["-port", &port.to_string(), "-time", "0"]);
+        if let Some(session) = await_connection(&setup.lab, port) {
+            return (session, listener.accept().unwrap().0);
+        }
+    }
+    panic!("nobody gets in:\n{}", setup.daemon.lines().join("\n"));
+}
+
+/// What comes when a lease's time is over needs that time, and patience.
+fn await_said(setup: &Setup, what: &str, times: usize) {
+    let said = || setup.daemon.lines().iter().filter(|line| line.contains(what)).count() >= times;
+    let lines = || setup.daemon.lines().join("\n");
+    assert!(await_until(3 * PATIENCE, said), "not '{what}' ({times} times):\n{}", lines());
 }
 
 /// A lease of twenty seconds, a session of several times that, and the port is closed after it.
 fn a_session_holds(setup: &Setup, port: u16, served_at: u16) -> TcpListener {
     let listener = listen(&setup.lab, served_at);
-    setup.knock(&["-port", &port.to_string(), "-time", "0"]);
-    let session = await_connection(&setup.lab, port);
-    let (served, _) = listener.accept().unwrap();
+    let (session, served) = let_in(setup, port, &listener);
     // Each time its end comes near, and the port is open after it; also when the client has said its last
     // word, and only listens.
-    setup.daemon.await_lines("connections=1", 1).unwrap();
+    await_said(setup, "connections=1", 1);
     session.shutdown(Shutdown::Write).unwrap();
-    setup.daemon.await_lines("connections=1", 2).unwrap();
-    let another = await_connection(&setup.lab, port);
+    await_said(setup, "connections=1", 2);
+    let another = await_connection(&setup.lab, port).expect("a second connection");
     drop((another, listener.accept().unwrap()));
 
     drop(session);
     drop(served);
-    setup.daemon.await_line(&format!("close tcp port {port}")).unwrap();
+    await_said(setup, &format!("close tcp port {port}"), 1);
     listener
 }
 
@@ -113,16 +130,14 @@ fn a_session_that_is_passed_on_holds_a_lease_too() {
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn a_session_outlives_a_daemon_that_was_dead_at_the_end_of_its_lease() {
-    let mut setup = setup("lease = 6s\n    hold = connected", "firewall = nftables");
+    let mut setup = setup("lease = 20s\n    hold = connected", "firewall = nftables");
     let rule = "iptables-nft -D INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT";
     setup.lab.on(Host::Server, rule).unwrap();
     let listener = listen(&setup.lab, 222);
-    setup.knock(&["-port", "222", "-time", "0"]);
-    let mut session = await_connection(&setup.lab, 222);
-    let (mut served, _) = listener.accept().unwrap();
+    let (mut session, mut served) = let_in(&setup, 222, &listener);
     served.set_read_timeout(Some(2 * PATIENCE)).unwrap();
     session.set_read_timeout(Some(2 * PATIENCE)).unwrap();
-    setup.daemon.await_line("connections=1").unwrap();
+    await_said(&setup, "connections=1", 1);
 
     setup.kill();
     await_kernel_closed(&setup);
@@ -132,7 +147,7 @@ fn a_session_outlives_a_daemon_that_was_dead_at_the_end_of_its_lease() {
     let mut heard = [0; 12];
     served.read_exact(&mut heard).expect("the session is cut off");
     // And on, as any session that holds a lease.
-    setup.daemon.await_lines("connections=1", 2).unwrap();
+    await_said(&setup, "connections=1", 2);
     served.write_all(b"yes").unwrap();
     session.read_exact(&mut heard[..3]).unwrap();
 
@@ -153,7 +168,7 @@ fn await_kernel_closed(setup: &Setup) {
         let table = setup.lab.on(Host::Server, "nft list table inet knockdaemon").unwrap();
         table.contains(&client)
     };
-    assert!(await_until(PATIENCE, || !is_open()), "the kernel does not close");
+    assert!(await_until(3 * PATIENCE, || !is_open()), "the kernel does not close");
 }
 
 #[test]
@@ -170,7 +185,8 @@ fn a_network_gets_in_until_the_last_of_its_leases_ends() {
     setup.daemon.await_lines(": open tcp port 22 to 10.99.", 2).unwrap();
     setup.knock_from(other, &["-port", "22", "-time", "255"]);
     setup.daemon.await_lines(": open tcp port 22 to 10.99.", 3).unwrap();
-    assert!(setup.is_open(client) && setup.is_open(other));
+    setup.await_open(client);
+    setup.await_open(other);
     setup.knock_from(client, &["-port", "22", "-time", "255"]);
     setup.await_closed(client);
     setup.await_closed(other);
@@ -188,29 +204,48 @@ fn who_moves_leaves_nothing_open() {
     setup.await_closed(home);
 }
 
+/// Whether the last that the daemon did for somebody was to open.
+fn was_opened_last(setup: &Setup, whose: IpAddr) -> bool {
+    let lines = setup.daemon.lines();
+    let of_whom = format!(" tcp port 22 to {whose}");
+    let done = lines.iter().rev().find(|line| line.contains(&of_whom));
+    done.is_some_and(|line| line.contains(": open"))
+}
+
 /// What has time left is open after a crash as before it, what has not is closed.
 #[test]
 #[ignore = "needs root: sudo make test"]
 fn leases_outlive_the_daemon_and_end_with_it_or_without() {
-    let mut setup = setup("lease = TIME == 1 ? 0.3 : TIME", "firewall = nftables");
+    let mut setup = setup("lease = TIME < 9 ? TIME * 0.1 : TIME", "firewall = nftables");
     let (client, other) = (setup.lab.client(), setup.lab.second_client());
-    setup.knock_from(client, &["-port", "22", "-time", "5"]);
+    setup.knock_from(client, &["-port", "22", "-time", "60"]);
     setup.await_open(client);
     setup.kill();
-    assert!(setup.is_open(client), "a lease does not end with the daemon");
+    // A lease does not end with the daemon.
+    setup.await_open(client);
     // Somebody empties the firewall while nobody looks; the first look puts it back.
     setup.lab.on(Host::Server, "nft delete table inet knockdaemon").unwrap();
     setup.await_closed(client);
     setup.restart();
     setup.daemon.await_line("leases taken up").unwrap();
     setup.await_open(client);
-    // Eighteen seconds, which are over while the daemon is dead.
-    setup.knock_from(other, &["-port", "22", "-time", "1"]);
-    setup.await_open(other);
-    setup.kill();
+    // Eighteen seconds, which are over while the daemon is dead; or so many that it is dead by then on a
+    // slow machine too.
+    for time in ["3", "5", "8"] {
+        setup.knock_from(other, &["-port", "22", "-time", time]);
+        let opened =
+            await_until(PATIENCE, || setup.is_open(other) && was_opened_last(&setup, other));
+        setup.kill();
+        setup.daemon.await_last_words().unwrap();
+        if opened && was_opened_last(&setup, other) {
+            break;
+        }
+        assert_ne!(time, "8", "it always closes before it can be killed");
+        setup.restart();
+    }
     setup.await_closed(other);
     setup.restart();
     setup.daemon.await_line(&format!("close tcp port 22 to {other}")).unwrap();
-    assert!(setup.is_open(client));
+    setup.await_open(client);
     assert!(!setup.is_open(other));
 }

@@ -15,6 +15,7 @@ use etherparse::PacketBuilder;
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::{Host, Lab};
 use knock_e2e::process::{PATIENCE, Running, await_until};
+use knock_e2e::storm::EndsWithMe;
 use knock_e2e::{probe, programs, tool};
 use rustix::process::Signal;
 
@@ -68,9 +69,7 @@ fn a_knock_opens_for_its_time_where_nothing_is_logged() {
     let setup = classic();
     let client = setup.lab.client();
     assert!(!setup.is_open(client), "open before the knock");
-    setup.knock(&["-port", "22", "-time", "1"]);
-    setup.await_open(client);
-    assert_eq!(setup.rules_for(client), 1);
+    setup.knock_and_get_in(client, &["-port", "22", "-time", "1"]);
     assert!(!setup.is_open(setup.lab.second_client()), "open for one who did not knock");
     setup.await_closed(client);
     assert_eq!(setup.rules_for(client), 0);
@@ -197,6 +196,12 @@ fn an_interface_that_flaps_faster_than_anybody_looks_loses_no_later_knock() {
         setup.lab.on(Host::Server, &format!("ip -batch {flap}")).unwrap();
     }
     await_link(&setup.lab);
+    // A packet of somebody else is the sign that it looks again.
+    let (other, server) = (setup.lab.second_client(), setup.lab.server());
+    assert!(await_until(PATIENCE, || {
+        probe::send_syn(&setup.lab, other, server, 999).unwrap();
+        said(&setup, "port=999") > 0
+    }));
     opens_and_closes(&setup, setup.lab.client());
 }
 
@@ -297,10 +302,10 @@ fn a_flood_of_other_packets_disturbs_no_knock() {
                 probe::send_syn(&setup.lab, other, server, port).unwrap();
             }
         });
+        let _ends = EndsWithMe(&over);
         for _ in 0..3 {
             opens_and_closes(&setup, client);
         }
-        over.store(true, Ordering::Relaxed);
     });
     assert_eq!(setup.rules_for(other), 0, "the flood itself opens nothing");
 }

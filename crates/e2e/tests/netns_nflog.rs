@@ -13,7 +13,7 @@ use common::{ACTIONS, Setup};
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::lab::{Host, Lab};
 use knock_e2e::process::{PATIENCE, await_until};
-use knock_e2e::storm::{Storm, Weather};
+use knock_e2e::storm::{EndsWithMe, Storm, Weather};
 use knock_e2e::{probe, programs};
 use rustix::process::Signal;
 
@@ -202,10 +202,10 @@ fn knocks_come_through_a_flood_at_full_speed() {
     let weather = Weather::default();
     std::thread::scope(|scope| {
         let flood = scope.spawn(|| flood().blow(&setup.lab, u64::MAX, &weather));
+        let _ends = EndsWithMe(&weather.over);
         for round in 1..=20 {
             let time = if round % 2 == 1 { "0" } else { "255" };
-            setup.knock(&["-port", "22", "-time", time]);
-            setup.daemon.await_lines("knock accepted", round).unwrap();
+            setup.knock_through(client, &["-port", "22", "-time", time], round);
         }
         weather.over.store(true, Ordering::Relaxed);
         flood.join().unwrap().unwrap();

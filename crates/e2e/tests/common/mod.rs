@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use knock_e2e::firewall::{self, Backend};
 use knock_e2e::kernel_log::Rsyslog;
 use knock_e2e::lab::{Host, Lab};
-use knock_e2e::process::Running;
+use knock_e2e::process::{PATIENCE, Running, await_until};
 use knock_e2e::{probe, programs};
 
 /// Where the daemon gets the kernel's lines from.
@@ -132,11 +132,58 @@ impl Setup {
         line.trim().split(',').map(|port| port.parse().unwrap()).collect()
     }
 
+    /// How many lines the daemon has said with this in them.
+    pub fn said(&self, text: &str) -> usize {
+        self.daemon.lines().iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Knocks in a flood, until so many knocks are accepted: once, but where the kernel says that it had
+    /// no room for packets, as on a machine whose daemon does not get to read.
+    pub fn knock_through(&self, from: IpAddr, fields: &[&str], accepted: usize) {
+        for _ in 0..5 {
+            let dropped = self.said("the kernel dropped");
+            self.knock_from(from, fields);
+            if await_until(PATIENCE, || self.said("knock accepted") >= accepted) {
+                return;
+            }
+            let lines = self.daemon.lines().join("\n");
+            assert!(self.said("the kernel dropped") > dropped, "a knock is lost:\n{lines}");
+        }
+        panic!("no knock gets through:\n{}", self.daemon.lines().join("\n"));
+    }
+
     /// Waits until port 22 answers the client.
     pub fn await_open(&self, from: IpAddr) {
         let to = if from.is_ipv4() { self.lab.server() } else { self.lab.server6() };
         probe::await_open(&self.lab, from, to, 22)
             .unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.lines().join("\n")));
+    }
+
+    /// Knocks for an opening that ends by itself, and sees it open; once more where a busy machine looked
+    /// so late that it was over.
+    pub fn knock_and_get_in(&self, from: IpAddr, fields: &[&str]) {
+        let seen = (0..5).any(|_| {
+            self.knock_from(from, fields);
+            await_until(PATIENCE, || self.is_open(from))
+        });
+        assert!(seen, "never open for {from}:\n{}", self.daemon.lines().join("\n"));
+    }
+
+    /// The same, and the daemon is killed while it is open; with one rule for the client in iptables.
+    pub fn knock_and_kill(&mut self, from: IpAddr, fields: &[&str]) {
+        for _ in 0..5 {
+            self.knock_and_get_in(from, fields);
+            self.kill();
+            self.daemon.await_last_words().unwrap();
+            // A closing that was begun when it died would be under way still.
+            let has_closed = self.daemon.lines().iter().any(|line| line.contains("iptables -D"));
+            if !has_closed && self.rules_for(from) == 1 {
+                return;
+            }
+            self.restart();
+            self.await_closed(from);
+        }
+        panic!("it is always closed before the daemon can be killed");
     }
 
     /// Waits until port 22 does not answer the client.
