@@ -454,8 +454,8 @@ impl World {
         for order in std::mem::take(&mut self.flying) {
             self.finish(&order, How::Done);
         }
-        // Only what somebody else has done to the firewall needs a look at it.
         self.tell_what_was_seen();
+        // Only what somebody else has done to the firewall needs a look at it.
         if self.meddled {
             self.look_at_firewall();
             self.tell_what_was_seen();
