@@ -131,7 +131,7 @@ fn a_tool_that_outlives_its_daemon_makes_no_second_rule() {
     let daemon = start(&host, &machine);
     daemon.await_line("agenda taken up").unwrap();
     fs::write(&go, "").unwrap();
-    // Whichever way: it was waited for, or ended after the time that the order has.
+    // It was waited for, if it had not ended by then.
     daemon.await_line(": iptables -I").unwrap();
     let settled = await_until(PATIENCE, || {
         let lines = daemon.lines();

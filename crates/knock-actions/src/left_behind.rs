@@ -75,6 +75,7 @@ fn boot() -> Option<String> {
 #[derive(Debug)]
 pub struct LeftBehind {
     session: Option<Session>,
+    tell: fn(usize),
     longest: Duration,
     /// One looks; all others wait for that one.
     over: OnceLock<()>,
@@ -82,12 +83,12 @@ pub struct LeftBehind {
 
 impl LeftBehind {
     /// By a daemon of this session; `None`: there was none. Of an earlier run of the machine nothing
-    /// is left.
+    /// is left. Before it waits it tells of how many, once.
     #[must_use]
-    pub fn by(session: Option<Session>) -> Self {
+    pub fn by(session: Option<Session>, tell: fn(usize)) -> Self {
         let here = boot();
         let session = session.filter(|session| Some(&session.boot) == here.as_ref());
-        Self { session, longest: LONGEST, over: OnceLock::new() }
+        Self { session, tell, longest: LONGEST, over: OnceLock::new() }
     }
 
     /// Waits until no program of it is left, or has waited long enough.
@@ -101,10 +102,15 @@ impl LeftBehind {
         let Some(session) = &self.session else { return };
         self.over.get_or_init(|| {
             let deadline = Deadline::after(self.longest);
-            while let Some(first) = left_before(session.number, before, Path::new("/proc")).first()
-            {
+            let mut is_told = false;
+            loop {
+                let left = left_before(session.number, before, Path::new("/proc"));
+                let Some(first) = left.first() else { return };
                 if deadline.has_passed() {
                     return;
+                }
+                if !std::mem::replace(&mut is_told, true) {
+                    (self.tell)(left.len());
                 }
                 await_end(*first, deadline);
             }

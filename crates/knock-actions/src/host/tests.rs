@@ -104,5 +104,5 @@ fn a_job_whose_minute_has_passed_is_not_handed_over() {
 }
 
 fn host() -> Host {
-    Host::new(Gate::new(Kind::Auto), Arc::new(LeftBehind::by(None)))
+    Host::new(Gate::new(Kind::Auto), Arc::new(LeftBehind::by(None, |_| ())))
 }

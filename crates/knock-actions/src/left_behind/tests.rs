@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use super::*;
 use crate::testing::is_inside;
@@ -62,8 +64,8 @@ fn a_session_is_of_one_run_of_the_machine() {
     let (number, boot) = text.split_once(' ').unwrap();
     assert_eq!(Session::parse(number, boot), Some(own.clone()));
     assert_eq!(Session::parse("0", boot), None);
-    assert!(LeftBehind::by(Some(own)).session.is_some());
-    assert!(LeftBehind::by(Session::parse(number, "an earlier one")).session.is_none());
+    assert!(LeftBehind::by(Some(own), |_| ()).session.is_some());
+    assert!(LeftBehind::by(Session::parse(number, "an earlier one"), |_| ()).session.is_none());
 }
 
 /// A program of this name that runs until it is told to end, and has nobody who waits for it.
@@ -95,7 +97,7 @@ fn leave(name: &str) -> Left {
     let stat = Stat::read(&fs::read(format!("/proc/{pid}/stat")).unwrap()).unwrap();
     let session = Session { boot: boot().unwrap(), number: stat.session };
     let end = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
-    let behind = LeftBehind::by(Some(session));
+    let behind = LeftBehind::by(Some(session), |_| ());
     Left { _folder: folder, end: Some(end), pid: Pid::from_raw(pid).unwrap(), behind }
 }
 
@@ -130,18 +132,39 @@ fn is_seen(left: &Left) -> bool {
 
 #[test]
 fn what_is_left_is_waited_for_until_it_ends() {
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
     let mut left = leave("iptables");
     left.behind.longest = Duration::MAX;
+    left.behind.tell = |programs| {
+        TOLD.fetch_add(programs, Ordering::SeqCst);
+    };
     assert!(is_seen(&left));
     std::thread::scope(|scope| {
         let behind = &left.behind;
-        let waiting = scope.spawn(|| behind.wait_for(u64::MAX));
-        assert!(!waiting.is_finished());
+        let (tell, told) = mpsc::channel();
+        let waiting = scope.spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            behind.wait_for(u64::MAX);
+        });
+        let stat = format!("/proc/self/task/{}/stat", told.recv().unwrap().as_raw_pid());
+        // Until the kernel says that it told, and sleeps.
+        while TOLD.load(Ordering::SeqCst) == 0 || !sleeps(&stat) {
+            assert!(!waiting.is_finished(), "nothing was waited for");
+            std::thread::yield_now();
+        }
         let mut end = left.end.take().unwrap();
         end.write_all(b"now\n").unwrap();
         waiting.join().unwrap();
     });
     assert!(!is_seen(&left));
+    // Once, and nothing where nothing is left.
+    left.behind.wait_for(u64::MAX);
+    assert_eq!(TOLD.load(Ordering::SeqCst), 1);
+}
+
+fn sleeps(stat: &str) -> bool {
+    let stat = fs::read_to_string(stat).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|behind| behind.starts_with('S'))
 }
 
 /// Whatever it is: it may be a stranger's, and holds nobody up for ever.

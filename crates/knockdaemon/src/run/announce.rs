@@ -26,6 +26,14 @@ pub(super) fn agenda(ledger: &Ledger, now: &Now) {
     }
 }
 
+/// That orders for the firewall wait, which would be a riddle else.
+pub(super) fn left_behind(programs: usize) {
+    tracing::warn!(
+        programs,
+        "an earlier run has left iptables running; orders for it wait for its end, half a minute at most"
+    );
+}
+
 /// That somebody has set the clock.
 pub(super) fn clock_set(news: &ClockNews) {
     let moved = news.moved;

@@ -13,6 +13,7 @@ use knock_engine::{Accepted, Change, EndedBy, Engine, LeaseNews, Ledger, Now};
 use crate::{lease_words, shown};
 
 use super::RunError;
+use super::announce;
 use super::durable::Durable;
 use super::event::Event;
 use super::statefile::StateCopy;
@@ -64,7 +65,7 @@ impl Respond {
         for notice in notices {
             tracing::error!("{notice}");
         }
-        let left_behind = Arc::new(LeftBehind::by(store.session_before()));
+        let left_behind = Arc::new(LeftBehind::by(store.session_before(), announce::left_behind));
         let mut durable = Durable::new(store);
         let copy = StateCopy::start(settings.statefile.clone(), &mut durable, &mut ledger);
         let gate = Gate::of_daemon(of_choice(settings.firewall));
