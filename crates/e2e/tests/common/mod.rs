@@ -175,9 +175,7 @@ impl Setup {
             self.knock_and_get_in(from, fields);
             self.kill();
             self.daemon.await_last_words().unwrap();
-            // A closing that was begun when it died would be under way still.
-            let has_closed = self.daemon.lines().iter().any(|line| line.contains("iptables -D"));
-            if !has_closed && self.rules_for(from) == 1 {
+            if self.said("done: iptables -D") == 0 && self.rules_for(from) == 1 {
                 return;
             }
             self.restart();
