@@ -71,7 +71,10 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
             let client = own_address(&job, remote)?;
             logmode::append(log, format, client, remote.map(|to| to.ip()), &ports)?;
         }
-        Way::Send => knock_at(&job, remote.ok_or(ClientError::NoRemote)?, &ports, voice)?,
+        Way::Send => {
+            let remote = remote.ok_or(ClientError::NoRemote)?;
+            knock_at(&job, remote, &knock, ports, voice)?;
+        }
     }
     match job.then {
         Some(command) => Err(then::replace_with(command)),
@@ -80,18 +83,29 @@ fn run(args: Args, voice: Voice) -> Result<ExitCode, ClientError> {
 }
 
 /// Knocks, and where a port is waited for, knocks again until it opens.
-fn knock_at(job: &Job, remote: SocketAddr, ports: &[u16], voice: Voice) -> Result<(), ClientError> {
+fn knock_at(
+    job: &Job,
+    remote: SocketAddr,
+    knock: &Knock,
+    mut ports: Vec<u16>,
+    voice: Voice,
+) -> Result<(), ClientError> {
     // Without a way there all packets would be lost one by one; so this is said before.
     let own = address::towards(remote)?;
     let from = address::to_bind(job.client, own);
     let Some(wait) = &job.wait else {
-        return send::knock(from, remote, ports, job.delay);
+        return send::knock(from, remote, &ports, job.delay);
     };
     let mut door = remote;
     door.set_port(wait.port);
     for attempt in 1..=wait.tries {
-        // A knock with a random IV is drawn once: the second time it is still the same knock.
-        send::knock(from, remote, ports, job.delay)?;
+        // Where each knock has randomness of its own each is accepted once: the first one may have
+        // arrived, and sent again it would be a replay.
+        if attempt > 1 && job.codec.varies() {
+            ports = encode(&job.codec, knock)?;
+            tell_ports(job, &ports, voice);
+        }
+        send::knock(from, remote, &ports, job.delay)?;
         voice.debug(&format!(
             "knock {attempt} of {} sent; waiting for port {}",
             wait.tries, wait.port
@@ -140,6 +154,10 @@ fn tell(job: &Job, knock: &Knock, ports: &[u16], voice: Voice) {
     let (plain, wire) = (job.codec.shape().bytes(), job.codec.wire_bytes());
     voice.debug(&format!("plaintext: {plain} bytes; on the wire: {wire}"));
     voice.debug(&format!("cipher: {}", job.codec.cipher()));
+    tell_ports(job, ports, voice);
+}
+
+fn tell_ports(job: &Job, ports: &[u16], voice: Voice) {
     voice.debug(&format!("ports: {} ({} of {})", join(ports), ports.len(), job.codec.span()));
 }
 

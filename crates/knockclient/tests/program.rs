@@ -453,6 +453,52 @@ fn gives_up_when_the_port_stays_closed() {
     assert!(err.contains("did not open after 2 knocks"), "{err}");
 }
 
+/// Knocks three times at sixteen doors, while a port stays closed. What it says it knocks on, and what
+/// came at the doors, sorted.
+fn three_tries(home: &Home, iv: &str) -> (Vec<String>, Vec<u16>) {
+    let doors = [(); 16].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let number = |door: &TcpListener| door.local_addr().unwrap().port();
+    let span = doors.each_ref().map(|door| number(door).to_string()).join(",");
+    let line = format!("-r 127.0.0.1 -cipher DES -iv {iv} -portspan {span} -delay 0 -debug");
+    let wait = format!("-wait {} -tries 3 -timeout 1ms", free_port());
+    let words = [&line, &wait].into_iter().flat_map(|line| line.split_whitespace());
+    let output = home.command(words).env("KNOCK_KEY", "knock").output().unwrap();
+    let (_, err, code) = told(&output);
+    assert!(code == 75 && err.contains("knock 3 of 3 sent"), "{err}");
+    let knocks = err.lines().filter_map(|line| line.split_once("ports: ")?.1.split_once(" ("));
+    let mut came = Vec::new();
+    for door in &doors {
+        door.set_nonblocking(true).unwrap();
+        while door.accept().is_ok() {
+            came.push(number(door));
+        }
+    }
+    came.sort_unstable();
+    (knocks.map(|(ports, _)| ports.to_owned()).collect(), came)
+}
+
+fn sorted(knocks: &[String]) -> Vec<u16> {
+    let all = knocks.iter().flat_map(|ports| ports.split(','));
+    let mut all: Vec<u16> = all.map(|port| port.parse().unwrap()).collect();
+    all.sort_unstable();
+    all
+}
+
+/// Where each knock is accepted once the second try would be refused as a replay of the first one.
+#[test]
+fn each_try_is_a_knock_of_its_own_where_knocks_vary() {
+    let home = Home::new();
+    let (mut knocks, came) = three_tries(&home, "yes");
+    assert_eq!(came, sorted(&knocks));
+    knocks.sort();
+    knocks.dedup();
+    assert_eq!(knocks.len(), 3, "{knocks:?}");
+
+    let (knocks, came) = three_tries(&home, "no");
+    let [knock] = &knocks[..] else { panic!("it is one knock: {knocks:?}") };
+    assert_eq!(came, sorted(&[knock.clone(), knock.clone(), knock.clone()]));
+}
+
 #[test]
 fn the_command_gets_its_words_and_gives_its_status() {
     let home = Home::new();
