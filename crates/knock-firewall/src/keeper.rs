@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use knock_rules::KEEPERS_GROUP;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -27,9 +28,6 @@ use crate::netlink::message::{Question, flags};
 use crate::netlink::{Fault, Socket};
 
 const NAME: &[u8] = b"knockdaemon/leases";
-
-/// The letters kd: far from the small numbers that people choose.
-const GROUP: u16 = u16::from_be_bytes(*b"kd");
 
 /// Of `linux/netfilter/nfnetlink_log.h`: `NFNL_SUBSYS_ULOG` with `NFULNL_MSG_PACKET` and
 /// `NFULNL_MSG_CONFIG`; `NFULA_CFG_CMD` with `NFULNL_CFG_CMD_BIND`.
@@ -131,7 +129,7 @@ enum Taken {
 
 fn take_group() -> Result<Socket, Taken> {
     let mut socket = Socket::open().map_err(|_| Taken::NotToBeHad)?;
-    let mut bind = Question::raw(CONFIG, flags::ACK, 0, GROUP);
+    let mut bind = Question::raw(CONFIG, flags::ACK, 0, KEEPERS_GROUP);
     bind.bytes(COMMAND, &[BIND]);
     match socket.ask(bind) {
         Ok(()) => Ok(socket),

@@ -13,6 +13,7 @@ mod delay;
 mod error;
 mod eval;
 mod foreign;
+mod keeping;
 mod lease;
 mod lexer;
 mod limits;
@@ -33,6 +34,7 @@ pub use command::{Command, Family};
 pub use condition::Condition;
 pub use delay::{Delay, MAX_DELAY};
 pub use error::{EvalError, RuleError};
+pub use keeping::KEEPERS_GROUP;
 pub use lease::{LeaseTime, PortNumber};
 pub use limits::{MAX_COMPUTED, MAX_DEPTH, MAX_EXPRESSION, MAX_PATTERN, MAX_TEMPLATE};
 pub use memory::{

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use knock_rules::KEEPERS_GROUP;
 use knock_wire::Interface;
 
 use crate::keys;
@@ -163,13 +164,12 @@ fn unknown(word: &str, at: Place, top: &Section<'_>) -> Problem {
     Problem::error(at, format!("unknown runmode '{word}'")).with_help(help)
 }
 
-/// The group that whoever keeps leases has, so that there is only one; it gets no packets.
-const KEEPERS: u16 = 27_492;
-
 fn nflog(reader: &mut Reader<'_>, top: &Section<'_>) -> NflogSettings {
     let group = reader.parsed(top, "nfloggroup", |text| text.trim().parse().ok());
-    if let Some(at) = group.as_ref().filter(|group| group.value == KEEPERS).and_then(|it| it.at()) {
-        let message = format!("with group {KEEPERS} a daemon takes the right to keep leases");
+    if let Some(at) =
+        group.as_ref().filter(|group| group.value == KEEPERS_GROUP).and_then(|it| it.at())
+    {
+        let message = format!("with group {KEEPERS_GROUP} a daemon takes the right to keep leases");
         reader.add(Problem::error(at, message).with_help("any other number will do"));
     }
     let prefix = reader.text(top, "nflogprefix").map(|text| text.text().trim().to_owned());
