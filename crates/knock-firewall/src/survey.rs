@@ -319,6 +319,9 @@ impl Survey {
             if !chain.keeps_established(&self.chains) {
                 remarks.push(without_established(&format!("the chain {}", chain.name)));
             }
+            if kind == Kind::Nftables && chain.is_held_back(&self.chains) {
+                remarks.push(held_back(&format!("the chain {}", chain.name)));
+            }
             if kind != Kind::Nftables {
                 remarks.push(format!(
                     "the chain {} closes this host too, and {kind} cannot let anybody through it; \
@@ -328,8 +331,17 @@ impl Survey {
             }
         }
         for (program, listing) in closing {
+            let chain = format!("the chain INPUT of {program}");
             if !listing.keeps_established() {
-                remarks.push(without_established(&format!("the chain INPUT of {program}")));
+                remarks.push(without_established(&chain));
+            }
+            let ours = match kind {
+                Kind::Nftables => iptables::accepting_marked(),
+                Kind::Ipset => iptables::accepting_members(program.v4),
+                Kind::Iptables | Kind::Auto => iptables::jumping(),
+            };
+            if listing.is_held_back(&ours) {
+                remarks.push(held_back(&chain));
             }
         }
         remarks
@@ -387,6 +399,13 @@ fn has_legacy_rules(tools: &dyn Tools, v4: bool, tables: &str, limit: Limit) -> 
             version.is_ok_and(|version| !version.contains("nf_tables"))
         }
     }
+}
+
+fn held_back(chain: &str) -> String {
+    format!(
+        "in {chain} a rule before ours keeps everybody out of something, and bans stand between the two, so that \
+         ours stays where it is: put that rule behind ours if leases do not get in"
+    )
 }
 
 fn without_established(chain: &str) -> String {

@@ -87,6 +87,45 @@ fn ours_is_before_what_keeps_everybody_out_and_behind_bans() {
 }
 
 #[test]
+fn no_ban_is_passed_and_that_is_said() {
+    inside("no_ban_is_passed_and_that_is_said", || {
+        let held_back = |firewall: &Firewall| {
+            let work = firewall.apply(LONG).unwrap();
+            assert_eq!((work.done, work.failed), (vec![], vec![]));
+            work.remarks.iter().filter(|it| it.contains("bans stand between")).count()
+        };
+        let (ban, shut) = ("-s 192.0.2.66/32 -j DROP", "-p udp -m udp --dport 1900 -j DROP");
+        beside_iptables(|engine, firewall| {
+            for rule in [ban, shut] {
+                run(&format!("{engine} -I INPUT {rule}"));
+            }
+            let before = input(engine);
+            assert_eq!(before[..3], [shut, ban, "ours"]);
+            assert_eq!(held_back(firewall), 1, "{}", firewall.kind());
+            assert_eq!(input(engine), before, "{}", firewall.kind());
+            for rule in [ban, shut] {
+                run(&format!("{engine} -D INPUT {rule}"));
+            }
+            assert_eq!(held_back(firewall), 0);
+        });
+        nft("table inet filter {
+               chain input {
+                 type filter hook input priority 0; policy drop;
+                 ct state established,related accept
+               }
+             }");
+        let firewall = firewall(Kind::Nftables);
+        firewall.open(&opening(ONE), None, LONG).unwrap();
+        for rule in ["ip saddr 192.0.2.66 drop", "udp dport 1900 drop"] {
+            nft(&format!("insert rule inet filter input {rule}"));
+        }
+        let before = run("nft list chain inet filter input");
+        assert_eq!(held_back(&firewall), 1);
+        assert_eq!(run("nft list chain inet filter input"), before);
+    });
+}
+
+#[test]
 fn in_a_chain_of_nftables_too() {
     inside("in_a_chain_of_nftables_too", || {
         let firewall = firewall(Kind::Nftables);

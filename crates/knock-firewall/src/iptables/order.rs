@@ -1,5 +1,5 @@
 //! Where a rule of ours has to stand among those of others in INPUT: before the first one that keeps
-//! everybody out, and behind those about somebody, which are bans. Changes nothing.
+//! everybody out, and behind those about somebody, which are bans. It never passes one. Changes nothing.
 
 use super::Listing;
 
@@ -31,12 +31,29 @@ impl Listing {
             return Standing::Missing;
         };
         let copies = rules.iter().filter(|found| *found == rule).count();
-        let closing = rules.iter().take(first).position(|it| self.shuts(it, &mut Vec::new()));
+        let closing = self.closing_before(&rules, first).filter(|closing| !closing.is_behind_bans);
         if copies == 1 && closing.is_none() {
             return Standing::InPlace;
         }
-        let number = closing.unwrap_or(first) + 1;
+        let number = closing.map_or(first, |closing| closing.at) + 1;
         Standing::Elsewhere(Place { copies, number, is_dead: closing.is_some() })
+    }
+
+    /// Whether this rule of ours is behind one that keeps everybody out, and has to stay there, since bans
+    /// stand between the two.
+    pub(crate) fn is_held_back(&self, rule: &[String]) -> bool {
+        let rules: Vec<Vec<&str>> = self.rules_of("INPUT").collect();
+        let first = rules.iter().position(|found| found == rule);
+        let closing = first.and_then(|first| self.closing_before(&rules, first));
+        closing.is_some_and(|closing| closing.is_behind_bans)
+    }
+
+    fn closing_before(&self, rules: &[Vec<&str>], ours: usize) -> Option<Closing> {
+        let shuts = |rule: &[&str]| self.shuts(rule, &mut Vec::new());
+        let at = rules.iter().take(ours).position(|rule| shuts(rule))?;
+        let between = rules.iter().take(ours).skip(at + 1);
+        let is_behind_bans = between.into_iter().any(|rule| !shuts(rule) && may_ban(rule));
+        Some(Closing { at, is_behind_bans })
     }
 
     /// Whether a rule refuses whoever comes, or leads to one that does.
@@ -51,6 +68,21 @@ impl Listing {
         seen.push(target);
         self.rules_of(target).any(|rule| self.shuts(&rule, seen))
     }
+}
+
+/// What keeps everybody out before a rule of ours.
+#[derive(Clone, Copy)]
+struct Closing {
+    at: usize,
+    /// What comes between may keep somebody out.
+    is_behind_bans: bool,
+}
+
+/// Whether a rule may keep somebody out: what is not known to let pass or only to look.
+fn may_ban(rule: &[&str]) -> bool {
+    const PASSING: [&str; 6] = ["ACCEPT", "RETURN", "LOG", "NFLOG", "MARK", "CONNMARK"];
+    let target = rule.windows(2).rev().find(|pair| ["-j", "-g"].contains(&pair[0]));
+    target.is_some_and(|pair| !PASSING.contains(&pair[1]))
 }
 
 /// What a rule does with all that is new for some protocol, port or interface. `None`: it is about
@@ -101,13 +133,17 @@ mod tests {
     use crate::iptables::jumping;
 
     fn standing(rules: &[&str]) -> Standing {
+        listing(rules).standing(&jumping())
+    }
+
+    fn listing(rules: &[&str]) -> Listing {
         let ours = format!("-A INPUT {}", jumping().join(" "));
         let lines = rules.iter().map(|rule| match *rule {
             "ours" => ours.clone(),
             chained if chained.starts_with("-A ") => chained.to_owned(),
             rule => format!("-A INPUT {rule}"),
         });
-        Listing { text: lines.collect::<Vec<_>>().join("\n") }.standing(&jumping())
+        Listing { text: lines.collect::<Vec<_>>().join("\n") }
     }
 
     fn place(copies: usize, number: usize, is_dead: bool) -> Standing {
@@ -160,6 +196,23 @@ mod tests {
                 "-A loop -j loop",
             ];
             assert_eq!(standing(&rules), Standing::InPlace, "{ban}");
+        }
+    }
+
+    /// Whoever is banned stays so, whatever somebody shuts above the bans.
+    #[test]
+    fn no_ban_is_passed() {
+        let shut = "-p udp -m udp --dport 1900 -j DROP";
+        for ban in ["-s 192.0.2.66/32 -j DROP", "-p tcp -m tcp --dport 22 -j f2b-sshd"] {
+            let rules = [shut, "-i lo -j ACCEPT", ban, "ours", "-A f2b-sshd -s 192.0.2.66 -j DROP"];
+            assert_eq!(standing(&rules), Standing::InPlace, "{ban}");
+            assert!(listing(&rules).is_held_back(&jumping()), "{ban}");
+            let twice = [shut, ban, "ours", "ours"];
+            assert_eq!(standing(&twice), place(2, 3, false), "{ban}");
+        }
+        for passing in ["-i lo -j ACCEPT", "-s 10.0.0.0/8 -j LOG --log-prefix \"x \"", "-p icmp"] {
+            assert_eq!(standing(&[shut, passing, "ours"]), place(1, 1, true), "{passing}");
+            assert!(!listing(&[shut, passing, "ours"]).is_held_back(&jumping()), "{passing}");
         }
     }
 

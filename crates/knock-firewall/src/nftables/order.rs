@@ -1,5 +1,5 @@
 //! Where our rule has to stand in a chain of somebody's: before the first one that keeps everybody out,
-//! and behind those about somebody, which are bans. Reads what the kernel lists of a rule.
+//! and behind those about somebody, which are bans. It never passes one. Reads what the kernel lists of a rule.
 
 use super::chains::{BITWISE_MASK, CT_KEY, CT_STATE, Chain, META_KEY, META_SOURCE, Part, Rule};
 use super::chains::{COMPARE_DATA, COMPARE_OPERATOR, LOOKUP_FLAGS};
@@ -31,10 +31,24 @@ pub(crate) struct Move {
 impl Chain {
     /// Where our rule is to go, if it is there and does nothing.
     pub(crate) fn move_of_ours(&self, all: &[Self]) -> Option<Move> {
+        self.closing_before_ours(all).filter(|(_, is_behind_bans)| !is_behind_bans).map(|it| it.0)
+    }
+
+    /// Whether our rule is behind one that keeps everybody out, and has to stay there, since bans stand
+    /// between the two.
+    pub(crate) fn is_held_back(&self, all: &[Self]) -> bool {
+        self.closing_before_ours(all).is_some_and(|(_, is_behind_bans)| is_behind_bans)
+    }
+
+    /// What keeps everybody out before our rule, and whether what comes between may keep somebody out.
+    fn closing_before_ours(&self, all: &[Self]) -> Option<(Move, bool)> {
         let (number, ours) = self.rules.iter().enumerate().find(|(_, rule)| rule.is_ours)?;
+        let shuts = |rule: &Rule| self.shuts(rule, all, &mut Vec::new());
         let mut before = self.rules.iter().take(number);
-        let shut = before.find(|rule| self.shuts(rule, all, &mut Vec::new()))?;
-        Some(Move { ours: ours.handle, before: shut.handle })
+        let shut = before.find(|rule| shuts(rule))?;
+        let may_ban = |rule: &Rule| rule.refuses() || rule.leads_to().is_some();
+        let is_behind_bans = before.any(|rule| !shuts(rule) && may_ban(rule));
+        Some((Move { ours: ours.handle, before: shut.handle }, is_behind_bans))
     }
 
     /// Whether a rule of this table refuses whoever comes, or leads to one that does.
