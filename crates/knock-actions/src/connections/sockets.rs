@@ -94,8 +94,20 @@ fn end(text: &str) -> Option<(IpAddr, u16)> {
 #[cfg(test)]
 mod tests {
     use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::time::Duration;
 
     use super::*;
+    use crate::deadline::Deadline;
+
+    /// The kernel tells nobody that a state has changed, so its table is read again and again.
+    #[track_caller]
+    fn await_true(what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Deadline::after(Duration::from_secs(30));
+        while !is_so() {
+            assert!(!deadline.has_passed(), "{what} within 30 s");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
 
     fn opening(network: &str, port: u16) -> Opening {
         let network = network.parse().unwrap();
@@ -170,9 +182,7 @@ mod tests {
                 let mut words = line.split_ascii_whitespace().skip(1);
                 words.next() == Some(&local) && words.nth(1) == Some(state)
             };
-            while !std::fs::read_to_string(TCP).unwrap().lines().any(is_there) {
-                std::thread::yield_now();
-            }
+            await_true(state, || std::fs::read_to_string(TCP).unwrap().lines().any(is_there));
         };
         for client_first in [true, false] {
             let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -187,9 +197,7 @@ mod tests {
             assert_eq!(count(&opening).unwrap(), 1);
             // The program is done, and has read all; the client's half stays open.
             drop(served);
-            while count(&opening).unwrap() > 0 {
-                std::thread::yield_now();
-            }
+            await_true("no session", || count(&opening).unwrap() == 0);
             drop(client);
         }
     }
@@ -207,9 +215,7 @@ mod tests {
             assert_eq!(count(&Opening { protocol: Protocol::Udp, ..opening }).unwrap(), 0);
             drop(client);
             drop(served);
-            while count(&opening).unwrap() > 0 {
-                std::thread::yield_now();
-            }
+            await_true("no session", || count(&opening).unwrap() == 0);
         }
     }
 }
