@@ -36,6 +36,7 @@ use crate::limit::{Lane, Limit};
 use crate::netlink::{Fault, Socket};
 use crate::nftables::elements::{self, Size};
 use crate::nftables::{chains, layout};
+use crate::pieces::Piece;
 use crate::survey::Survey;
 
 /// What became of a wish.
@@ -445,7 +446,15 @@ impl Firewall {
             if hanging.contains(piece.program()) {
                 continue;
             }
+            // What is taken out is told by its words, which only nft knows, and only before.
+            let taken = match piece {
+                Piece::Table(_) => survey.taken_out_of_ours(&*self.tools, limit),
+                _ => Vec::new(),
+            };
             let made = piece.make(&*self.tools, limit);
+            if made.is_ok() {
+                work.done.extend(taken);
+            }
             if matches!(made, Err(FirewallError::TimedOut { .. })) {
                 hanging.insert(piece.program());
             }

@@ -11,7 +11,7 @@ use crate::nftables::chains::{Chain, ChainName};
 use crate::nftables::order::Move;
 use crate::nftables::{layout, taking};
 use crate::tools::Tools;
-use crate::{Kind, ipset, removal};
+use crate::{Kind, ipset, removal, words};
 
 /// One thing that is made once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,10 +87,10 @@ impl Piece {
                     }
                     other => other,
                 })?;
-                let Some(head) = making.head else { return Ok(()) };
-                removal::by_netlink("take rules out of our chain", |socket| {
-                    taking::marking_behind(socket, head)
-                })
+                if !making.has_others {
+                    return Ok(());
+                }
+                removal::by_netlink("take rules out of our chain", taking::marking_beside_ours)
             }
             Self::InChain(chain) => nft(tools, &layout::accepting(chain, None), limit),
             Self::MovedInChain(chain, Move { before, .. }) => {
@@ -190,4 +190,28 @@ pub(crate) fn nft(tools: &dyn Tools, script: &str, limit: Limit) -> Result<(), F
     let args = ["-f", "-"];
     let ran = iptables::run(tools, "nft", &args, script, limit)?;
     iptables::succeeded("nft", &args, ran).map(drop)
+}
+
+/// Rules of our chain as nft prints them, for people; by their numbers where it does not.
+pub(crate) fn rules_in_words(
+    tools: &dyn Tools,
+    limit: Limit,
+    handles: impl Iterator<Item = u64>,
+) -> Vec<String> {
+    let mut handles = handles.peekable();
+    if handles.peek().is_none() {
+        return Vec::new();
+    }
+    let chain = layout::own_chain().to_string();
+    let words = words(&format!("-a list chain {chain}"));
+    let args: Vec<&str> = words.iter().map(String::as_str).collect();
+    let listed = iptables::run(tools, "nft", &args, "", limit);
+    let listed = listed.map(|ran| ran.stdout).unwrap_or_default();
+    let rules = listed.lines().filter_map(|line| line.rsplit_once(" # handle "));
+    let in_words = |handle: u64| {
+        let number = handle.to_string();
+        let (rule, _) = rules.clone().find(|(_, found)| found.trim() == number)?;
+        Some(rule.trim().chars().filter(|c| !c.is_control()).take(300).collect())
+    };
+    handles.map(|it| in_words(it).unwrap_or_else(|| format!("handle {it}"))).collect()
 }

@@ -12,7 +12,7 @@ use crate::netlink::Socket;
 use crate::nftables::chains::{self, Chain};
 use crate::nftables::elements::{self, Size};
 use crate::nftables::{self, layout};
-use crate::pieces::Piece;
+use crate::pieces::{self, Piece};
 use crate::tools::Tools;
 use crate::{Kind, ipset};
 
@@ -279,6 +279,21 @@ impl Survey {
             }
         }
         pieces
+    }
+
+    /// What goes from our chain when the table is mended, as something that was done.
+    pub(crate) fn taken_out_of_ours(&self, tools: &dyn Tools, limit: Limit) -> Vec<String> {
+        let handles = layout::letting_in_by_others(&self.chains);
+        let rules = pieces::rules_in_words(tools, limit, handles).into_iter();
+        rules
+            .map(|rule| {
+                format!(
+                    "took a rule out of the chain {} that somebody put there and that can let in people \
+                     without a lease ({rule})",
+                    layout::own_chain()
+                )
+            })
+            .collect()
     }
 
     /// What a reader of the script should know.

@@ -5,8 +5,10 @@
 
 mod common;
 
-use common::{LONG, firewall, inside, nft, opening, run};
-use knock_firewall::{Did, Firewall, FirewallError, Kind, Work};
+use std::time::{Duration, SystemTime};
+
+use common::{LONG, Shell, firewall, inside, nft, opening, run};
+use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools, Work};
 
 const ONE: &str = "tcp port 22 to 192.0.2.7";
 
@@ -146,6 +148,94 @@ fn our_rules_are_put_in_their_order() {
             apply(&firewall);
             assert_eq!(run("nft list ruleset"), whole, "{rules:?}");
         }
+    });
+}
+
+#[test]
+fn a_rule_of_others_that_may_let_everybody_in_goes_and_is_named() {
+    inside("a_rule_of_others_that_may_let_everybody_in_goes_and_is_named", || {
+        closed_host();
+        let firewall = firewall(Kind::Nftables);
+        firewall.open(&opening(ONE), None, LONG).unwrap();
+        let add = |rule: &str| nft(&format!("add rule inet knockdaemon input {rule}"));
+        let harmless = [
+            "tcp dport 81 meta mark set meta mark | 0x00000007",
+            "counter packets 0 bytes 0 meta mark set 0x00000007",
+            "meta mark set meta mark & 0x0fffffff",
+        ];
+        // Beside ours alone, and then beside what stays.
+        for rules in [&[][..], &harmless] {
+            rules.iter().for_each(|rule| add(rule));
+            let work = apply(&firewall);
+            assert_eq!(work.done, [""; 0], "nothing of it lets anybody in");
+            let is_told = work.remarks.iter().any(|it| it.contains("rules in its chain input"));
+            assert_eq!(is_told, !rules.is_empty(), "{:?}", work.remarks);
+            let whole = run("nft list chain inet knockdaemon input");
+            rules.iter().for_each(|rule| assert!(whole.contains(rule), "{rule} in {whole}"));
+            let bad = [
+                "meta mark set 0x40000000",
+                "meta mark set meta mark | 0x40000000",
+                "meta mark set meta mark ^ 0xc0000000",
+                "counter packets 0 bytes 0 meta mark set meta mark | 0x40000000",
+                "log prefix \"in: \" meta mark set 0xffffffff accept",
+                "meta mark set 0x00000007 meta mark set 0x40000000",
+                "meta mark set ct mark",
+                "meta mark set tcp dport map { 81 : 0x40000000 }",
+            ];
+            bad.iter().for_each(|rule| add(rule));
+            let done = apply(&firewall).done;
+            for rule in bad {
+                let named = format!(
+                    "somebody put there and that can let in people without a lease ({rule})"
+                );
+                assert!(done.iter().any(|done| done.contains(&named)), "{rule} in {done:?}");
+            }
+            assert_eq!(done.len(), bad.len() + 1, "{done:?}");
+            assert_eq!(run("nft list chain inet knockdaemon input"), whole);
+        }
+    });
+}
+
+/// Somebody puts a rule at the head of our chain in the very moment in which it was mended.
+#[derive(Debug)]
+struct Interrupted;
+
+impl Tools for Interrupted {
+    fn has(&self, program: &str) -> bool {
+        Shell.has(program)
+    }
+
+    fn run(
+        &self,
+        program: &str,
+        args: &[&str],
+        input: &str,
+        limit: Duration,
+    ) -> Result<Ran, ToolError> {
+        let ran = Shell.run(program, args, input, limit);
+        if (program, args) == ("nft", &["-f", "-"]) {
+            nft("insert rule inet knockdaemon input tcp dport 24 counter");
+        }
+        ran
+    }
+}
+
+#[test]
+fn a_rule_that_comes_while_the_table_is_mended_costs_none_of_ours() {
+    inside("a_rule_that_comes_while_the_table_is_mended_costs_none_of_ours", || {
+        let interrupted =
+            Firewall::new(Kind::Nftables, Box::new(Interrupted), || SystemTime::UNIX_EPOCH);
+        firewall(Kind::Nftables).open(&opening(ONE), None, LONG).unwrap();
+        let ours = || {
+            let chain = run("nft -s list chain inet knockdaemon input");
+            let lines: Vec<String> =
+                chain.lines().filter(|line| line.contains("mark")).map(str::to_owned).collect();
+            lines
+        };
+        let whole = ours();
+        nft("insert rule inet knockdaemon input tcp dport 23 counter");
+        interrupted.unwrap().apply(LONG).unwrap();
+        assert_eq!(ours(), whole);
     });
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::elements::Size;
+use super::marking::{self, Marking};
 use super::{COMMENT, MARK, PRIORITY, SUBSYSTEM, order};
 use crate::netlink::message::{Question, attribute, attributes, be32, be64, flags, text};
 use crate::netlink::{Fault, Socket};
@@ -28,7 +28,7 @@ const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 const DATA_VALUE: u16 = 1;
 
-const IMMEDIATE_DATA: u16 = 2;
+pub(super) const IMMEDIATE_DATA: u16 = 2;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
@@ -37,13 +37,13 @@ const LOOKUP_DESTINATION: u16 = 3;
 pub(super) const LOOKUP_FLAGS: u16 = 5;
 pub(super) const META_KEY: u16 = 2;
 pub(super) const META_SOURCE: u16 = 3;
-const META_MARK: u32 = 3;
+pub(super) const META_MARK: u32 = 3;
 pub(super) const COMPARE_DATA: u16 = 3;
 pub(super) const COMPARE_OPERATOR: u16 = 2;
 const EQUAL: u32 = 0;
 pub(super) const CT_KEY: u16 = 2;
 pub(super) const BITWISE_MASK: u16 = 4;
-const BITWISE_XOR: u16 = 5;
+pub(super) const BITWISE_XOR: u16 = 5;
 
 /// The hook of what comes to this host itself.
 const LOCAL_IN: u32 = 1;
@@ -100,25 +100,16 @@ pub(crate) struct Rule {
     pub(crate) handle: u64,
     /// It is the rule that we put into the chains of others, not one that only says so.
     pub(crate) is_ours: bool,
-    /// What it does to the mark, if it could be from our own chain: by the members of our sets at most.
+    /// What it does to our bit of the mark, if it is in our own chain.
     pub(crate) marking: Option<Marking>,
+    /// It could be of some version of ours: by the members of our sets at most, it sets a mark.
+    pub(crate) only_marks: bool,
     /// It is about whoever comes, not about somebody; see `order`.
     pub(super) is_for_all: bool,
     verdict: Verdict,
     /// It is about members of a set with a name, as the bans of other programs are.
     is_about_a_set: bool,
     is_about_established: bool,
-}
-
-/// What a rule does that only sets the mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Marking {
-    /// Takes our bit away from all, as our first rule does.
-    Clears,
-    /// Sets something for the members of our set, as our others do.
-    Members(Size),
-    /// Neither.
-    Otherwise,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -235,7 +226,8 @@ fn rule(family: u8, body: &[u8]) -> Option<(ChainName, Rule)> {
     let parts: Vec<Part<'_>> = attributes(expressions).map(|(_, it)| Part::of(it)).collect();
     rule.is_ours = accepts_marked(&parts)
         && attribute(body, RULE_USERDATA).is_some_and(|data| comment(data) == COMMENT);
-    rule.marking = marking(&parts);
+    rule.marking = marking::of(&parts);
+    rule.only_marks = marking::only_marks(&parts);
     rule.is_for_all = order::is_for_all(&parts);
     let mut is_about_state = false;
     for (_, expression) in attributes(expressions) {
@@ -285,6 +277,11 @@ impl<'a> Part<'a> {
         attribute(self.data, kind).and_then(be32)
     }
 
+    /// The name of the set that is looked up.
+    pub(super) fn set(&self) -> &'a str {
+        attribute(self.data, LOOKUP_SET).map(text).unwrap_or_default()
+    }
+
     /// A value that the kernel keeps in its own order.
     pub(super) fn value(&self, kind: u16) -> Option<u32> {
         let value = attribute(attribute(self.data, kind)?, DATA_VALUE)?;
@@ -306,38 +303,6 @@ fn accepts_marked(parts: &[Part<'_>]) -> bool {
         && compare.value(COMPARE_DATA) == Some(MARK)
         && accept.name == "immediate"
         && verdict(accept.data) == Some(Verdict::Accepts)
-}
-
-/// Loads, compares, looks up in sets that are named as ours, and at the end sets the mark.
-fn marking(parts: &[Part<'_>]) -> Option<Marking> {
-    let (last, before) = parts.split_last()?;
-    let set = |part: &Part<'_>| {
-        Size::of_set(attribute(part.data, LOOKUP_SET).map(text).unwrap_or_default())
-    };
-    let harmless = |part: &Part<'_>| match part.name {
-        "meta" => part.number(META_SOURCE).is_none(),
-        "payload" | "bitwise" | "cmp" => true,
-        "lookup" => set(part).is_some(),
-        _ => false,
-    };
-    let only_marks = last.name == "meta"
-        && last.number(META_KEY) == Some(META_MARK)
-        && last.number(META_SOURCE).is_some()
-        && before.iter().all(harmless);
-    let lookups: Vec<&Part<'_>> = before.iter().filter(|part| part.name == "lookup").collect();
-    let clears = |mask: &Part<'_>| {
-        mask.value(BITWISE_MASK) == Some(!MARK) && mask.value(BITWISE_XOR) == Some(0)
-    };
-    only_marks.then(|| match (&*lookups, before) {
-        ([], [load, mask]) if load.number(META_KEY) == Some(META_MARK) && clears(mask) => {
-            Marking::Clears
-        }
-        // All but the members would be let in.
-        ([lookup], _) if lookup.number(LOOKUP_FLAGS).is_none_or(|flags| flags == 0) => {
-            set(lookup).map_or(Marking::Otherwise, Marking::Members)
-        }
-        _ => Marking::Otherwise,
-    })
 }
 
 fn verdict(immediate: &[u8]) -> Option<Verdict> {

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 use super::elements::{Set, Size, sizes};
 use super::{COMMENT, MARK, PRIORITY, TABLE};
-use crate::nftables::chains::{Chain, ChainName, Marking};
+use crate::nftables::chains::{Chain, ChainName, Rule};
+use crate::nftables::marking::Marking;
 
 /// The chain in our table.
 const CHAIN: &str = "input";
@@ -19,9 +20,8 @@ const CHAIN: &str = "input";
 pub(crate) struct Making {
     /// For `nft -f`. What the sets hold stays, and so does what others have put in.
     pub(crate) script: String,
-    /// So many rules of ours are at the head of our chain afterwards, and those that others have put in
-    /// behind them. What else marks there is to go. `None`: nothing of others is in it.
-    pub(crate) head: Option<usize>,
+    /// Rules that others have put in stay behind ours, so what marks beside ours is to go one by one.
+    pub(crate) has_others: bool,
 }
 
 /// Makes the table or mends it. There is nothing to run if it is whole and has rules of others: a second
@@ -29,9 +29,8 @@ pub(crate) struct Making {
 pub(crate) fn making(wanted: &BTreeSet<Size>, is_whole: bool, chains: &[Chain]) -> Making {
     let own = own(chains);
     let has_others = own.is_some_and(|own| own.rules.iter().any(|rule| rule.marking.is_none()));
-    let head = has_others.then_some(wanted.len() + 1);
     if has_others && is_whole {
-        return Making { script: String::new(), head };
+        return Making { script: String::new(), has_others };
     }
     let mut script = format!(
         "add table inet {TABLE}\n\
@@ -55,7 +54,7 @@ pub(crate) fn making(wanted: &BTreeSet<Size>, is_whole: bool, chains: &[Chain]) 
             let _ = writeln!(script, "add rule inet {TABLE} {CHAIN} {rule}");
         }
     }
-    Making { script, head }
+    Making { script, has_others }
 }
 
 /// The rules of our chain, in their order.
@@ -95,13 +94,15 @@ pub(crate) fn is_whole(wanted: &BTreeSet<Size>, there: &[Size], chains: &[Chain]
 pub(crate) fn is_ours(sets: &[Set], chains: &[Chain]) -> bool {
     let own = own(chains);
     let in_place = own.is_none_or(|own| own.is_input && own.priority == Some(PRIORITY));
+    let rules = || own.into_iter().flat_map(|own| &own.rules);
     let has_ours = || {
-        let mut marks = own.into_iter().flat_map(|own| &own.rules).map(|rule| rule.marking);
+        let mut marks = rules().map(|rule| rule.marking);
         marks.any(|it| matches!(it, Some(Marking::Clears | Marking::Members(_))))
     };
+    let has_theirs = || !of_others(sets, chains).is_empty() || !rules().all(is_of_some_version);
     in_place
         && sets.iter().all(|set| set.is_as_ours || set.size.is_none())
-        && (of_others(sets, chains).is_empty() || sizes(sets).next().is_none() || has_ours())
+        && (!has_theirs() || sizes(sets).next().is_none() || has_ours())
 }
 
 /// The same, with nothing of others in it.
@@ -113,7 +114,19 @@ pub(crate) fn is_ours_alone(sets: &[Set], chains: &[Chain]) -> bool {
 /// mark by its sets: another version of ours has made it, or somebody has changed it by hand. Who takes
 /// it away takes nothing else from anybody.
 pub(crate) fn does_nothing_else(sets: &[Set], chains: &[Chain]) -> bool {
-    of_others(sets, chains).is_empty() && own(chains).is_none_or(|own| !own.drops_the_rest)
+    let is_calm = |own: &Chain| !own.drops_the_rest && own.rules.iter().all(is_of_some_version);
+    names_of_others(sets, chains).is_empty() && own(chains).is_none_or(is_calm)
+}
+
+/// Whether this rule of our chain can be ours, or of another version of ours.
+fn is_of_some_version(rule: &Rule) -> bool {
+    rule.only_marks
+}
+
+/// The rules of our chain that others have put there and that let in somebody without a lease, or may.
+pub(crate) fn letting_in_by_others(chains: &[Chain]) -> impl Iterator<Item = u64> + '_ {
+    let rules = own(chains).into_iter().flat_map(|own| &own.rules);
+    rules.filter(|rule| rule.marking == Some(Marking::Otherwise)).map(|rule| rule.handle)
 }
 
 /// Ours, or of another version of ours.
@@ -121,20 +134,22 @@ pub(crate) fn is_of_any_version(sets: &[Set], chains: &[Chain]) -> bool {
     is_ours_alone(sets, chains) || does_nothing_else(sets, chains)
 }
 
-/// What others have in the table of our name, for people.
+/// What others have in the table of our name and keep there, for people.
 pub(crate) fn of_others(sets: &[Set], chains: &[Chain]) -> Vec<String> {
-    let mut found = Vec::new();
-    for chain in chains.iter().filter(|chain| is_own(chain)) {
-        let has_theirs = chain.rules.iter().any(|rule| rule.marking.is_none());
-        if chain.name != own_chain() {
-            found.push(format!("the chain {}", chain.name.chain));
-        } else if has_theirs {
-            found.push(format!("rules in its chain {CHAIN}"));
-        }
-    }
-    let theirs = sets.iter().filter(|set| set.size.is_none());
-    found.extend(theirs.map(|set| format!("the set {}", set.name)));
-    found
+    let has_theirs = |own: &Chain| own.rules.iter().any(|rule| rule.marking.is_none());
+    let rules = own(chains).filter(|own| has_theirs(own));
+    let rules = rules.map(|_| format!("rules in its chain {CHAIN}"));
+    rules.into_iter().chain(names_of_others(sets, chains)).collect()
+}
+
+/// The chains and sets in the table of our name that are not named as ours.
+fn names_of_others(sets: &[Set], chains: &[Chain]) -> Vec<String> {
+    let chains = chains.iter().filter(|chain| is_own(chain) && chain.name != own_chain());
+    let sets = sets.iter().filter(|set| set.size.is_none());
+    chains
+        .map(|chain| format!("the chain {}", chain.name.chain))
+        .chain(sets.map(|set| format!("the set {}", set.name)))
+        .collect()
 }
 
 /// The rule that lets marked packets pass, at the head of somebody's chain or before a rule of it.
@@ -161,7 +176,7 @@ pub(super) fn own(chains: &[Chain]) -> Option<&Chain> {
     chains.iter().find(|chain| chain.name == own_chain())
 }
 
-fn own_chain() -> ChainName {
+pub(crate) fn own_chain() -> ChainName {
     ChainName { family: "inet", table: TABLE.to_owned(), chain: CHAIN.to_owned() }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod chains;
 pub(crate) mod elements;
 pub(crate) mod layout;
+pub(crate) mod marking;
 pub(crate) mod order;
 pub(crate) mod taking;
 

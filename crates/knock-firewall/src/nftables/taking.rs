@@ -8,7 +8,8 @@ use super::layout;
 use super::{SUBSYSTEM, TABLE};
 use crate::netlink::message::{Question, attribute, be32, flags};
 use crate::netlink::{Fault, Socket};
-use crate::nftables::chains::Chain;
+use crate::nftables::chains::{Chain, Rule};
+use crate::nftables::marking::Marking;
 
 const DELETE_TABLE: u8 = 2;
 const DELETE_CHAIN: u8 = 5;
@@ -77,14 +78,23 @@ pub(crate) fn ours_beside_others(socket: &mut Socket) -> Result<bool, Fault> {
     gone.map(|gone| gone > 0)
 }
 
-/// Takes out of our chain what marks, but for so many rules at its head.
-pub(crate) fn marking_behind(socket: &mut Socket, head: usize) -> Result<(), Fault> {
+/// Takes out of our chain what marks, but for the first of each rule of ours.
+pub(crate) fn marking_beside_ours(socket: &mut Socket) -> Result<(), Fault> {
     let gone = unchanged(socket, |_, chains| {
-        let own = layout::own(chains);
-        let behind =
-            own.into_iter().flat_map(|own| own.rules.iter().skip(head).map(move |it| (own, it)));
-        let marking = behind.filter(|(_, rule)| rule.marking.is_some());
-        marking.map(|(own, rule)| delete(&own.name, rule.handle)).collect()
+        let mut ours = Vec::new();
+        let is_beside = |rule: &&Rule| match rule.marking {
+            None => false,
+            Some(Marking::Otherwise) => true,
+            // By what it does, not by its place: somebody may have put a rule before ours by now.
+            Some(known) if ours.contains(&known) => true,
+            Some(new) => {
+                ours.push(new);
+                false
+            }
+        };
+        let Some(own) = layout::own(chains) else { return Vec::new() };
+        let beside = own.rules.iter().filter(is_beside);
+        beside.map(|rule| delete(&own.name, rule.handle)).collect()
     });
     gone.map(drop)
 }
