@@ -199,16 +199,16 @@ impl Firewall {
             Kind::Iptables | Kind::Auto => {
                 let _alone = self.lane.enter(limit)?;
                 let survey = self.survey(limit)?;
-                if let Some(error) = survey.unread(opening.network.is_v4()) {
-                    return Err(error);
-                }
+                let v4 = opening.network.is_v4();
                 let tools = &*self.tools;
-                let mut was_there = false;
-                for (program, listing) in survey.engines(opening.network.is_v4()) {
+                // What cannot be read keeps nothing from being taken out where it can: out of one is out.
+                let mut was_there = survey.unread(v4).map_or(Ok(false), Err);
+                for (program, listing) in survey.engines(v4) {
                     let rules = rules::Rules { program, tools, limit };
-                    was_there |= rules.remove(listing, opening)?;
+                    let removed = rules.remove(listing, opening);
+                    was_there = was_there.and_then(|before| Ok(before | removed?));
                 }
-                Ok(was_there)
+                was_there
             }
         }
         .map(Did::new)

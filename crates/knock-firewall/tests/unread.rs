@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use common::{HOUR, LONG, Shell, WAYS, in_time, inside, opening, run};
+use common::{HOUR, LONG, Shell, WAYS, firewall, in_time, inside, nft, opening, run};
 use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools};
 use knock_rules::Family;
 
@@ -140,5 +140,49 @@ fn many_that_come_at_once_look_once() {
             });
             assert!(runs <= alone, "{kind}: {runs} programs for forty, {alone} for the first");
         }
+    });
+}
+
+/// A rule that iptables-nft did not make and cannot print, where both engines have rules.
+fn odd_beside_legacy() {
+    run("iptables-legacy -A INPUT -p tcp --dport 80 -j ACCEPT");
+    run("iptables-nft -P INPUT DROP");
+    nft("add chain ip filter odd
+         add rule ip filter odd ct state vmap { established : accept, invalid : drop }");
+}
+
+#[test]
+fn one_engine_that_cannot_be_read_keeps_no_rule_in_the_other() {
+    inside("one_engine_that_cannot_be_read_keeps_no_rule_in_the_other", || {
+        run("iptables-legacy -P INPUT DROP");
+        run("iptables-nft -P INPUT DROP");
+        let firewall = firewall(Kind::Iptables);
+        firewall.open(&opening(ONE), None, LONG).unwrap();
+        let is_open = |engine: &str| run(&format!("iptables-{engine} -S")).contains("192.0.2.7");
+        assert!(is_open("legacy") && is_open("nft"), "it has to be let in by both");
+        odd_beside_legacy();
+        for _ in 0..2 {
+            let closed = firewall.close(&opening(ONE), LONG);
+            let Err(FirewallError::Tool { says, .. }) = closed else { panic!("{closed:?}") };
+            assert!(says.contains("is incompatible"), "the reason, no warning: {says}");
+            assert!(!is_open("legacy"));
+        }
+        nft("delete chain ip filter odd");
+        assert_eq!(firewall.close(&opening(ONE), LONG), Ok(Did::Done));
+        assert!(!is_open("nft"));
+    });
+}
+
+#[test]
+fn a_chain_that_iptables_cannot_read_gets_our_rule_beside_legacy_too() {
+    inside("a_chain_that_iptables_cannot_read_gets_our_rule_beside_legacy_too", || {
+        odd_beside_legacy();
+        let work = firewall(Kind::Nftables).apply(LONG).unwrap();
+        assert_eq!(work.failed, []);
+        let warned =
+            work.remarks.iter().find(|remark| remark.contains("leases do not get through"));
+        assert_eq!(warned, None);
+        let chain = run("nft list chain ip filter INPUT");
+        assert!(chain.contains("0x40000000 accept"), "{chain}");
     });
 }

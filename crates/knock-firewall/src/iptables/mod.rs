@@ -231,7 +231,9 @@ pub(crate) fn succeeded(program: &str, args: &[&str], ran: Ran) -> Result<String
     if FORBIDDEN.iter().any(|text| ran.stderr.contains(text)) {
         return Err(FirewallError::NotPermitted);
     }
-    let line = ran.stderr.lines().map(str::trim).find(|line| !line.is_empty());
+    // "# Warning: iptables-legacy tables present" comes first wherever both engines have rules.
+    let is_said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let line = ran.stderr.lines().map(str::trim).find(is_said);
     let says = match (line, ran.status) {
         (Some(line), _) => line.chars().filter(|c| !c.is_control()).take(300).collect(),
         (None, Some(status)) => format!("exit {status}"),
