@@ -246,7 +246,7 @@ impl Firewall {
                 let mut socket = lock(&self.socket);
                 let mut held = Vec::new();
                 for v4 in [true, false] {
-                    let listed = ipset::list(&mut socket, v4).map_err(failed)?;
+                    let listed = ipset::list(&mut socket, v4, (self.clock)()).map_err(failed)?;
                     held.extend(
                         listed.filter(|it| it.is_as_ours).into_iter().flat_map(|it| it.held),
                     );
@@ -394,9 +394,7 @@ impl Firewall {
                 let chains = chains::chains(&mut socket)?;
                 Ok(!layout::is_ours(&elements::sets(&mut socket)?, &chains))
             }
-            Kind::Ipset => {
-                Ok(ipset::list(&mut socket, v4)?.is_some_and(|listed| !listed.is_as_ours))
-            }
+            Kind::Ipset => Ok(ipset::is_as_ours(&mut socket, v4)? == Some(false)),
             Kind::Iptables | Kind::Auto => Ok(false),
         }
     }

@@ -84,10 +84,10 @@ impl Survey {
         let (mut sets, mut foreign_sets) = ([false; 2], [false; 2]);
         let slots = sets.iter_mut().zip(&mut foreign_sets);
         for (v4, (there, foreign)) in [true, false].into_iter().zip(slots) {
-            match ipset::list(socket, v4) {
+            match ipset::is_as_ours(socket, v4) {
                 Ok(None) => {}
-                Ok(Some(listed)) if listed.is_as_ours => *there = true,
-                Ok(Some(_)) => *foreign = true,
+                Ok(Some(true)) => *there = true,
+                Ok(Some(false)) => *foreign = true,
                 Err(fault) if fault.is_unknown_here() => {}
                 Err(error) => {
                     return Err(FirewallError::of_kernel(Kind::Ipset, "list a set", error));

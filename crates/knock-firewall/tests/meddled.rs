@@ -7,7 +7,7 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{LONG, Shell, firewall, inside, nft, opening, run};
+use common::{HOUR, LONG, Shell, firewall, in_time, inside, nft, opening, run};
 use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools, Work};
 
 const ONE: &str = "tcp port 22 to 192.0.2.7";
@@ -193,6 +193,28 @@ fn a_rule_of_others_that_may_let_everybody_in_goes_and_is_named() {
             assert_eq!(done.len(), bad.len() + 1, "{done:?}");
             assert_eq!(run("nft list chain inet knockdaemon input"), whole);
         }
+    });
+}
+
+#[test]
+fn an_end_that_is_too_far_off_to_tell_is_no_right_one_for_a_short_lease() {
+    inside("an_end_that_is_too_far_off_to_tell_is_no_right_one_for_a_short_lease", || {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let firewall = firewall(Kind::Ipset);
+        firewall.open(&opening(ONE), in_time(HOUR), LONG).unwrap();
+        run("ipset add knockdaemon4 192.0.2.7,tcp:22 timeout 2000000 -exist");
+        let held = firewall.held(LONG).unwrap();
+        assert_eq!((held.len(), held[0].left), (1, None), "it may have been cut");
+        assert!(held[0].no_end_from > in_time(DAY * 12), "of a lease of twelve days it is wrong");
+        // As long as it goes, and longer.
+        for days in [13, 24, 25, 400] {
+            firewall.open(&opening(ONE), in_time(DAY * days), LONG).unwrap();
+            let held = firewall.held(LONG).unwrap();
+            assert_eq!(held[0].left, None, "{days}");
+            assert!(held[0].no_end_from < in_time(DAY * 13), "{days}: it is right");
+        }
+        firewall.open(&opening(ONE), in_time(HOUR), LONG).unwrap();
+        assert_eq!(firewall.held(LONG).unwrap()[0].no_end_from, None);
     });
 }
 

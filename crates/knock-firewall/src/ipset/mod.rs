@@ -46,6 +46,11 @@ pub(crate) const FULL: Fault = Fault(4352);
 
 /// Longest time that ipset takes, in seconds: 24 days. Whoever looks later gives the rest.
 const MOST: u64 = 2_147_483;
+/// Beyond this the end of an element is no news: it may have been cut, and who looks when this is left can
+/// tell.
+const FAR: u64 = MOST / 2;
+/// The times of kernel and lease are counted in their own ways.
+const SLACK: u64 = 60;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -158,13 +163,23 @@ pub(crate) struct Listed {
     pub(crate) held: Vec<Held>,
 }
 
-/// All elements of a family's set; `None` if there is no such set.
-pub(crate) fn list(socket: &mut Socket, v4: bool) -> Result<Option<Listed>, Fault> {
+/// Whether a family's set is as we make it, whatever it holds; `None` if there is no such set.
+pub(crate) fn is_as_ours(socket: &mut Socket, v4: bool) -> Result<Option<bool>, Fault> {
+    let listed = list(socket, v4, SystemTime::UNIX_EPOCH)?;
+    Ok(listed.map(|listed| listed.is_as_ours))
+}
+
+/// All elements of a family's set as they are now; `None` if there is no such set.
+pub(crate) fn list(
+    socket: &mut Socket,
+    v4: bool,
+    now: SystemTime,
+) -> Result<Option<Listed>, Fault> {
     let mut question = Question::new(SUBSYSTEM, LIST, flags::DUMP, 0);
     question.bytes(PROTOCOL, &[PROTOCOL_NUMBER]).text(SET_NAME, set(v4));
     let parts = socket.dump(&question, |_, _, body, parts| {
         let entries = attribute(body, ENTRIES).unwrap_or_default();
-        let held = attributes(entries).filter_map(|(_, entry)| held(entry));
+        let held = attributes(entries).filter_map(|(_, entry)| held(entry, now));
         let found = attribute(body, TYPE_NAME).map(|_| {
             let header = attribute(body, DATA).unwrap_or_default();
             let flags = attribute(header, SET_FLAGS).and_then(be32).unwrap_or_default();
@@ -209,7 +224,7 @@ fn entry(kind: u8, flags: u16, opening: &Opening, time: Option<Option<Duration>>
     question
 }
 
-fn held(entry: &[u8]) -> Option<Held> {
+fn held(entry: &[u8], now: SystemTime) -> Option<Held> {
     let ip = attribute(entry, IP)?;
     let address: IpAddr = match (attribute(ip, IPV4), attribute(ip, IPV6)) {
         (Some(v4), _) => Ipv4Addr::from(*v4.first_chunk()?).into(),
@@ -227,13 +242,13 @@ fn held(entry: &[u8]) -> Option<Held> {
     };
     let port = u16::from_be_bytes(*attribute(entry, PORT)?.first_chunk()?);
     let left = attribute(entry, TIMEOUT).and_then(be32).filter(|left| *left > 0);
-    // So long that it may have been cut: who looks when half of it is over can tell.
-    let is_cut = left.is_some_and(|left| u64::from(left) > MOST / 2);
+    let is_cut = left.is_some_and(|left| u64::from(left) > FAR);
     let left = left.filter(|_| !is_cut);
     Some(Held {
         opening: Opening { network, protocol, port },
         left: left.map(|left| Duration::from_secs(left.into())),
-        no_end_from: is_cut.then_some(SystemTime::UNIX_EPOCH),
+        // Of a lease that ends before, it has a wrong end.
+        no_end_from: now.checked_add(Duration::from_secs(FAR - SLACK)).filter(|_| is_cut),
     })
 }
 
@@ -253,7 +268,7 @@ mod tests {
     fn listed(question: Question) -> Option<Held> {
         let bytes = question.finished(1);
         let Says::Entry(_, _, body) = answers(&bytes).next()?.says else { return None };
-        held(attribute(body, DATA)?)
+        held(attribute(body, DATA)?, SystemTime::UNIX_EPOCH)
     }
 
     #[test]
@@ -268,7 +283,7 @@ mod tests {
         #[test]
         fn an_opening_comes_back_from_its_entry(
             v4: bool, address: u128, bits in 1u8..=128, udp: bool, port in 1u16..,
-            left in prop::option::of(1u64..MOST / 2)
+            left in prop::option::of(1u64..FAR)
         ) {
             let address: IpAddr = match v4 {
                 true => Ipv4Addr::from_bits(u32::try_from(address >> 96).unwrap()).into(),
@@ -287,7 +302,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_entry_or_not(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = held(&bytes);
+            let _ = held(&bytes, SystemTime::UNIX_EPOCH);
         }
     }
 }
