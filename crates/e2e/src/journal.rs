@@ -95,11 +95,13 @@ impl Entries {
     /// When the writer has gone.
     pub fn write(&mut self, uptime: Duration, message: &str) -> Result<()> {
         let micros = uptime.as_micros();
+        let since = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+        let ago = since(ClockId::Monotonic).saturating_sub(uptime);
+        let date = since(ClockId::Realtime).saturating_sub(ago).as_micros();
         write!(
             self.pipe,
-            "__REALTIME_TIMESTAMP={}\n__MONOTONIC_TIMESTAMP={micros}\n_BOOT_ID={}\n\
+            "__REALTIME_TIMESTAMP={date}\n__MONOTONIC_TIMESTAMP={micros}\n_BOOT_ID={}\n\
              _TRANSPORT=kernel\n_SOURCE_MONOTONIC_TIMESTAMP={micros}\nMESSAGE={message}\n\n",
-            1_795_231_365_000_000 + micros,
             self.boot
         )?;
         Ok(())

@@ -92,7 +92,8 @@ impl JournalSource {
             intake.notice(Notice::Says { from: "journalctl".to_owned(), text: complaints });
         }
         let is_there = reached.last.is_some() || self.has_files(stop)?;
-        let resumed = match self.resume.take() {
+        // If that fails, the next try has to look for the same place.
+        let resumed = match self.resume.clone() {
             Some(cursor) => Some(self.go_back(cursor, &mut reached, stop)?),
             None => None,
         };
@@ -111,6 +112,7 @@ impl JournalSource {
             intake.notice(Notice::NoJournal);
         }
         self.reached = reached;
+        self.resume = None;
         self.begun = true;
         Ok(())
     }
@@ -251,7 +253,8 @@ impl Following<'_> {
             _ => 0,
         };
         let taken = Taken { micros: entry.taken, tie };
-        self.lines.push(EntryLine { end: self.block.len(), taken, written: now.wall_of(taken) });
+        let written = now.wall_of(taken, entry.dated);
+        self.lines.push(EntryLine { end: self.block.len(), taken, written });
         self.reached.last = Some(EntryPlace { boot: entry.boot, name: entry.cursor, taken });
     }
 
@@ -294,6 +297,8 @@ impl Intake for Following<'_> {
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     monotonic: Duration,
+    /// How long the machine has slept since it started, which the former does not count.
+    slept: Duration,
     wall: SystemTime,
 }
 
@@ -301,12 +306,20 @@ impl Moment {
     fn now() -> Self {
         let since = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
         let wall = SystemTime::UNIX_EPOCH + since(ClockId::Realtime);
-        Self { monotonic: since(ClockId::Monotonic), wall }
+        let monotonic = since(ClockId::Monotonic);
+        Self { monotonic, slept: since(ClockId::Boottime).saturating_sub(monotonic), wall }
     }
 
-    /// Nobody may have set the clock since: what counts is how long ago it was.
-    fn wall_of(self, taken: Taken) -> SystemTime {
-        let ago = self.monotonic.saturating_sub(Duration::from_micros(taken.micros));
+    /// When it was, by the wall's clock of now. Somebody may have set that since, so the date of then is
+    /// believed only as far as the machine may have slept in between.
+    fn wall_of(self, taken: Taken, dated: Option<u64>) -> SystemTime {
+        let awake = self.monotonic.saturating_sub(Duration::from_micros(taken.micros));
+        let by_date = dated.and_then(|micros| {
+            let date = SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))?;
+            self.wall.duration_since(date).ok()
+        });
+        let most = awake.saturating_add(self.slept);
+        let ago = by_date.map_or(awake, |ago| ago.clamp(awake, most));
         self.wall.checked_sub(ago).unwrap_or(self.wall)
     }
 }

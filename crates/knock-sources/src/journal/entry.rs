@@ -14,6 +14,8 @@ pub(super) struct Entry {
     pub(super) cursor: String,
     /// When the journal took it, in microseconds since the machine started.
     pub(super) taken: u64,
+    /// The same by the clock on the wall as it went then, in microseconds since 1970.
+    pub(super) dated: Option<u64>,
     /// When the kernel wrote it, likewise.
     written: u64,
     message: Vec<u8>,
@@ -35,6 +37,7 @@ impl Entry {
             boot: u128::from_str_radix(boot, 16).unwrap_or_default(),
             cursor: fields.get("__CURSOR")?.as_str()?.to_owned(),
             taken,
+            dated: micros("__REALTIME_TIMESTAMP"),
             // Of entries from before the journal ran they differ by the time that it took to start.
             written: micros("_SOURCE_MONOTONIC_TIMESTAMP").unwrap_or(taken),
             message: bytes(fields.get("MESSAGE")?)?,
@@ -120,7 +123,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_message_is_it_becomes_one_line(message: Vec<u8>, written in 0..u64::MAX) {
-            let entry = Entry { boot: 0, cursor: String::new(), taken: 0, written, message };
+            let entry = Entry { boot: 0, cursor: String::new(), taken: 0, dated: None, written, message };
             let mut line = Vec::new();
             entry.write_line(&mut line);
             let controls = line.iter().filter(|byte| byte.is_ascii_control()).count();

@@ -320,6 +320,60 @@ fn that_there_is_no_journal_at_all_is_told() {
     reader.join().unwrap().1.unwrap();
 }
 
+/// journalctl cannot be started for the second look, as where there is no room for one more process.
+#[test]
+fn the_place_of_an_earlier_run_is_looked_for_until_it_could_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("journalctl");
+    script(
+        &program,
+        "case \"$*\" in *-f*) exec sleep 3600;; esac
+         [ -e \"$0.seen\" ] || mv \"$0\" \"$0.seen\"
+         echo '{\"_TRANSPORT\":\"kernel\",\"__CURSOR\":\"c\",\"MESSAGE\":\"\",\"_BOOT_ID\":\"ff\",'\
+         '\"__MONOTONIC_TIMESTAMP\":\"7\"}'",
+    );
+    let taken = Taken { micros: 7, tie: 0 };
+    let from = EntryPlace { boot: 255, name: "c".to_owned(), taken };
+    let (mut got, stop) = (Collected::new(), Stop::new().unwrap());
+    let cursor = JournalCursor { from, done: None };
+    let mut source = JournalSource::by(program.clone(), &[]).resuming(Some(cursor));
+    let error = source.run(&mut got, &stop).unwrap_err();
+    assert!(matches!(error, SourceError::JournalMissing(_)), "{error}");
+    std::fs::hard_link(folder.path().join("journalctl.seen"), &program).unwrap();
+    let reader = start(source, &got, &stop);
+    got.await_notice("following the journal from where the last run stopped");
+    stop.set();
+    reader.join().unwrap().1.unwrap();
+}
+
+/// An entry of ten seconds ago by the uptime: how long ago it was by its date, how long the machine has
+/// slept, and how long ago it counts as written.
+#[test]
+fn sleep_makes_an_entry_older_and_a_clock_that_was_set_does_not() {
+    let seconds = 1_795_231_365;
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let taken = Taken { micros: 90_000_000, tie: 0 };
+    for (dated, slept, ago) in [
+        (Some(10), 0, 10),
+        (Some(28_810), 28_800, 28_810),
+        // It slept before the entry came.
+        (Some(10), 28_800, 10),
+        // The clock was set forward, or back, or beyond now.
+        (Some(3_610), 0, 10),
+        (Some(90_000), 28_800, 28_810),
+        (Some(4), 28_800, 10),
+        (Some(-60), 28_800, 10),
+        (None, 28_800, 10),
+    ] {
+        let now =
+            Moment { monotonic: Duration::from_secs(100), slept: Duration::from_secs(slept), wall };
+        let date = dated.map(|ago: i64| seconds.checked_add_signed(-ago).unwrap() * 1_000_000);
+        let written = now.wall_of(taken, date);
+        let counts = wall.duration_since(written).unwrap();
+        assert_eq!(counts, Duration::from_secs(ago), "{dated:?} {slept}");
+    }
+}
+
 fn following<'a>(reached: &'a mut Reached, intake: &'a mut Collected) -> Following<'a> {
     Following { reached, intake, block: Vec::new(), lines: Vec::new() }
 }
