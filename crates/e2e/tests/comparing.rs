@@ -193,13 +193,14 @@ fn daemons_of_different_users_are_kept_apart_and_a_stranger_keeps_nobody_away() 
     let list = "nft list ruleset";
     await_list(&machine, &first, list, CLIENT, true);
     let second = other.daemon_as("daemon", &capabilities, &enter, &[]).unwrap();
-    second.await_line("keeps the leases of this network").unwrap();
+    let said = second.await_line("keeps the leases of this network").unwrap();
+    assert!(!said.contains("(process"), "the squatter is not the keeper: {said}");
     // Root's is none the better.
     let root = leases("nftables");
     let third = root.daemon(&enter, &[]).unwrap();
     third.await_line("keeps the leases of this network").unwrap();
     let (_, said) = ask(&machine, &root, &["firewall", "--remove"]);
-    assert!(said.contains("a running knockdaemon"), "{said}");
+    assert!(said.contains("a running knockdaemon") && !said.contains("(process"), "{said}");
     first.signal(rustix::process::Signal::KILL).unwrap();
     first.await_end().unwrap();
     for refused in [&other, &root] {
