@@ -1,5 +1,5 @@
 //! The client's only clock: how long something may still take, the time that log lines carry, and
-//! whose turn it is.
+//! which stretch of time it is.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,7 +33,7 @@ pub(crate) fn time_of_day() -> SystemTime {
 /// A stretch of time that has a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
-    /// One more than that of the turn before, for all programs of this machine alike.
+    /// One more than that of the turn before. All programs of this machine are in the same one.
     pub(crate) number: u64,
     pub(crate) ends: Deadline,
 }

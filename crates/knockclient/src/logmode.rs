@@ -21,8 +21,9 @@ const EPHEMERAL: Range<u16> = 32_768..61_000;
 /// A packet that is like one of the sixteen before it counts as sent again. No two in so many are alike.
 const BLOCK: u16 = 20;
 
-/// Whoever writes has a block of ports for so long, and all blocks last for eleven seconds: a second
-/// longer than a packet is remembered.
+/// A call has a block of ports for so long, and all blocks last for eleven seconds: a second longer than a
+/// packet is remembered. That holds for calls one after the other; two within one turn have the same block. To
+/// mix in who calls would help those, and give some that follow each other the same one.
 const TURN: Duration = Duration::from_millis(8);
 
 /// Appends a line for each port, all in one write, so that a daemon sees whole lines only.
@@ -54,7 +55,7 @@ pub(crate) fn append(
         .map_err(|error| ClientError::Log { path: log.to_path_buf(), error })?;
     let Turn { ends, .. } = turn;
     if let Some(left) = ends.left() {
-        // So that the next call has a block of its own, however soon it comes.
+        // So that a call after this one has a block of its own, however soon it comes.
         thread::sleep(left);
     }
     Ok(())
