@@ -94,7 +94,7 @@ impl Rsyslog {
             let process = Running::spawn("rsyslogd", &mut command)?;
             await_marker(lab, &log).map(|()| process)
         };
-        // Seen once in thousands: an rsyslogd that runs and reads nothing. It is not what is tested here.
+        // Seen once: an rsyslogd that runs and reads nothing. It is not what is tested here.
         let process = start().or_else(|_| start())?;
         Ok(Self { log, _process: process })
     }
