@@ -38,7 +38,9 @@ const TOOLS: [&str; 12] = [
 /// wait for its lock no longer than that.
 const LONGEST: Duration = Duration::from_secs(35);
 
-/// A session of one run of the machine: its number is somebody else's after the next start.
+/// A session of one run of the machine: its number is somebody else's after the next start. 0 stands
+/// for all that were begun outside our PID namespace, or by an init that made none: `/proc` tells them
+/// apart by nothing, and they are one here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     boot: String,
@@ -46,16 +48,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// That of this process; `None` where the kernel does not tell, or it was begun outside our PID
-    /// namespace: then it has no number here, and `/proc` shows 0.
+    /// That of this process; `None` where the kernel does not tell.
     #[must_use]
     pub fn own() -> Option<Self> {
         let number = Stat::own()?.session;
-        Some(Self { boot: boot()?, number }).filter(|_| number > 0)
+        Some(Self { boot: boot()?, number })
     }
 
     pub(crate) fn parse(number: &str, boot: &str) -> Option<Self> {
-        let number = number.parse().ok().filter(|number| *number > 0)?;
+        let number = number.parse().ok().filter(|number| *number >= 0)?;
         Some(Self { boot: boot.to_owned(), number })
     }
 }
@@ -93,6 +94,9 @@ impl LeftBehind {
 
     /// Waits until no program of it is left, or has waited long enough.
     pub(crate) fn wait(&self) {
+        if self.session.is_none() || self.over.get().is_some() {
+            return;
+        }
         if let Some(own) = Stat::own() {
             self.wait_for(own.began);
         }

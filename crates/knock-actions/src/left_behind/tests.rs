@@ -48,22 +48,13 @@ fn the_session_is_the_one_that_this_process_is_in() {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// It was begun by somebody of another PID namespace, and has no number in this one.
-#[test]
-fn where_the_session_is_from_outside_there_is_none() {
-    let name = "left_behind::tests::where_the_session_is_from_outside_there_is_none";
-    if is_inside(name, "-Urpf --mount-proc") {
-        assert_eq!(Session::own(), None);
-    }
-}
-
 #[test]
 fn a_session_is_of_one_run_of_the_machine() {
     let own = Session { boot: boot().unwrap(), number: 7 };
     let text = own.to_string();
     let (number, boot) = text.split_once(' ').unwrap();
     assert_eq!(Session::parse(number, boot), Some(own.clone()));
-    assert_eq!(Session::parse("0", boot), None);
+    assert_eq!(Session::parse("-1", boot), None);
     assert!(LeftBehind::by(Some(own), |_| ()).session.is_some());
     assert!(LeftBehind::by(Session::parse(number, "an earlier one"), |_| ()).session.is_none());
 }
@@ -78,14 +69,19 @@ struct Left {
 }
 
 fn leave(name: &str) -> Left {
+    leave_by(Command::new("setsid").arg("sh"), name)
+}
+
+/// By a shell whose words are begun.
+fn leave_by(shell: &mut Command, name: &str) -> Left {
     let folder = tempfile::tempdir().unwrap();
     let tool = folder.path().join(name);
     fs::write(&tool, "echo $$ >\"$1\"\nread end <\"$1.fifo\"\n").unwrap();
     let told = folder.path().join("pid");
     let fifo = folder.path().join("pid.fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let mut leaver: Child = Command::new("setsid")
-        .args(["sh", "-c", "sh \"$0\" \"$1\" & while [ ! -s \"$1\" ]; do sleep 0.01; done"])
+    let mut leaver: Child = shell
+        .args(["-c", "sh \"$0\" \"$1\" & while [ ! -s \"$1\" ]; do sleep 0.01; done"])
         .args([&tool, &told])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -178,6 +174,20 @@ fn nothing_is_ever_ended() {
     left.behind.longest = Duration::MAX;
     left.behind.wait_for(u64::MAX);
     assert!(left.runs());
+}
+
+/// An init or a container may start everything outside of any session that has a number there.
+#[test]
+fn where_no_session_has_a_number_it_is_waited_for_all_the_same() {
+    let name = "left_behind::tests::where_no_session_has_a_number_it_is_waited_for_all_the_same";
+    if is_inside(name, "-Urpf --mount-proc") {
+        assert_eq!(Session::own().map(|session| session.number), Some(0));
+        let mut left = leave_by(&mut Command::new("sh"), "iptables");
+        assert_eq!(left.behind.session, Session::own());
+        assert!(is_seen(&left));
+        left.end();
+        assert!(!is_seen(&left));
+    }
 }
 
 #[test]
