@@ -269,8 +269,7 @@ fn more_generous(first: Lease, second: Lease) -> Lease {
         }
         (Hold::No, hold) | (hold, Hold::No) => hold,
     };
-    let end = |lease: &Lease| (lease.until.is_none(), lease.until);
-    let longer = if end(&second) > end(&first) { second } else { first };
+    let longer = if second.ends() > first.ends() { second } else { first };
     Lease { hold, ..longer }
 }
 

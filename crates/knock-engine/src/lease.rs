@@ -106,6 +106,11 @@ impl Lease {
         matches!(self.state, LeaseState::Opening | LeaseState::Open)
     }
 
+    /// By what leases are in the order of their ends: one without comes last.
+    pub(crate) fn ends(&self) -> (bool, Option<SystemTime>) {
+        (self.until.is_none(), self.until)
+    }
+
     /// Whether a session may keep it longer than to its end as it is now.
     pub(crate) fn can_be_held(&self) -> bool {
         match (self.hold, self.until) {

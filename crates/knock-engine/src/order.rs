@@ -146,3 +146,18 @@ pub enum Outcome {
         after: Duration,
     },
 }
+
+impl Outcome {
+    /// Why it did not come to what was asked for; `None`: it did.
+    #[must_use]
+    pub fn why_not(&self) -> Option<String> {
+        match self {
+            Self::Done | Self::AlreadySo | Self::HandedOver { .. } | Self::Counted { .. } => None,
+            Self::Failed { why, .. } | Self::NotBegun { why } => Some(why.clone()),
+            Self::TimedOut { after } if after.as_secs() == 0 => {
+                Some(format!("no end within {} ms", after.as_millis()))
+            }
+            Self::TimedOut { after } => Some(format!("no end within {} s", after.as_secs())),
+        }
+    }
+}

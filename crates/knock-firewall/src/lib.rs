@@ -17,6 +17,8 @@ mod nftables;
 mod pieces;
 mod removal;
 mod survey;
+#[cfg(test)]
+mod testing;
 mod tools;
 
 use std::collections::BTreeSet;
@@ -232,12 +234,13 @@ impl Firewall {
         let limit = Limit::of_each(limit);
         let failed = |error| FirewallError::of_kernel(self.kind, "list who is let in", error);
         let held = match self.kind {
-            Kind::Nftables if self.is_foreign(true).map_err(failed)? => Vec::new(),
             Kind::Nftables => {
                 let mut socket = lock(&self.socket);
-                let mut held = Vec::new();
                 let sets = elements::sets(&mut socket).map_err(failed)?;
-                for size in elements::sizes(&sets) {
+                let is_ours = self.is_seen(true).load(Ordering::Relaxed)
+                    || layout::is_ours(&sets, &chains::chains(&mut socket).map_err(failed)?);
+                let mut held = Vec::new();
+                for size in elements::sizes(&sets).filter(|_| is_ours) {
                     held.extend(elements::list(&mut socket, size).map_err(failed)?);
                 }
                 held
@@ -380,23 +383,6 @@ impl Firewall {
             Fault::NFILE | ipset::FULL => FirewallError::Full(*opening),
             _ => FirewallError::of_kernel(self.kind, format!("open {opening}"), error),
         })
-    }
-
-    /// Whether the set of our name is somebody else's. Asks the kernel alone: a closing waits for no
-    /// program.
-    fn is_foreign(&self, v4: bool) -> Result<bool, Fault> {
-        if self.is_seen(v4).load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let mut socket = lock(&self.socket);
-        match self.kind {
-            Kind::Nftables => {
-                let chains = chains::chains(&mut socket)?;
-                Ok(!layout::is_ours(&elements::sets(&mut socket)?, &chains))
-            }
-            Kind::Ipset => Ok(ipset::is_as_ours(&mut socket, v4)? == Some(false)),
-            Kind::Iptables | Kind::Auto => Ok(false),
-        }
     }
 
     /// How long something is to be open from this moment on.

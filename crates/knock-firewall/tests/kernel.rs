@@ -5,14 +5,14 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
 use common::{
-    HOUR, LONG, Shell, WAYS, all_rules, apply, firewall, foreign_rules, in_time, inside, nft,
-    opening, remove, run,
+    HOUR, LONG, Meddled, Shell, WAYS, all_rules, apply, firewall, firewall_by, foreign_rules,
+    in_time, inside, nft, opening, remove, run,
 };
-use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools};
+use knock_firewall::{Did, Firewall, FirewallError, Kind, ToolError};
 
 #[test]
 fn what_is_opened_is_held_renewed_and_closed() {
@@ -359,34 +359,20 @@ fn an_order_of_the_way_before_takes_nothing_from_the_new_one() {
     });
 }
 
-/// Its programs end when the test says so.
-#[derive(Debug)]
-struct Stuck {
-    begun: mpsc::Sender<()>,
-    go_on: Arc<Mutex<mpsc::Receiver<()>>>,
-}
-
-impl Tools for Stuck {
-    fn has(&self, program: &str) -> bool {
-        Shell.has(program)
-    }
-
-    fn run(&self, _: &str, _: &[&str], _: &str, _: Duration) -> Result<Ran, ToolError> {
-        // Nobody listens any more once the test has seen what it wants.
-        let _ = self.begun.send(());
-        let _ = self.go_on.lock().unwrap().recv();
-        Err(ToolError::TimedOut)
-    }
-}
-
 #[test]
 fn who_waits_behind_a_program_that_hangs_waits_no_longer_than_he_may() {
     inside("who_waits_behind_a_program_that_hangs_waits_no_longer_than_he_may", || {
         let (begun, has_begun) = mpsc::channel();
-        let (go_on, goes_on) = mpsc::channel();
-        let tools = Stuck { begun, go_on: Arc::new(Mutex::new(goes_on)) };
-        let firewall =
-            Firewall::new(Kind::Iptables, Box::new(tools), || SystemTime::UNIX_EPOCH).unwrap();
+        let (go_on, goes_on) = mpsc::channel::<()>();
+        // Programs end when the test says so.
+        let goes_on = Mutex::new(goes_on);
+        let stuck = Meddled::by(move |_, _, _| {
+            // Nobody listens any more once the test has seen what it wants.
+            let _ = begun.send(());
+            let _ = goes_on.lock().unwrap().recv();
+            Err(ToolError::TimedOut)
+        });
+        let firewall = firewall_by(Kind::Iptables, stuck);
         std::thread::scope(|scope| {
             scope.spawn(|| firewall.apply(LONG));
             has_begun.recv().unwrap();

@@ -5,10 +5,10 @@
 
 mod common;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use common::{HOUR, LONG, Shell, firewall, in_time, inside, nft, opening, run};
-use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools, Work};
+use common::{HOUR, LONG, Meddled, firewall, firewall_by, in_time, inside, nft, opening, run};
+use knock_firewall::{Did, Firewall, FirewallError, Kind, Work};
 
 const ONE: &str = "tcp port 22 to 192.0.2.7";
 
@@ -218,35 +218,18 @@ fn an_end_that_is_too_far_off_to_tell_is_no_right_one_for_a_short_lease() {
     });
 }
 
-/// Somebody puts a rule at the head of our chain in the very moment in which it was mended.
-#[derive(Debug)]
-struct Interrupted;
-
-impl Tools for Interrupted {
-    fn has(&self, program: &str) -> bool {
-        Shell.has(program)
-    }
-
-    fn run(
-        &self,
-        program: &str,
-        args: &[&str],
-        input: &str,
-        limit: Duration,
-    ) -> Result<Ran, ToolError> {
-        let ran = Shell.run(program, args, input, limit);
-        if (program, args) == ("nft", &["-f", "-"]) {
-            nft("insert rule inet knockdaemon input tcp dport 24 counter");
-        }
-        ran
-    }
-}
-
 #[test]
 fn a_rule_that_comes_while_the_table_is_mended_costs_none_of_ours() {
     inside("a_rule_that_comes_while_the_table_is_mended_costs_none_of_ours", || {
-        let interrupted =
-            Firewall::new(Kind::Nftables, Box::new(Interrupted), || SystemTime::UNIX_EPOCH);
+        // Somebody puts a rule at the head of our chain in the very moment in which it was mended.
+        let interrupted = Meddled::by(|program, args, run| {
+            let ran = run();
+            if (program, args) == ("nft", &["-f", "-"]) {
+                nft("insert rule inet knockdaemon input tcp dport 24 counter");
+            }
+            ran
+        });
+        let interrupted = firewall_by(Kind::Nftables, interrupted);
         firewall(Kind::Nftables).open(&opening(ONE), None, LONG).unwrap();
         let ours = || {
             let chain = run("nft -s list chain inet knockdaemon input");
@@ -256,7 +239,7 @@ fn a_rule_that_comes_while_the_table_is_mended_costs_none_of_ours() {
         };
         let whole = ours();
         nft("insert rule inet knockdaemon input tcp dport 23 counter");
-        interrupted.unwrap().apply(LONG).unwrap();
+        interrupted.apply(LONG).unwrap();
         assert_eq!(ours(), whole);
     });
 }

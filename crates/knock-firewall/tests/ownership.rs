@@ -5,12 +5,11 @@
 
 mod common;
 
-use std::time::{Duration, SystemTime};
-
 use common::{
-    LONG, Shell, WAYS, all_rules, apply, firewall, foreign_rules, inside, nft, opening, remove, run,
+    LONG, Meddled, WAYS, all_rules, apply, firewall, firewall_by, foreign_rules, inside, nft,
+    opening, remove, run,
 };
-use knock_firewall::{Did, Firewall, FirewallError, Kind};
+use knock_firewall::{Did, FirewallError, Kind};
 
 #[test]
 fn foreign_rules_stay_as_they_are_to_the_byte() {
@@ -162,37 +161,12 @@ fn a_foreign_rule_in_our_chain_stays_and_so_does_the_chain() {
     });
 }
 
-/// While the programs are looked through, somebody loads the rule set anew, as a service does it.
-#[derive(Debug)]
-struct ReloadsMeanwhile;
-
 const CLOSED: &str = "table inet filter {
   chain input {
     type filter hook input priority 0; policy drop;
     RULES
   }
 }";
-
-impl knock_firewall::Tools for ReloadsMeanwhile {
-    fn has(&self, program: &str) -> bool {
-        Shell.has(program)
-    }
-
-    fn run(
-        &self,
-        program: &str,
-        args: &[&str],
-        input: &str,
-        limit: Duration,
-    ) -> Result<knock_firewall::Ran, knock_firewall::ToolError> {
-        if args.contains(&"-S") {
-            let theirs =
-                "ct state established accept\ntcp dport 80 accept\nicmp type echo-request accept";
-            nft(&format!("delete table inet filter\n{}", CLOSED.replace("RULES", theirs)));
-        }
-        Shell.run(program, args, input, limit)
-    }
-}
 
 #[test]
 fn a_rule_set_that_is_loaded_anew_meanwhile_loses_no_rule() {
@@ -201,10 +175,16 @@ fn a_rule_set_that_is_loaded_anew_meanwhile_loses_no_rule() {
         let ours = "meta mark and 0x40000000 == 0x40000000 accept comment \"knockdaemon\"";
         // Numbers begin anew with the table: the three rules get those that these have now.
         nft(&CLOSED.replace("RULES", &[ours; 3].join("\n")));
-        let reloading =
-            Firewall::new(Kind::Nftables, Box::new(ReloadsMeanwhile), || SystemTime::UNIX_EPOCH)
-                .unwrap();
-        remove(&reloading);
+        // While the programs are looked through, somebody loads the rule set anew, as a service does it.
+        let reloading = Meddled::by(|_, args, run| {
+            if args.contains(&"-S") {
+                let theirs = "ct state established accept\ntcp dport 80 accept\n\
+                              icmp type echo-request accept";
+                nft(&format!("delete table inet filter\n{}", CLOSED.replace("RULES", theirs)));
+            }
+            run()
+        });
+        remove(&firewall_by(Kind::Nftables, reloading));
         let left = run("nft list chain inet filter input");
         for rule in ["ct state established accept", "tcp dport 80 accept", "icmp type echo-request"]
         {

@@ -7,10 +7,11 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 
-use common::{HOUR, LONG, Shell, WAYS, firewall, in_time, inside, nft, opening, run};
-use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran, ToolError, Tools};
+use common::{
+    HOUR, LONG, Meddled, WAYS, firewall, firewall_by, in_time, inside, nft, opening, run,
+};
+use knock_firewall::{Did, Firewall, FirewallError, Kind, Ran};
 use knock_rules::Family;
 
 const ONE: &str = "tcp port 22 to 192.0.2.7";
@@ -18,7 +19,7 @@ const SIX: &str = "tcp port 22 to 2001:db8::7";
 
 /// Programs that say nothing but that somebody has the lock, as long as it is so; and how many have
 /// been run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Sulking {
     which: &'static str,
     sulks: Arc<AtomicBool>,
@@ -31,38 +32,22 @@ impl Sulking {
     }
 
     fn firewall(&self, kind: Kind) -> Firewall {
-        #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
-        fn now() -> SystemTime {
-            SystemTime::now()
-        }
-        Firewall::new(kind, Box::new(self.clone()), now).unwrap()
+        let Self { which, sulks, ran } = self.clone();
+        let tools = Meddled::by(move |program, _, run| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            if program.starts_with(which) && sulks.load(Ordering::SeqCst) {
+                let stderr = "Another app is currently holding the xtables lock.".to_owned();
+                return Ok(Ran { status: Some(4), stderr, ..Ran::default() });
+            }
+            run()
+        });
+        firewall_by(kind, tools)
     }
 
     fn runs_of(&self, work: impl FnOnce()) -> usize {
         let before = self.ran.load(Ordering::SeqCst);
         work();
         self.ran.load(Ordering::SeqCst) - before
-    }
-}
-
-impl Tools for Sulking {
-    fn has(&self, program: &str) -> bool {
-        Shell.has(program)
-    }
-
-    fn run(
-        &self,
-        program: &str,
-        args: &[&str],
-        input: &str,
-        limit: Duration,
-    ) -> Result<Ran, ToolError> {
-        self.ran.fetch_add(1, Ordering::SeqCst);
-        if program.starts_with(self.which) && self.sulks.load(Ordering::SeqCst) {
-            let stderr = "Another app is currently holding the xtables lock.".to_owned();
-            return Ok(Ran { status: Some(4), stderr, ..Ran::default() });
-        }
-        Shell.run(program, args, input, limit)
     }
 }
 

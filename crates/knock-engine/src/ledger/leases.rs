@@ -155,7 +155,7 @@ impl Leases {
 
     /// The one that ends last.
     fn last<'a>(&'a self, slot: &'a Slot) -> Option<&'a Lease> {
-        self.wanted(slot).max_by_key(|lease| (lease.until.is_none(), lease.until))
+        self.wanted(slot).max_by_key(|lease| lease.ends())
     }
 
     /// When the opening ends, if it is wanted; `Some(None)`: when it is closed.

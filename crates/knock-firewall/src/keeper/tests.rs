@@ -5,32 +5,11 @@ use std::fs;
 use std::process::Command;
 
 use super::*;
+use crate::testing::{self, level};
 
-const INSIDE: &str = "KNOCK_FIREWALL_TEST_INSIDE";
-
-/// Runs the test `name` again under `unshare` with these options, this many levels down; `work` in the
-/// innermost.
+/// Runs the test `name` again under `unshare` with these options, this many levels down.
 fn inside(name: &str, level: &str, options: &str) {
-    let output = Command::new("unshare")
-        .args(options.split_whitespace())
-        .arg("--")
-        .arg(std::env::current_exe().unwrap())
-        .args([&format!("keeper::tests::{name}"), "--exact", "--nocapture"])
-        .env(INSIDE, level)
-        .output()
-        .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "the part in 'unshare {options}' failed; if it was not even allowed, user namespaces are \
-         switched off (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, \
-         kernel.apparmor_restrict_unprivileged_userns):\n{said}"
-    );
-}
-
-fn level() -> Option<String> {
-    std::env::var(INSIDE).ok()
+    testing::again_inside(&format!("keeper::tests::{name}"), level, options);
 }
 
 /// How often the name is in the kernel's list of sockets: with each connection to it once more.

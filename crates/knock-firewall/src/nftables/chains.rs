@@ -55,6 +55,7 @@ const GOTO: u32 = 0u32.wrapping_sub(4);
 pub(super) const CT_STATE: u32 = 0;
 const ESTABLISHED: u32 = 2;
 
+/// `NFPROTO_INET`: both families in one table.
 pub(super) const INET: u8 = 1;
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;

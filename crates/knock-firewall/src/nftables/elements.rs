@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use knock_rules::{Held, Network, Opening, Protocol};
 
+use super::chains::INET;
 use super::{SUBSYSTEM, TABLE};
 use crate::netlink::message::{Question, attribute, attributes, be32, be64, flags, text};
 use crate::netlink::{Fault, Socket};
@@ -15,9 +16,6 @@ const NEW_SET: u8 = 9;
 const NEW_ELEMENT: u8 = 12;
 const GET_ELEMENT: u8 = 13;
 const DELETE_ELEMENT: u8 = 14;
-
-/// `NFPROTO_INET`: both families in one table.
-const INET: u8 = 1;
 
 const SET_TABLE: u16 = 1;
 const SET_NAME: u16 = 2;

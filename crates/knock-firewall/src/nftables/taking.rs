@@ -152,8 +152,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-
-    const INSIDE: &str = "KNOCK_FIREWALL_TEST_INSIDE";
+    use crate::testing::{again_inside, level};
 
     fn run(words: &[&str]) {
         assert!(Command::new(words[0]).args(&words[1..]).status().unwrap().success(), "{words:?}");
@@ -161,19 +160,12 @@ mod tests {
 
     #[test]
     fn a_change_that_was_made_for_another_state_is_refused_by_the_kernel() {
-        if std::env::var_os(INSIDE).is_none() {
-            let own = std::env::current_exe().unwrap().display().to_string();
-            let name = "nftables::taking::tests::a_change_that_was_made_for_another_state_is_refused_by_the_kernel";
-            return run(&[
-                "env",
-                &format!("{INSIDE}=1"),
-                "unshare",
+        if level().is_none() {
+            return again_inside(
+                "nftables::taking::tests::a_change_that_was_made_for_another_state_is_refused_by_the_kernel",
+                "1",
                 "-Urn",
-                "--",
-                &own,
-                name,
-                "--exact",
-            ]);
+            );
         }
         run(&["nft", "add table inet mine"]);
         run(&["nft", "add chain inet mine input"]);

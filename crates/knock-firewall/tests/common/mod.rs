@@ -16,11 +16,16 @@ pub(crate) const WAYS: [Kind; 3] = [Kind::Nftables, Kind::Ipset, Kind::Iptables]
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 pub(crate) fn firewall(kind: Kind) -> Firewall {
+    firewall_by(kind, Shell)
+}
+
+/// The same, with programs that are the test's.
+pub(crate) fn firewall_by(kind: Kind, tools: impl Tools + 'static) -> Firewall {
     #[allow(clippy::disallowed_methods, reason = "the kernel's clock is the real one")]
     fn now() -> SystemTime {
         SystemTime::now()
     }
-    Firewall::new(kind, Box::new(Shell), now).unwrap()
+    Firewall::new(kind, Box::new(tools), now).unwrap()
 }
 
 /// Makes the static part; nothing of it may fail.
@@ -120,6 +125,47 @@ impl Tools for Shell {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+}
+
+/// What becomes of a program: its name, its words, and how to run it after all.
+type Around = dyn Fn(&str, &[&str], &dyn Fn() -> Result<Ran, ToolError>) -> Result<Ran, ToolError>
+    + Send
+    + Sync;
+
+/// The same programs, while something else goes on.
+pub(crate) struct Meddled(Box<Around>);
+
+impl Meddled {
+    pub(crate) fn by(
+        around: impl Fn(&str, &[&str], &dyn Fn() -> Result<Ran, ToolError>) -> Result<Ran, ToolError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self(Box::new(around))
+    }
+}
+
+impl std::fmt::Debug for Meddled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meddled")
+    }
+}
+
+impl Tools for Meddled {
+    fn has(&self, program: &str) -> bool {
+        Shell.has(program)
+    }
+
+    fn run(
+        &self,
+        program: &str,
+        args: &[&str],
+        input: &str,
+        limit: Duration,
+    ) -> Result<Ran, ToolError> {
+        (self.0)(program, args, &|| Shell.run(program, args, input, limit))
     }
 }
 

@@ -6,19 +6,20 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
 use super::error::ControlError;
+use super::with_suffix;
 
 /// Takes the lock of the socket at this path.
 ///
 /// # Errors
 /// When another daemon has it, or the file cannot be used.
 pub(super) fn take(socket: &Path) -> Result<File, ControlError> {
-    let lock = beside(socket);
+    let lock = with_suffix(socket, ".lock");
     remove_a_strangers(&lock)?;
     let file = match open(&lock) {
         // Made by somebody after that look. Who does so twice is named.
@@ -72,12 +73,6 @@ fn open(lock: &Path) -> Result<File, ControlError> {
 fn is_believed(lock: &Path, owner: u32) -> bool {
     let folder = lock.parent().and_then(|folder| fs::metadata(folder).ok());
     owner == 0 || owner == geteuid().as_raw() || folder.is_some_and(|folder| folder.uid() == owner)
-}
-
-fn beside(socket: &Path) -> PathBuf {
-    let mut name = socket.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use super::error::ControlError;
 use super::frame::{FrameError, Line};
 use super::lock;
 use super::protocol::{Answer, Code, MAX_REQUEST, Refused, Request};
+use super::with_suffix;
 
 /// Connections that are carried side by side.
 const AT_ONCE: usize = 16;
@@ -236,12 +237,6 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn is_passing(error: &io::Error) -> bool {

@@ -18,9 +18,12 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 /// belongs to no knock to come, and would only push from the queue's memory by which packets are known
 /// that two logs have.
 pub(crate) fn is_of_the_past(ledger: &Ledger, arrived: &Arrived) -> bool {
+    if arrived.age == Age::Live {
+        return false;
+    }
     let last = ledger.answered(arrived.hit.client);
     let written = arrived.written.map(at_the_latest);
-    arrived.age != Age::Live && written.zip(last).is_some_and(|(written, last)| written < last)
+    written.zip(last).is_some_and(|(written, last)| written < last)
 }
 
 /// Whether a knock that this hit completes has been answered before.

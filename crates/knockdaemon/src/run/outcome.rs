@@ -9,15 +9,7 @@ pub(crate) fn why(finished: &Finished, outcome: &Outcome) -> Option<String> {
     match outcome {
         // Nothing had to be done.
         Outcome::NotBegun { .. } if finished.fate == Fate::Done => None,
-        Outcome::Done
-        | Outcome::AlreadySo
-        | Outcome::HandedOver { .. }
-        | Outcome::Counted { .. } => None,
-        Outcome::Failed { why, .. } | Outcome::NotBegun { why } => Some(why.clone()),
-        Outcome::TimedOut { after } if after.as_secs() == 0 => {
-            Some(format!("no end within {} ms", after.as_millis()))
-        }
-        Outcome::TimedOut { after } => Some(format!("no end within {} s", after.as_secs())),
+        outcome => outcome.why_not(),
     }
 }
 

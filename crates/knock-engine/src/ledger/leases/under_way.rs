@@ -95,18 +95,8 @@ impl Leases {
             slot.may_be_open |= was_begun && flying.step == Step::Open;
             slot.may_be_open
         });
-        let helps = match outcome {
-            Outcome::Done
-            | Outcome::AlreadySo
-            | Outcome::HandedOver { .. }
-            | Outcome::Counted { .. } => None,
-            Outcome::Failed { why, again } => Some((why.clone(), *again)),
-            Outcome::NotBegun { why } => Some((why.clone(), true)),
-            Outcome::TimedOut { after } => {
-                Some((format!("no end within {} s", after.as_secs()), true))
-            }
-        };
-        let (fate, changes) = match (flying.step, helps) {
+        let may_help = !matches!(outcome, Outcome::Failed { again: false, .. });
+        let (fate, changes) = match (flying.step, outcome.why_not()) {
             (Step::Open, None) => (Fate::Done, self.opened(&flying, is_current)),
             (Step::Close, None) => (Fate::Done, self.closed(&flying, is_current)),
             (Step::Ask, None) => (Fate::Done, self.answered(&flying, is_current, wall, outcome)),
@@ -115,7 +105,7 @@ impl Leases {
             (Step::Close, Some(_)) if !was_begun && !may_be_open => {
                 (Fate::Done, self.closed(&flying, is_current))
             }
-            (Step::Open, Some((why, again))) => self.not_opened(&flying, wall, why, again),
+            (Step::Open, Some(why)) => self.not_opened(&flying, wall, why, may_help),
             (Step::Close, Some(_)) => (self.again(&flying.opening, wall), Vec::new()),
             (Step::Ask, Some(_)) => (self.ask_again(&flying, wall), Vec::new()),
         };
