@@ -5,9 +5,11 @@
 
 use std::process::{Command, Output};
 
+use knock_e2e::kept;
 use knock_e2e::process::{PATIENCE, Running, await_until};
 use knock_e2e::programs;
 use knock_e2e::written::{CLIENT, WrittenLog};
+use rustix::process::Signal;
 use serde_json::Value;
 
 const ACTIONS: &str = "
@@ -116,6 +118,23 @@ fn a_lease_is_listed_as_the_kernel_has_it_extended_and_revoked() {
     host.await_closed();
     let (code, said) = host.told(&["revoke", &id]);
     assert!(code == 1 && said.contains("there is no lease"), "{said}");
+}
+
+/// The disk has its time with each of them: what the next one opens would end early by that.
+#[test]
+fn of_knocks_that_are_read_at_once_each_ones_time_begins_when_it_is_accepted() {
+    let mut host = Host::start();
+    let stamp = "Nov 21 03:22:42";
+    let mut lines = host.written.lines(0, stamp).unwrap();
+    lines.extend(host.written.lines(0, stamp).unwrap());
+    lines.push("and another line, whose end is not there yet".to_owned());
+    host.written.write(&[lines.join("\n")]).unwrap();
+    host.daemon.await_line(&format!("opens tcp port 22 to {CLIENT} again")).unwrap();
+    host.daemon.signal(Signal::KILL).unwrap();
+    host.daemon.await_end().unwrap();
+    let ledger = kept::ledger(&host.written.path("state")).unwrap();
+    let lease = ledger.leases().next().unwrap();
+    assert!(lease.renewed > lease.opened, "{lease:?}");
 }
 
 #[test]

@@ -259,9 +259,14 @@ impl Daemon {
     fn take(&mut self, event: Event) -> Next {
         match event {
             Event::Hits(source, hits) => {
-                let now = self.now();
+                let mut now = self.now();
+                let read = now.uptime;
                 for arrived in &hits {
-                    self.hit(&now, source, arrived);
+                    let happened = read.saturating_sub(arrived.ago);
+                    if self.hit(&now, happened, source, arrived) {
+                        // The disk took its time, and what the next knock opens begins only then.
+                        now = self.now();
+                    }
                 }
                 self.summary.tell(now.uptime, || self.engine.counters());
             }
