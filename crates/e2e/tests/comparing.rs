@@ -102,6 +102,9 @@ fn a_tool_that_comes_after_the_start_is_found() {
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert!(answer["firewall"]["not_compared"].is_string(), "{command}: {answer}");
     }
+    let (status, said) = ask(&machine, &host, &["revoke", "--all"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("NOT COMPARED") && !said.contains("nothing was open"), "{said}");
     machine.on("umount /usr/sbin/nft").unwrap();
     // Nobody knocks, and it looks again all the same.
     daemon.await_line("leases go into the firewall by nftables").unwrap();

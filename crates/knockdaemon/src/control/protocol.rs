@@ -89,6 +89,8 @@ pub(crate) struct Revoked {
     pub(crate) leases: Vec<Lease>,
     /// Numbers that no lease has.
     pub(crate) unknown: Vec<u64>,
+    /// Whether the firewall had been seen to hold them.
+    pub(crate) firewall: Firewall,
 }
 
 /// One opening with its time.

@@ -72,7 +72,8 @@ impl Daemon {
                     .to_owned();
             return Answer::Refused(Refused::new(Code::Store, message));
         }
-        Answer::Revoked(Revoked { total: revoked.len(), leases, unknown })
+        let firewall = self.firewall();
+        Answer::Revoked(Revoked { total: revoked.len(), leases, unknown, firewall })
     }
 
     /// Moves the end of a lease. Durable before it holds.

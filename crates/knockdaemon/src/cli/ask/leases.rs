@@ -2,35 +2,43 @@
 
 use crate::cli::output::Printer;
 use crate::cli::paint::{Paint, Role};
-use crate::control::protocol::{Lease, LeaseState, Leases, Revoked};
+use crate::control::protocol::{Firewall, Lease, LeaseState, Leases, Revoked};
 
 use super::table::{Cell, lines, number, span, word};
 use super::{compared, shown};
 
 /// What is open, in the sequence in which it was granted.
 pub(super) fn show(leases: &Leases, paint: Paint, out: &mut Printer) {
-    let warning = compared::warning(&leases.firewall);
-    match (leases.total, &warning) {
-        (0, None) => out.line("no lease: nothing is open"),
-        (0, Some(_)) => out.line("no lease"),
-        _ => table(&leases.leases, paint, out),
-    }
-    more(leases.total, leases.leases.len(), out);
-    if let Some(warning) = warning {
-        out.line(&paint.text(Role::Bad, &warning));
-    }
+    listed("nothing is open", leases.total, &leases.leases, &leases.firewall, paint, out);
 }
 
 /// What ends.
 pub(super) fn revoked(revoked: &Revoked, paint: Paint, out: &mut Printer) {
-    if revoked.total == 0 {
-        out.line("no lease: nothing was open");
-        return;
-    }
-    table(&revoked.leases, paint, out);
-    more(revoked.total, revoked.leases.len(), out);
-    for id in &revoked.unknown {
+    let Revoked { total, leases, unknown, firewall } = revoked;
+    listed("nothing was open", *total, leases, firewall, paint, out);
+    for id in unknown {
         out.line(&format!("there was no lease {id}"));
+    }
+}
+
+/// That nothing is open is said of leases that agree with the firewall only.
+fn listed(
+    nothing: &str,
+    total: usize,
+    leases: &[Lease],
+    firewall: &Firewall,
+    paint: Paint,
+    out: &mut Printer,
+) {
+    let warning = compared::warning(firewall);
+    match (total, &warning) {
+        (0, None) => out.line(&format!("no lease: {nothing}")),
+        (0, Some(_)) => out.line("no lease"),
+        _ => table(leases, paint, out),
+    }
+    more(total, leases.len(), out);
+    if let Some(warning) = warning {
+        out.line(&paint.text(Role::Bad, &warning));
     }
 }
 
