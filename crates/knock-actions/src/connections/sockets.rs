@@ -1,6 +1,7 @@
 //! This host's own TCP sockets, from `/proc/net/tcp` and `/proc/net/tcp6`. Knows nothing of what the
 //! host passes on.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -41,15 +42,20 @@ pub(super) fn count(opening: &Opening) -> Result<u64, Unknown> {
     Ok(connections)
 }
 
+/// The kernel goes on in its table by counting: where a socket comes while it is read, the last ones may
+/// stand there once more.
 fn among(mut table: impl BufRead, opening: &Opening) -> io::Result<u64> {
-    let mut connections = 0;
+    let mut sessions = BTreeSet::new();
     let mut line = String::new();
     loop {
         line.clear();
         if table.read_line(&mut line)? == 0 {
-            return Ok(connections);
+            return Ok(u64::try_from(sessions.len()).unwrap_or(u64::MAX));
         }
-        connections += u64::from(is_session(&line, opening) == Some(true));
+        if is_session(&line, opening) == Some(true) {
+            let ends = line.split_ascii_whitespace().skip(1).take(2);
+            sessions.insert(ends.map(str::to_owned).collect::<Vec<_>>());
+        }
     }
 }
 
@@ -128,6 +134,7 @@ mod tests {
    5: B80D0120000000000000000001000000:0016 B80D0120000000000000000007000000:D431 01 00000000:00000000 00:00000000 00000000 0 0 6 1
    6: torn
    7: 010200C0:0016 070200C0:D431 01
+   8: 010200C0:0016 070200C0:D431 01 00000000:00000000 00:00000000 00000000     0        0 2 1
 ";
         for (network, port, connections) in [
             ("192.0.2.7", 22, 1),
