@@ -111,12 +111,12 @@ fn a_snapshot_that_holds_the_headers_is_enough() {
 
 /// A TCP SYN in an Ethernet frame with a VLAN tag, as a trunk port delivers it. Made by hand, since
 /// not every kernel that runs the tests can make VLAN interfaces.
-fn tagged_syn(macs: ([u8; 6], [u8; 6]), from: Ipv4Addr, to: Ipv4Addr, port: u16) -> Vec<u8> {
+fn tagged_syn(macs: ([u8; 6], [u8; 6]), from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Vec<u8> {
     let (from_mac, to_mac) = macs;
     let frame = PacketBuilder::ethernet2(from_mac, to_mac)
         .single_vlan(7.try_into().unwrap())
-        .ipv4(from.octets(), to.octets(), 64)
-        .tcp(40_000 + port, port, 1000, 64_240)
+        .ipv4(from.0.octets(), to.0.octets(), 64)
+        .tcp(from.1, to.1, 1000, 64_240)
         .syn();
     let mut bytes = Vec::new();
     frame.write(&mut bytes, &[]).unwrap();
@@ -145,8 +145,10 @@ fn knocks_in_frames_with_a_vlan_tag_are_taken() {
         .within(Host::Client, || {
             let interface = setup.lab.interface(Host::Client);
             let mut wire = pcap::Capture::from_device(interface.as_str()).unwrap().open().unwrap();
-            for port in ports {
-                wire.sendpacket(tagged_syn(macs, client, server, port)).unwrap();
+            // A knock may have a port twice; from the same source port that would be a SYN sent again.
+            for (source_port, port) in (40_000..).zip(ports) {
+                let frame = tagged_syn(macs, (client, source_port), (server, port));
+                wire.sendpacket(frame).unwrap();
             }
         })
         .unwrap();
