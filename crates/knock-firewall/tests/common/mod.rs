@@ -2,12 +2,17 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+/// Serves the tests inside of the crate, too.
+#[path = "../../src/testing.rs"]
+mod testing;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use knock_firewall::{Firewall, Kind, Ran, ToolError, Tools};
 use knock_rules::Opening;
+use testing::{again_inside, level};
 
 /// A limit that only a failing test comes to.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -206,27 +211,10 @@ pub(crate) fn await_true(mut seen: impl FnMut() -> bool, what: &str) {
 
 /// Runs the rest of the test `name` as root of namespaces of its own.
 pub(crate) fn inside(name: &str, work: impl FnOnce()) {
-    const INSIDE: &str = "KNOCK_FIREWALL_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_some() {
-        return work();
+    match level() {
+        Some(_) => work(),
+        None => again_inside(name, "1", "-Urn"),
     }
-    let output = Command::new("unshare")
-        .args(["-Urn", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--include-ignored", "--nocapture"])
-        .env(INSIDE, "1")
-        // iptables-legacy's lock is root's, and there it is not.
-        .env("XTABLES_LOCKFILE", "/dev/null")
-        .output()
-        .unwrap_or_else(|error| panic!("unshare (package util-linux): {error}"));
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "the part in 'unshare -Urn' failed; if it was not even allowed, user namespaces are \
-         switched off (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, \
-         kernel.apparmor_restrict_unprivileged_userns):\n{said}"
-    );
 }
 
 /// Does something in a thread that has no rights.
